@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prompts and answers of HPE-CogVLM (arXiv 2406.01914, Table II): build them, read them, say what is wrong.
+"""Prompts and answers of HPE-CogVLM (arXiv 2406.01914, Table II): build, read, say what is wrong.
 
 Boxes stand on a grid of 1000 x 1000 cells over the image (column, row; origin top left), written
 ``[[x0,y0,x1,y1;...]]`` with three digits each. Angles are whole degrees modulo 360, written
@@ -61,7 +61,7 @@ def pose_prompt(box: Box) -> str:
 
 
 def format_boxes(boxes: Sequence[Box]) -> str:
-    """The answer naming `boxes` (grid cells), in their order; ValueError for a box no answer may hold."""
+    """The answer naming `boxes` (grid cells) in order; ValueError for a box no answer may hold."""
     return f"Their head bounding boxes are [[{';'.join(map(_box_text, boxes))}]]."
 
 
@@ -76,10 +76,10 @@ def format_angles(yaw: float, pitch: float, roll: float) -> str:
 
 
 def parse_boxes(text: str) -> Parsed[list[Box]]:
-    """Boxes (grid cells) of an answer to `DETECTION_PROMPT`, or the reason why it is invalid.
+    """Boxes (grid cells) in an answer to `DETECTION_PROMPT`, or why invalid.
 
-    Valid: exactly one group ``[[...]]``, no brace, any text around it; in the group nothing, or boxes
-    of four three-digit integers with x0 < x1 and y0 < y1. Never raises.
+    Valid: exactly one group ``[[...]]``, no brace, any text around it; in the group nothing, or
+    boxes of four three-digit integers with x0 < x1 and y0 < y1. Never raises.
     """
     content = _only_group(text, _BRACKET_GROUP, "[[]]", Reason.ANGLE_FORMAT)
     if isinstance(content, Reason):
@@ -96,7 +96,7 @@ def parse_boxes(text: str) -> Parsed[list[Box]]:
 
 
 def parse_angles(text: str) -> Parsed[Angles]:
-    """(yaw, pitch, roll) in degrees, each in (-180, 180], of an answer to `pose_prompt`, or the reason.
+    """Degrees (yaw, pitch, roll) in (-180, 180], in an answer to `pose_prompt`, or why invalid.
 
     Valid: exactly one group ``{...}``, no square bracket, any text around it; in the group exactly
     three three-digit integers in 0..360, where 360 means 0. Never raises.
@@ -114,16 +114,16 @@ def parse_angles(text: str) -> Parsed[Angles]:
 
 
 def grid_box(box_px: Sequence[float], width: int, height: int) -> Box:
-    """Grid cells of a box x0, y0, x1, y1 in pixels of a `width` x `height` image, clipped to the image.
+    """Grid cells of a box x0, y0, x1, y1 in pixels of a `width` x `height` image, clipped to it.
 
     A box narrower than a cell grows to one cell, so that the result always fits an answer.
     ValueError for a box that is not finite or turned inside out, and for an empty image.
     """
     if width <= 0 or height <= 0:
-        raise ValueError(f"image of {width} x {height} pixels: boxes need an image that is not empty")
+        raise ValueError(f"image of {width} x {height} pixels is empty: give its size in pixels")
     x0, y0, x1, y1 = (float(v) for v in box_px)
     if not (all(map(math.isfinite, (x0, y0, x1, y1))) and x0 <= x1 and y0 <= y1):
-        raise ValueError(f"box {tuple(box_px)}: give finite pixels x0, y0, x1, y1, x0 <= x1, y0 <= y1")
+        raise ValueError(f"box {tuple(box_px)}: need finite x0 <= x1, y0 <= y1 in x0, y0, x1, y1")
     (left, right), (top, bottom) = _cells(x0, x1, width), _cells(y0, y1, height)
     return left, top, right, bottom
 
@@ -145,12 +145,12 @@ def _cells(low: float, high: float, size: int) -> tuple[int, int]:
 def _box_text(box: Box) -> str:
     x0, y0, x1, y1 = box
     if not (0 <= x0 < x1 < GRID and 0 <= y0 < y1 < GRID):
-        raise ValueError(f"box {tuple(box)}: need 0 <= x0 < x1 <= 999 and 0 <= y0 < y1 <= 999; see grid_box")
+        raise ValueError(f"box {tuple(box)}: need x0 < x1, y0 < y1, all 0..999; see grid_box")
     return ",".join(f"{int(v):03d}" for v in box)
 
 
 def _only_group(text: str, group: re.Pattern[str], pair: str, other: Reason) -> str | Reason:
-    """Content of the one group of `text`, or what is wrong; `other` names the other kind of answer."""
+    """Content of the one group of `text`, or what is wrong; `other` names the other kind."""
     delimiters = _NOT_DELIMITER.sub("", text) if isinstance(text, str) else ""
     own = [c for c in delimiters if c in pair]
     if not delimiters:
@@ -163,8 +163,8 @@ def _only_group(text: str, group: re.Pattern[str], pair: str, other: Reason) -> 
     if delimiters == pair and match:
         return match.group(1)
     unterminated = own.count(pair[0]) > own.count(pair[-1])
-    repeated = delimiters == pair * (len(delimiters) // len(pair))
-    return Reason.RECYCLED_OUTPUT if unterminated or (repeated and delimiters != pair) else Reason.MIXED
+    repeated = len(own) > len(pair) and delimiters == pair * (len(own) // len(pair))
+    return Reason.RECYCLED_OUTPUT if unterminated or repeated else Reason.MIXED
 
 
 def _numbers(content: str, count: int) -> list[int] | Reason:

@@ -6,10 +6,10 @@ into the camera's optical frame (x right, y down, z forward; REP-103) and is the
 
     R = Rx(-pitch) @ Ry(yaw) @ Rz(roll)        (right-handed elementary rotations)
 
-The identity is a face looking straight along -z of the optical frame. Head axes are x to the subject's
-left, y down to the chin, z out of the back of the head. Yaw > 0 turns the nose to the image's left;
-pitch > 0 looks up and roll > 0 tilts clockwise in the image while |yaw| < 90, both reversed beyond,
-since the angles turn about camera axes.
+The identity is a face looking straight along -z of the optical frame. Head axes are x to the
+subject's left, y down to the chin, z out of the back of the head. Yaw > 0 turns the nose to the
+image's left; pitch > 0 looks up and roll > 0 tilts clockwise in the image while |yaw| < 90, both
+reversed beyond, since the angles turn about camera axes.
 """
 
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ Array = NDArray[np.float64]
 
 # REP-155 face axes (x out of the face, y to the subject's left, z up) in head axes.
 HEAD_FROM_FACE: Array = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
-# REP-155 gaze axes (z along the gaze, x to the subject's right, y down) in face axes: rpy (-90, 0, -90).
+# REP-155 gaze axes (z along the gaze, x to the subject's right, y down) in face axes.
 FACE_FROM_GAZE: Array = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
-_GIMBAL_COSINE = 1e-6  # below this |cos yaw|, rounding decides pitch and roll; only their sum is known
+_GIMBAL_COSINE = 1e-6  # below this |cos yaw|, only a sum of pitch and roll is known
 _RECONSTRUCTION = 1e-5  # largest entry by which angles may miss the rotation they stand for
 _ORTHOGONALITY = 1e-3  # largest entry by which a matrix may miss being a rotation
 
@@ -41,15 +41,17 @@ class CameraIntrinsics:
     def __post_init__(self) -> None:
         values = (self.fx, self.fy, self.cx, self.cy)
         if not (np.all(np.isfinite(values)) and self.fx > 0 and self.fy > 0):
-            raise ValueError(f"camera {values}: focal lengths must be positive; calibrate the camera")
+            raise ValueError(
+                f"camera {values}: focal lengths must be positive; calibrate the camera"
+            )
 
 
 @dataclass(frozen=True)
 class HeadShape:
-    """What a checkpoint's head boxes enclose, as a sphere about the head; fitted on data with truth.
+    """The sphere about the head that a checkpoint's boxes enclose; fitted on data with truth.
 
-    `diameter`: of the sphere whose image is as high as the box, in metres. `offset`: from the sphere's
-    centre to the sellion (where the nose meets the brow; origin of the face frame), metres, head axes.
+    `diameter` in metres, of the sphere whose image is as high as the box. `offset` in metres and
+    head axes, from its centre to the sellion (where nose meets brow; origin of the face frame).
     """
 
     diameter: float
@@ -58,28 +60,31 @@ class HeadShape:
 
 def rotation_from_angles(yaw: ArrayLike, pitch: ArrayLike, roll: ArrayLike) -> Array:
     """Rotation (..., 3, 3) of degrees that broadcast to (...); ValueError if one is not finite."""
-    y, p, r = np.broadcast_arrays(*(np.radians(np.asarray(a, dtype=float)) for a in (yaw, pitch, roll)))
-    if not (np.isfinite(y) & np.isfinite(p) & np.isfinite(r)).all():
-        raise ValueError(f"yaw {yaw}, pitch {pitch}, roll {roll}: angles must be finite degrees")
+    degrees = [np.asarray(a, dtype=float) for a in (yaw, pitch, roll)]
+    if not all(np.isfinite(a).all() for a in degrees):
+        raise ValueError(
+            f"yaw {yaw!r}, pitch {pitch!r}, roll {roll!r}: angles must be finite degrees"
+        )
+    y, p, r = np.broadcast_arrays(*map(np.radians, degrees))
     return _elementary(-p, 0) @ _elementary(y, 1) @ _elementary(r, 2)
 
 
 def angles_from_rotation(rotation: ArrayLike) -> tuple[float, float, float] | None:
-    """(yaw, pitch, roll) in degrees with yaw in (-180, 180], |pitch| < 90 and |roll| < 90, else None.
+    """Degrees (yaw, pitch, roll), yaw in (-180, 180], |pitch| and |roll| < 90, of (3, 3), or None.
 
-    Half of all rotations have no such triple. At yaw +-90 only a sum of pitch and roll is determined;
-    roll is then 0 where that leaves |pitch| < 90, otherwise the two share it. ValueError if `rotation`
-    (3, 3) is not a rotation.
+    Half of all rotations have no such triple. At yaw 90 only roll - pitch is determined, at -90
+    their sum: roll is then 0 where that leaves |pitch| < 90, otherwise the two share it.
+    ValueError if `rotation` is not a rotation.
     """
     angles, valid = angles_from_rotations(np.asarray(rotation, dtype=float)[None])
     return (float(angles[0, 0]), float(angles[0, 1]), float(angles[0, 2])) if valid[0] else None
 
 
 def angles_from_rotations(rotations: ArrayLike) -> tuple[Array, NDArray[np.bool_]]:
-    """`angles_from_rotation` of (N, 3, 3): angles (N, 3), NaN where there is no triple, and where there is."""
+    """`angles_from_rotation` of (N, 3, 3): (angles (N, 3), valid (N,)); NaN where not valid."""
     m = nearest_rotation(rotations)
-    # M02 = sin yaw, M00 = cos yaw cos roll, M22 = cos yaw cos pitch: with both cosines positive, the sign
-    # of cos yaw is that of M00 and of M22. If these differ, neither Euler solution has |pitch|, |roll| < 90.
+    # M02 = sin yaw, M00 = cos yaw cos roll and M22 = cos yaw cos pitch. With both cosines positive,
+    # M00 and M22 have the sign of cos yaw; if they differ, neither Euler solution is in the domain.
     sign = np.where(m[:, 0, 0] < 0, -1.0, 1.0)
     cosine = sign * np.hypot(m[:, 0, 0], m[:, 0, 1])
     yaw = np.arctan2(m[:, 0, 2], cosine)
@@ -87,12 +92,12 @@ def angles_from_rotations(rotations: ArrayLike) -> tuple[Array, NDArray[np.bool_
     roll = np.arctan2(-sign * m[:, 0, 1], sign * m[:, 0, 0])
     gimbal = np.abs(cosine) < _GIMBAL_COSINE
     side = np.sign(m[:, 0, 2])
-    turn = np.arctan2(m[:, 1, 0], m[:, 1, 1])  # roll - side * pitch, all that is left to know
+    turn = np.arctan2(m[:, 1, 0], m[:, 1, 1])  # roll - side * pitch, all there is to know
     share = np.where(np.abs(turn) < np.pi / 2, 0.0, 0.5)
     yaw = np.where(gimbal, side * np.pi / 2, yaw)
     pitch = np.where(gimbal, -side * turn * (1 - share), pitch)
     roll = np.where(gimbal, turn * share, roll)
-    angles = np.degrees(np.stack([yaw, pitch, roll], axis=1))
+    angles = np.degrees(np.stack([yaw, pitch, roll], axis=1)) + 0.0  # no negative zeros
     angles[angles[:, 0] <= -180, 0] = 180.0
     error = np.abs(rotation_from_angles(*angles.T) - m).max(axis=(1, 2), initial=0.0)
     valid = (np.abs(angles[:, 1:]) < 90).all(axis=1) & (error < _RECONSTRUCTION)
@@ -100,7 +105,7 @@ def angles_from_rotations(rotations: ArrayLike) -> tuple[Array, NDArray[np.bool_
 
 
 def nearest_rotation(matrices: ArrayLike) -> Array:
-    """Matrices (..., 3, 3) freed of rounding errors; ValueError if one is not a rotation within 1e-3."""
+    """(..., 3, 3) freed of rounding errors; ValueError if one is no rotation within 1e-3."""
     m = np.asarray(matrices, dtype=float)
     if m.shape[-2:] != (3, 3) or not np.isfinite(m).all():
         raise ValueError(f"rotations of shape {m.shape}: need finite numbers of shape (..., 3, 3)")
@@ -122,20 +127,21 @@ def rotation_from_face(face: ArrayLike) -> Array:
 
 
 def gaze_rotation(rotation: ArrayLike) -> Array:
-    """R(optical <- gaze), REP-155 gaze axes (z along the gaze, y down), of a head's rotation (..., 3, 3)."""
+    """R(optical <- gaze), REP-155 gaze axes (z along it), of a head's rotation (..., 3, 3)."""
     return face_rotation(rotation) @ FACE_FROM_GAZE
 
 
 def mirror_rotation(rotation: ArrayLike) -> Array:
-    """Rotation (..., 3, 3) of the head in the mirrored image: yaw and roll change sign, pitch stays."""
+    """Rotation (..., 3, 3) of the head in the mirrored image: -yaw, pitch, -roll."""
     flip = np.diag([-1.0, 1.0, 1.0])
-    return flip @ np.asarray(rotation, dtype=float) @ flip
+    mirrored: Array = flip @ np.asarray(rotation, dtype=float) @ flip
+    return mirrored
 
 
 def quaternion_from_matrix(rotation: ArrayLike) -> tuple[float, float, float, float]:
     """Unit quaternion (x, y, z, w), w >= 0, of a rotation (3, 3)."""
     m = nearest_rotation(rotation)
-    # Each row is four times the quaternion times one of its entries; the longest row is the exact one.
+    # Each row is the quaternion times four times one of its entries; the longest is the safest.
     xy, xz, yz = m[0, 1] + m[1, 0], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1]
     wx, wy, wz = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
     a, b, c = m[0, 0], m[1, 1], m[2, 2]
@@ -153,16 +159,18 @@ def matrix_from_quaternion(quaternion: ArrayLike) -> Array:
     q = np.asarray(quaternion, dtype=float)
     norm = np.linalg.norm(q)
     if q.shape != (4,) or not norm > 0 or not np.isfinite(norm):
-        raise ValueError(f"quaternion {quaternion}: need four finite numbers x, y, z, w, not all zero")
+        raise ValueError(f"quaternion {quaternion!r}: need finite x, y, z, w, not all zero")
     x, y, z, w = q / norm
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + 2 * w * cross + 2 * cross @ cross
+    rotation: Array = np.eye(3) + 2 * w * cross + 2 * cross @ cross
+    return rotation
 
 
 def circular_difference(a: ArrayLike, b: ArrayLike) -> Array:
     """a - b in degrees, in (-180, 180]; broadcasts."""
     d = np.mod(np.asarray(a, dtype=float) - np.asarray(b, dtype=float), 360.0)
-    return np.where(d > 180, d - 360.0, d)
+    wrapped: Array = np.where(d > 180, d - 360.0, d)
+    return wrapped
 
 
 def geodesic_degrees(first: ArrayLike, second: ArrayLike) -> Array:
@@ -170,41 +178,47 @@ def geodesic_degrees(first: ArrayLike, second: ArrayLike) -> Array:
     turn = np.swapaxes(np.asarray(first, dtype=float), -1, -2) @ np.asarray(second, dtype=float)
     skew = turn - np.swapaxes(turn, -1, -2)
     sine = np.sqrt(skew[..., 2, 1] ** 2 + skew[..., 0, 2] ** 2 + skew[..., 1, 0] ** 2)
-    # atan2 keeps full precision near 0 and 180, where the arc cosine of the trace loses half the digits.
-    return np.degrees(np.arctan2(sine, np.trace(turn, axis1=-2, axis2=-1) - 1.0))
+    # atan2 keeps its precision near 0 and 180, where the arc cosine of the trace loses half.
+    cosine = np.trace(turn, axis1=-2, axis2=-1) - 1.0  # both are twice the true value
+    degrees: Array = np.degrees(np.arctan2(sine, cosine))
+    return degrees
 
 
 def distance_from_box_height(height_px: ArrayLike, fy: float, head_diameter_m: float) -> Array:
-    """Depth in metres of a head near the optical axis whose box is `height_px` high: fy * diameter / height."""
+    """Depth in metres of a head near the optical axis whose box is `height_px` high."""
     height = np.asarray(height_px, dtype=float)
     if not (np.isfinite(height).all() and (height > 0).all() and fy > 0 and head_diameter_m > 0):
-        raise ValueError(f"height {height_px} px, fy {fy} px, diameter {head_diameter_m} m: must be positive")
-    return fy * head_diameter_m / height
+        raise ValueError(
+            f"height {height_px!r} px, fy {fy} px, diameter {head_diameter_m} m: all must be positive"
+        )
+    depth: Array = fy * head_diameter_m / height
+    return depth
 
 
 def head_position(
     box: ArrayLike, camera: CameraIntrinsics, rotation: ArrayLike, shape: HeadShape
 ) -> Array:
-    """Sellion (3,) in the optical frame, metres, of a head with box x0, y0, x1, y1 in pixels.
+    """Sellion (3,) in metres, optical frame, of a head with box x0, y0, x1, y1 in pixels.
 
-    The box's upper and lower edges are the tangents at the sphere of `shape` (exact off the axis too,
-    where `distance_from_box_height` overlooks perspective stretch). A box cut by the image's border
-    puts the head too far.
+    The box's upper and lower edges are tangents of the sphere of `shape`: exact off the axis too,
+    where `distance_from_box_height` overlooks perspective stretch. A box cut by the image's border
+    puts the head too far away.
     """
     x0, y0, x1, y1 = np.asarray(box, dtype=float)
     if not (x0 < x1 and y0 < y1):
-        raise ValueError(f"box {box}: need pixels x0 < x1 and y0 < y1")
+        raise ValueError(f"box {box!r}: need pixels x0 < x1 and y0 < y1")
     left, right = np.arctan(((x0 - camera.cx) / camera.fx, (x1 - camera.cx) / camera.fx))
     top, bottom = np.arctan(((y0 - camera.cy) / camera.fy, (y1 - camera.cy) / camera.fy))
     across, down = (left + right) / 2, (top + bottom) / 2
     reach = shape.diameter / 2 / np.sin((bottom - top) / 2)  # distance in the plane of y and z
     depth = reach * np.cos(down)
     centre = np.array([depth * np.tan(across), reach * np.sin(down), depth])
-    return centre + np.asarray(rotation, dtype=float) @ np.asarray(shape.offset, dtype=float)
+    sellion: Array = centre + np.asarray(rotation, dtype=float) @ np.asarray(shape.offset)
+    return sellion
 
 
 def box_iou(a: ArrayLike, b: ArrayLike) -> Array:
-    """Intersection over union (N, M) of boxes x0, y0, x1, y1 (N, 4) and (M, 4); 0 where both are empty."""
+    """Intersection over union (N, M) of boxes x0, y0, x1, y1 (N, 4), (M, 4); 0 for empty ones."""
     first = np.asarray(a, dtype=float).reshape(-1, 1, 4)
     second = np.asarray(b, dtype=float).reshape(1, -1, 4)
     low = np.maximum(first[..., :2], second[..., :2])
@@ -212,7 +226,8 @@ def box_iou(a: ArrayLike, b: ArrayLike) -> Array:
     shared = np.clip(high - low, 0, None).prod(axis=-1)
     areas = [np.clip(x[..., 2:] - x[..., :2], 0, None).prod(axis=-1) for x in (first, second)]
     union = areas[0] + areas[1] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    iou: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return iou
 
 
 def _elementary(radians: Array, axis: int) -> Array:
