@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from training.data.packing import ANGLE, COORDINATE, NO_NUMBER
+from training.data.sample import Head
+from training.dense_head import dense_loss, dense_targets, rotation_from_6d
+from training.losses import answer_loss, soft_targets
+
+SIGMAS = (6.0, 4.0)
+
+
+def test_angle_targets_wrap_at_a_full_turn_and_stay_below_360():
+    target = soft_targets(torch.tensor([ANGLE]), torch.tensor([359.6]), SIGMAS)[0]
+    assert target.sum() == pytest.approx(1.0, abs=1e-6)
+    assert target[360:].sum() == 0
+    radians = np.radians(np.arange(360))
+    weights = target[:360].numpy()
+    mean = np.degrees(np.arctan2(weights @ np.sin(radians), weights @ np.cos(radians))) % 360
+    assert mean == pytest.approx(359.6, abs=0.01)  # the part below one degree is kept
+
+
+def test_coordinate_targets_do_not_wrap():
+    target = soft_targets(torch.tensor([COORDINATE]), torch.tensor([2.0]), SIGMAS)[0]
+    assert target.argmax() == 2
+    assert target[900:].sum() == 0
+
+
+def test_perfect_numbers_cost_nothing_and_near_ones_little():
+    kinds, values = torch.tensor([ANGLE, COORDINATE]), torch.tensor([10.0, 500.0])
+    perfect = torch.full((2, 1010), -30.0)
+    perfect[:, 5:1005] = soft_targets(kinds, values, SIGMAS).clamp(min=1e-13).log()
+    targets = torch.tensor([15, 505])
+    best = answer_loss(perfect, targets, kinds, values, 5, SIGMAS)
+    near = answer_loss(perfect, targets, kinds, values + 2, 5, SIGMAS)
+    far = answer_loss(perfect, targets, kinds, values + 60, 5, SIGMAS)
+    for name in ("angle", "box"):
+        assert best[name] == pytest.approx(0.0, abs=1e-3)
+        assert best[name] < near[name] < far[name]
+
+
+def test_text_loss_is_cross_entropy_of_text_tokens_only():
+    logits = torch.randn(3, 1010)
+    kinds = torch.tensor([NO_NUMBER, ANGLE, NO_NUMBER])
+    targets = torch.tensor([3, 20, 7])
+    losses = answer_loss(logits, targets, kinds, torch.tensor([0.0, 15.0, 0.0]), 5, SIGMAS)
+    expected = torch.nn.functional.cross_entropy(logits[[0, 2]], targets[[0, 2]])
+    assert losses["text"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_dense_targets_own_the_patches_in_the_middle_of_the_box():
+    rotation = Rotation.random(random_state=0).as_matrix()
+    big = Head(np.array([0.0, 0, 64, 64]), rotation)
+    small = Head(np.array([16.0, 16, 32, 32]), np.eye(3))
+    owned, edges, turns = dense_targets([[big, small]], (14, 14), (224, 224), 0.2, 10)
+    grid = owned[0].view(14, 14)
+    assert grid.nonzero().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+    assert edges[0].view(14, 14, 4)[1, 1].tolist() == [0.5] * 4  # the smaller head wins its patch
+    assert edges[0].view(14, 14, 4)[2, 1].tolist() == [1.5, 2.5, 2.5, 1.5]
+    restored = rotation_from_6d(turns[0].view(14, 14, 6)[2, 2])
+    np.testing.assert_allclose(restored.numpy(), rotation, atol=1e-6)
+
+
+def test_dense_targets_leave_out_tiny_and_hidden_heads():
+    heads = [Head(np.array([0.0, 0, 8, 8]), np.eye(3)), Head(np.array([50.0, 50, 90, 90]), np.eye(3), 0.1)]
+    owned, _, _ = dense_targets([heads], (14, 14), (224, 224), 0.2, 10)
+    assert not owned.any()
+
+
+def test_dense_loss_is_zero_for_the_truth_and_one_for_the_opposite_turn():
+    head = Head(np.array([30.0, 30, 90, 90]), np.eye(3))
+    owned, edges, turns = dense_targets([[head]], (14, 14), (224, 224), 0.2, 10)
+    output = torch.cat(
+        [torch.where(owned, 30.0, -30.0)[..., None], torch.asinh(edges), turns], dim=-1
+    )
+    losses = dense_loss(output, owned, edges, turns)
+    assert all(float(value) < 1e-5 for value in losses.values())
+    half_turn = torch.as_tensor(np.diag([-1.0, 1, -1])[:, :2].T.ravel(), dtype=torch.float32)
+    output[..., 5:] = half_turn
+    assert float(dense_loss(output, owned, edges, turns)["dense_turn"]) == pytest.approx(1.0, abs=1e-5)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Augmentation whose labels stay exact: a turned and zoomed virtual camera, mirror, camera faults.
+
+Turning a pinhole camera about its centre by R maps the picture by the homography K' R K^-1 and the
+head's rotation M to R M (Hartley & Zisserman, Multiple View Geometry, 8.4.2), so a warped scene is as
+exactly labelled as the rendered one. A plain crop or in-plane shift would not be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from hpe_vlm_ros.geometry import mirror_rotation
+
+from .sample import Head, Sample
+
+
+@dataclass
+class Augmentation:
+    """Ranges. Angles in degrees, drawn uniformly from +-value; zoom and aspect as factors.
+
+    `aspect` squeezes the picture sideways, as the model's square input does to wide cameras.
+    """
+
+    pan: float = 9.0
+    tilt: float = 7.0
+    roll: float = 14.0
+    zoom: tuple[float, float] = (0.85, 1.6)
+    aspect: tuple[float, float] = (0.72, 1.1)
+    aspect_share: float = 0.3
+    mirror: bool = True
+    colour: bool = True
+
+
+def camera_matrix(focal_x: float, focal_y: float, width: int, height: int) -> np.ndarray:
+    """Pinhole matrix (3, 3) in pixels with the principal point at the image centre."""
+    return np.array([[focal_x, 0, width / 2], [0, focal_y, height / 2], [0, 0, 1.0]])
+
+
+def render_view(
+    sample: Sample,
+    image: np.ndarray,
+    size: tuple[int, int],
+    rng: np.random.Generator | None = None,
+    options: Augmentation | None = None,
+) -> tuple[np.ndarray, list[Head]]:
+    """The sample as the model sees it: image (H, W, 3) uint8 of `size` = (height, width) and its heads.
+
+    Without `rng` the picture is only resized. With it a random virtual camera looks at the scene.
+    """
+    height, width = size
+    if rng is None:
+        return _resized(sample, image, width, height)
+    options = options or Augmentation()
+    rotation = _camera_rotation(rng, options)
+    focal = sample.focal * np.exp(rng.uniform(*np.log(options.zoom)))
+    aspect = rng.uniform(*options.aspect) if rng.random() < options.aspect_share else 1.0
+    source = camera_matrix(sample.focal, sample.focal, sample.width, sample.height)
+    target = camera_matrix(
+        focal * width / sample.width * aspect, focal * height / sample.height, width, height
+    )
+    homography = target @ rotation @ np.linalg.inv(source)
+    fill = [int(v) for v in rng.integers(0, 256, 3)]
+    view = cv2.warpPerspective(
+        image, homography, (width, height), flags=cv2.INTER_LINEAR, borderValue=fill
+    )
+    heads = [_warp_head(head, homography, rotation, width, height) for head in sample.heads]
+    if options.mirror and rng.random() < 0.5:
+        view = np.ascontiguousarray(view[:, ::-1])
+        heads = [_mirror_head(head, width) for head in heads]
+    if options.colour:
+        view = _camera_faults(view, rng)
+    return view, heads
+
+
+def _resized(
+    sample: Sample, image: np.ndarray, width: int, height: int
+) -> tuple[np.ndarray, list[Head]]:
+    scale = np.array([width / sample.width, height / sample.height] * 2)
+    heads = [Head(head.box * scale, head.rotation, head.visible) for head in sample.heads]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), heads
+
+
+def _camera_rotation(rng: np.random.Generator, options: Augmentation) -> np.ndarray:
+    """Rotation (3, 3) from the old optical frame to the turned camera's."""
+    pan, tilt, roll = np.radians(
+        rng.uniform(-1, 1, 3) * (options.pan, options.tilt, options.roll)
+    )
+    rotation = [cv2.Rodrigues(np.array(axis))[0] for axis in ([0, pan, 0], [tilt, 0, 0], [0, 0, roll])]
+    return rotation[2] @ rotation[1] @ rotation[0]
+
+
+def _warp_head(
+    head: Head, homography: np.ndarray, rotation: np.ndarray, width: int, height: int
+) -> Head:
+    """Warp the ellipse inscribed in the box (heads are round, corners are background) and clip."""
+    x0, y0, x1, y1 = head.box
+    turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    outline = np.stack(
+        [(x0 + x1) / 2 + (x1 - x0) / 2 * np.cos(turn), (y0 + y1) / 2 + (y1 - y0) / 2 * np.sin(turn)]
+    )
+    warped = homography @ np.vstack([outline, np.ones(len(turn))])
+    points = (warped[:2] / warped[2]).T
+    low, high = points.min(0), points.max(0)
+    clipped_low = np.clip(low, 0, (width, height))
+    clipped_high = np.clip(high, 0, (width, height))
+    inside = np.prod(clipped_high - clipped_low) / max(np.prod(high - low), 1e-9)
+    box = np.concatenate([clipped_low, clipped_high])
+    return Head(box, rotation @ head.rotation, head.visible * inside)
+
+
+def _mirror_head(head: Head, width: int) -> Head:
+    x0, y0, x1, y1 = head.box
+    box = np.array([width - x1, y0, width - x0, y1])
+    return Head(box, mirror_rotation(head.rotation), head.visible)
+
+
+def _camera_faults(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Exposure, contrast, gamma and white balance as one table a channel, then grey, blur, noise."""
+    levels = np.arange(256) / 255.0
+    gamma = np.exp(rng.uniform(-0.4, 0.4))
+    contrast = np.exp(rng.uniform(-0.35, 0.35))
+    gain = np.exp(rng.uniform(-0.3, 0.3)) * np.exp(rng.uniform(-0.15, 0.15, 3))
+    table = ((levels**gamma)[:, None] - 0.5) * contrast + 0.5
+    table = np.clip(table * gain * 255, 0, 255).astype(np.uint8)
+    view = cv2.LUT(view, table[None])
+    if rng.random() < 0.08:
+        view = cv2.cvtColor(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    if rng.random() < 0.25:
+        view = cv2.GaussianBlur(view, (0, 0), rng.uniform(0.4, 1.4))
+    if rng.random() < 0.3:
+        noise = np.empty(view.shape, np.int16)
+        cv2.setRNGSeed(int(rng.integers(2**31)))
+        cv2.randn(noise, 0, rng.uniform(2, 12))
+        view = cv2.add(view, noise, dtype=cv2.CV_8U)
+    return view

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One image and all its prompts in one row: the image prefix is computed once, as on the robot.
+
+Row: [BOS BOI patches EOI] [question 1, answer 1, EOS] [question 2, answer 2, EOS] ...
+Each prompt sees the prefix and itself, never another prompt, and its positions start after the image's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from hpe_vlm_ros import answers
+from hpe_vlm_ros.geometry import angles_from_rotation
+
+from .sample import Head
+
+NO_NUMBER, COORDINATE, ANGLE = 0, 1, 2
+FIRST_TEXT_POSITION = 4  # BOS 0, BOI 1, all patches 2, EOI 3: the public model's numbering
+
+
+@dataclass
+class PackingOptions:
+    """min_size: smallest head (sqrt of the box area, pixels at model input) that is taught.
+    min_visible: least visible share. max_poses: pose prompts drawn per image and step.
+    box_jitter: the pose prompt's box is moved by up to this share of its size.
+    """
+
+    min_size: float = 13.0
+    min_visible: float = 0.2
+    max_poses: int = 3
+    max_heads: int = 12
+    box_jitter: float = 0.08
+
+
+@dataclass
+class Prompt:
+    """Token ids of question and answer, and for every answer token which kind of number it is
+    (NO_NUMBER, COORDINATE, ANGLE) and its real value (grid units or degrees)."""
+
+    question: list[int]
+    answer: list[int]
+    kinds: list[int]
+    values: list[float]
+
+
+def build_prompts(
+    heads: list[Head],
+    size: tuple[int, int],
+    tokenizer: PreTrainedTokenizerBase,
+    options: PackingOptions,
+    rng: np.random.Generator,
+) -> list[Prompt]:
+    """The detection prompt and up to `max_poses` pose prompts of one picture of `size` = (h, w)."""
+    height, width = size
+    taught = [head for head in heads if _is_taught(head, options)]
+    taught.sort(key=lambda head: -_size(head))
+    taught = sorted(taught[: options.max_heads], key=lambda head: head.box[0])
+    prompts = [_detection_prompt(taught, width, height, tokenizer)]
+    for index in rng.permutation(len(taught))[: options.max_poses]:
+        prompt = _pose_prompt(taught[index], width, height, tokenizer, options.box_jitter, rng)
+        if prompt is not None:
+            prompts.append(prompt)
+    return prompts
+
+
+def _size(head: Head) -> float:
+    x0, y0, x1, y1 = head.box
+    return float(np.sqrt(max(x1 - x0, 0) * max(y1 - y0, 0)))
+
+
+def _is_taught(head: Head, options: PackingOptions) -> bool:
+    return head.visible >= options.min_visible and _size(head) >= options.min_size
+
+
+def _exact_grid(box: np.ndarray, width: int, height: int) -> list[float]:
+    """Real-valued coordinates on the 0..999 grid, so that soft targets keep the sub-cell part."""
+    grid = np.asarray(box, dtype=float) / (width, height, width, height) * 1000 - 0.5
+    return [float(v) for v in np.clip(grid, 0, 999)]
+
+
+def _detection_prompt(
+    heads: list[Head], width: int, height: int, tokenizer: PreTrainedTokenizerBase
+) -> Prompt:
+    boxes = [answers.grid_box(head.box, width, height) for head in heads]
+    values = [v for head in heads for v in _exact_grid(head.box, width, height)]
+    return _prompt(
+        answers.DETECTION_PROMPT, answers.format_boxes(boxes), COORDINATE, values, tokenizer
+    )
+
+
+def _pose_prompt(
+    head: Head,
+    width: int,
+    height: int,
+    tokenizer: PreTrainedTokenizerBase,
+    jitter: float,
+    rng: np.random.Generator,
+) -> Prompt | None:
+    angles = angles_from_rotation(head.rotation)
+    if angles is None:
+        return None
+    extent = np.tile(head.box[2:] - head.box[:2], 2)
+    box = answers.grid_box(head.box + rng.uniform(-jitter, jitter, 4) * extent, width, height)
+    if box[0] >= box[2] or box[1] >= box[3]:
+        return None
+    values = [angle % 360 for angle in angles]
+    return _prompt(
+        answers.pose_prompt(box), answers.format_angles(*angles), ANGLE, values, tokenizer
+    )
+
+
+def _prompt(
+    question: str, answer: str, kind: int, values: list[float], tokenizer: PreTrainedTokenizerBase
+) -> Prompt:
+    question_ids = tokenizer.encode(question, add_special_tokens=False)
+    answer_ids = tokenizer.encode(answer, add_special_tokens=False) + [tokenizer.eos_token_id]
+    first = tokenizer.convert_tokens_to_ids("000")
+    remaining = iter(values)
+    kinds, reals = [], []
+    for token in answer_ids:
+        is_number = first <= token < first + 1000
+        kinds.append(kind if is_number else NO_NUMBER)
+        reals.append(next(remaining) if is_number else 0.0)
+    if next(remaining, None) is not None:
+        raise ValueError(f"the tokenizer does not keep every number of {answer!r} as one token")
+    return Prompt(question_ids, answer_ids, kinds, reals)
+
+
+@dataclass
+class Batch:
+    """Packed rows. T is the longest row; rows are padded on the right with segment -1.
+
+    pixel_values (B, 3, H, W); input_ids, token_type_ids, position_ids, segments (B, T) int64;
+    targets, kinds (B, T) int64 and values (B, T) float: the token that position t must predict,
+    -100 where nothing is learnt.
+    """
+
+    pixel_values: torch.Tensor
+    input_ids: torch.Tensor
+    token_type_ids: torch.Tensor
+    position_ids: torch.Tensor
+    segments: torch.Tensor
+    targets: torch.Tensor
+    kinds: torch.Tensor
+    values: torch.Tensor
+    heads: list[list[Head]]
+
+    def attention_mask(self) -> torch.Tensor:
+        """(B, 1, T, T) bool, True = may attend: causal, within the prefix (segment 0) and the own prompt."""
+        length = self.segments.shape[1]
+        causal = torch.ones(length, length, dtype=torch.bool).tril()
+        query, key = self.segments[:, :, None], self.segments[:, None, :]
+        return ((causal & ((key == 0) | (key == query))) | torch.eye(length, dtype=torch.bool))[:, None]
+
+
+def pack(
+    images: list[torch.Tensor],
+    prompts: list[list[Prompt]],
+    heads: list[list[Head]],
+    num_image_tokens: int,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Batch:
+    """Rows of a batch. images: (3, H, W) float each; num_image_tokens counts BOI, patches and EOI."""
+    prefix = 1 + num_image_tokens
+    lengths = [prefix + sum(len(p.question) + len(p.answer) for p in row) for row in prompts]
+    shape = (len(prompts), max(lengths))
+    ids = np.full(shape, tokenizer.pad_token_id, np.int64)
+    types, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    segments, targets = np.full(shape, -1, np.int64), np.full(shape, -100, np.int64)
+    kinds, values = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
+    ids[:, 0] = tokenizer.bos_token_id
+    types[:, 1:prefix] = 1
+    positions[:, 1], positions[:, 2 : prefix - 1], positions[:, prefix - 1] = 1, 2, 3
+    segments[:, :prefix] = 0
+    for row, row_prompts in enumerate(prompts):
+        start = prefix
+        for number, prompt in enumerate(row_prompts, start=1):
+            end = start + len(prompt.question) + len(prompt.answer)
+            ids[row, start:end] = prompt.question + prompt.answer
+            positions[row, start:end] = FIRST_TEXT_POSITION + np.arange(end - start)
+            segments[row, start:end] = number
+            # the token before each answer token predicts it
+            learnt = slice(start + len(prompt.question) - 1, end - 1)
+            targets[row, learnt] = prompt.answer
+            kinds[row, learnt], values[row, learnt] = prompt.kinds, prompt.values
+            start = end
+    as_tensor = torch.from_numpy
+    return Batch(
+        torch.stack(images), as_tensor(ids), as_tensor(types), as_tensor(positions),
+        as_tensor(segments), as_tensor(targets), as_tensor(kinds), as_tensor(values), heads,
+    )

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 1: both prompts, on labelled pictures of people.
+
+    python -m training.stage1_pretrain --config config/training/embedded_stage1.yaml \
+        --data DIR --validation DIR --out runs/stage1
+
+Head boxes and head poses are learnt together: one picture, one detection prompt, up to `max_poses` pose
+prompts. A killed run continues where its last checkpoint stands when the same command is given again.
+The deployable model lies in OUT/model, rewritten with every checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from jsonargparse import auto_cli
+from tqdm import tqdm
+
+from hpe_vlm_ros.vlm.checkpoint import save_model
+from hpe_vlm_ros.vlm.configuration import CogVLMConfig
+from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+
+from .data.augment import Augmentation
+from .data.batches import StepDataset, step_loader
+from .data.packing import PackingOptions
+from .data.synthetic import read_synthetic
+from .init import new_embedded_model
+from .loop import Learner, RunLog, build_optimizer, learning_rate_factor, save_checkpoint
+
+WEIGHTS = {
+    "text": 1.0,
+    "box": 1.0,
+    "angle": 1.0,
+    "dense_object": 1.0,
+    "dense_box": 0.5,
+    "dense_turn": 2.0,
+}
+
+
+def train(
+    data: list[Path],
+    validation: Path,
+    out: Path,
+    steps: int = 4000,
+    batch_size: int = 16,
+    rate: float = 5e-4,
+    stem_factor: float = 0.2,
+    frozen_stem_blocks: int = 3,
+    weight_decay: float = 0.02,
+    warmup: int = 150,
+    cooldown: float = 0.35,
+    clip: float = 1.0,
+    sigma_box: float = 6.0,
+    sigma_angle: float = 4.0,
+    save_every: int = 200,
+    validation_batches: int = 8,
+    seed: int = 1,
+    workers: int = 1,
+    threads: int = 2,
+    packing: PackingOptions = PackingOptions(),
+    augmentation: Augmentation = Augmentation(),
+) -> None:
+    """Train the embedded model on rendered scenes.
+
+    Args:
+        data: folders of scenes to learn from.
+        validation: folder of scenes to watch (never learnt).
+        out: where checkpoint, log and model go; an existing checkpoint is continued.
+        steps: optimiser steps of the whole run.
+        batch_size: pictures a step.
+        rate: peak learning rate.
+        stem_factor: the pretrained stem learns this much slower.
+        frozen_stem_blocks: first blocks of the stem that keep their ImageNet weights.
+        weight_decay: AdamW decay of matrices.
+        warmup: steps of linear warm-up.
+        cooldown: share of the steps over which the rate falls to zero at the end.
+        clip: largest gradient norm.
+        sigma_box: width of a coordinate's soft target, in thousandths of the picture.
+        sigma_angle: width of an angle's soft target, in degrees.
+        save_every: steps between checkpoints and validations.
+        validation_batches: batches a validation looks at.
+        seed: of weights, order and augmentation.
+        workers: processes that prepare batches.
+        threads: threads of the arithmetic.
+        packing: which heads are taught, how many pose prompts a picture.
+        augmentation: ranges of the virtual camera.
+    """
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    model, processor = new_embedded_model()
+    learner = Learner(
+        model, processor.tokenizer.convert_tokens_to_ids("000"), (sigma_box, sigma_angle)
+    )
+    freeze_stem(model, frozen_stem_blocks)
+    slow = {id(p) for p in model.model.vision.patch_embedding.proj.parameters() if p.ndim == 4}
+    optimizer = build_optimizer([learner], rate, slow, stem_factor, weight_decay)
+    checkpoint, first = out / "checkpoint.pt", 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        learner.load_state_dict(state["learner"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+
+    samples = [sample for folder in data for sample in read_synthetic(folder)]
+    dataset = _dataset(samples, model.config, processor, batch_size, seed, packing, augmentation)
+    watched = _dataset(
+        read_synthetic(validation), model.config, processor, batch_size, seed, packing, None
+    )
+    log = RunLog(out / "log.jsonl")
+    log.write(event="start", step=first, scenes=len(samples), parameters=model.num_parameters())
+    bar = tqdm(step_loader(dataset, first, steps, workers), initial=first, total=steps)
+    for step, batch in enumerate(bar, start=first):
+        factor = learning_rate_factor(step, steps, warmup, cooldown)
+        for group in optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        losses = learner.losses(batch, packing.min_visible, packing.min_size)
+        total = sum(weight * losses[name] for name, weight in WEIGHTS.items())
+        if not torch.isfinite(total):
+            raise FloatingPointError(f"step {step}: loss is {total.item()}; lower --rate and resume")
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(learner.parameters(), clip)
+        optimizer.step()
+        values = {name: float(value) for name, value in losses.items()}
+        bar.set_postfix_str(" ".join(f"{k[:9]} {v:.2f}" for k, v in values.items()))
+        if step % 20 == 0:
+            log.write(step=step, loss=float(total), **values)
+        if (step + 1) % save_every == 0 or step + 1 == steps:
+            log.write(step=step + 1, **_validate(learner, watched, validation_batches, packing))
+            save_checkpoint(
+                checkpoint,
+                learner=learner.state_dict(),
+                optimizer=optimizer.state_dict(),
+                step=step + 1,
+            )
+            save_model(model, processor, out / "model")
+
+
+def freeze_stem(model: CogVLMForCausalLM, blocks: int) -> None:
+    """Keep the first `blocks` blocks of the convolutional stem (and its first convolution) fixed."""
+    stem = model.model.vision.patch_embedding.proj
+    for part in [stem.stem, *stem.blocks[:blocks]] if blocks else []:
+        part.requires_grad_(False)
+
+
+def _dataset(
+    samples: list,
+    config: CogVLMConfig,
+    processor: CogVLMProcessor,
+    batch_size: int,
+    seed: int,
+    packing: PackingOptions,
+    augmentation: Augmentation | None,
+) -> StepDataset:
+    size = (config.vision_config.image_size,) * 2
+    return StepDataset(
+        samples, processor, size, config.num_image_tokens, batch_size, seed, packing, augmentation
+    )
+
+
+@torch.no_grad()
+def _validate(
+    learner: Learner, dataset: StepDataset, batches: int, packing: PackingOptions
+) -> dict[str, float]:
+    """Mean losses over the first batches of the watched scenes, names prefixed with `val_`."""
+    sums: dict[str, list[float]] = {}
+    for step in range(min(batches, len(dataset.samples) // dataset.batch_size)):
+        losses = learner.losses(dataset[step], packing.min_visible, packing.min_size)
+        for name, value in losses.items():
+            sums.setdefault(f"val_{name}", []).append(float(value))
+    means = {}
+    for name, values in sums.items():
+        finite = [value for value in values if math.isfinite(value)]
+        means[name] = sum(finite) / len(finite) if finite else math.nan
+    return means
+
+
+if __name__ == "__main__":
+    auto_cli(train)
