@@ -128,7 +128,8 @@ def rotation_from_face(face: ArrayLike) -> Array:
 
 def gaze_rotation(rotation: ArrayLike) -> Array:
     """R(optical <- gaze), REP-155 gaze axes (z along it), of a head's rotation (..., 3, 3)."""
-    return face_rotation(rotation) @ FACE_FROM_GAZE
+    gaze: Array = face_rotation(rotation) @ FACE_FROM_GAZE
+    return gaze
 
 
 def mirror_rotation(rotation: ArrayLike) -> Array:
@@ -189,7 +190,7 @@ def distance_from_box_height(height_px: ArrayLike, fy: float, head_diameter_m: f
     height = np.asarray(height_px, dtype=float)
     if not (np.isfinite(height).all() and (height > 0).all() and fy > 0 and head_diameter_m > 0):
         raise ValueError(
-            f"height {height_px!r} px, fy {fy} px, diameter {head_diameter_m} m: all must be positive"
+            f"height {height_px!r} px, fy {fy} px, diameter {head_diameter_m} m: must be positive"
         )
     depth: Array = fy * head_diameter_m / height
     return depth
