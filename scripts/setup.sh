@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Makes .venv ready: scripts/setup.sh run|test installs and builds, scripts/setup.sh mode only says
+# where rclpy comes from: "ros" (a sourced ROS 2 install) or "wheels". PYTHON names the interpreter.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+venv=$PWD/.venv
+python=${PYTHON:-python3}
+
+# The folder that holds a sourced ROS 2 install's rclpy; nothing when there is none. The wheels in
+# .venv are not a ROS install, whatever AMENT_PREFIX_PATH says.
+ros_site() {
+  [ -n "${AMENT_PREFIX_PATH:-}" ] || return 0
+  "$python" - "$venv" <<'PYTHON' 2>/dev/null || true
+import sys
+from pathlib import Path
+
+import rclpy
+
+site = Path(rclpy.__file__).resolve().parents[1]
+if Path(sys.argv[1]).resolve() not in site.parents:
+    print(site)
+PYTHON
+}
+
+site=$(ros_site)
+mode=$([ -n "$site" ] && echo ros || echo wheels)
+if [ "$1" = mode ]; then
+  echo "$mode"
+  exit
+fi
+
+say() { echo "== $*"; }
+
+make_venv() {
+  local shared=false options=(--clear)
+  if [ "$mode" = ros ]; then shared=true options+=(--system-site-packages); fi
+  if grep -qs "include-system-site-packages = $shared" "$venv/pyvenv.cfg"; then return; fi
+  say "making .venv with $("$python" --version) (rclpy from: $mode)"
+  "$python" -m venv "${options[@]}" "$venv" ||
+    { echo "error: python3 -m venv failed; on Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
+  if [ "$mode" = ros ] && ! "$venv/bin/python" -c "import rclpy" 2>/dev/null; then
+    # The interpreter is itself a virtual environment, whose packages a new one does not see.
+    echo "$site" > "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ros.pth"
+  fi
+}
+
+install_requirements() {
+  local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+  local limits=$venv/constraints.txt files=(-r requirements.txt -r requirements-demo.txt)
+  if [ "$mode" = wheels ]; then
+    cp constraints.txt "$limits"
+    files+=(-r requirements-ros.txt)
+  else
+    # Messages compiled for numpy 1 cannot be imported under numpy 2.
+    "$venv/bin/python" -c "import numpy; print('numpy<2' if numpy.__version__[0] == '1' else '')" > "$limits"
+  fi
+  if [ "$1" = test ]; then files+=(-r requirements-train.txt -r requirements-test.txt); fi
+  say "installing PyTorch"
+  "${pip[@]}" -c "$limits" "$(grep '^torch==' requirements.txt)"
+  say "installing the rest"
+  "${pip[@]}" -c "$limits" "${files[@]}"
+}
+
+check_compiler() {
+  command -v c++ > /dev/null ||
+    { echo "error: no C++ compiler; on Debian or Ubuntu: apt install g++" >&2; exit 1; }
+  "$venv/bin/python" -c "
+import pathlib, sysconfig
+assert pathlib.Path(sysconfig.get_path('include'), 'Python.h').exists()" 2>/dev/null ||
+    { echo "error: Python.h is missing; on Debian or Ubuntu: apt install python3-dev" >&2; exit 1; }
+}
+
+build_messages() {  # folder, cmake options
+  local name build log
+  name=$(basename "$(cd "$1" && pwd)")
+  [ "$1" = . ] && name=hpe_vlm_ros
+  build=$venv/build/$name log=$venv/build/$name.log
+  say "building the messages of $name"
+  mkdir -p "$build"
+  { cmake -S "$1" -B "$build" -DBUILD_TESTING=OFF "-DCMAKE_INSTALL_PREFIX=$venv" \
+      "-DPython3_EXECUTABLE=$venv/bin/python" "${@:2}" &&
+    cmake --build "$build" --target install -j "$(nproc)"; } > "$log" 2>&1 ||
+    { tail -n 30 "$log" >&2; echo "error: building $name failed; the whole log: $log" >&2; exit 1; }
+}
+
+make_venv
+check_compiler
+install_requirements "$1"
+. scripts/env.sh
+if ! "$venv/bin/python" -c "import tf2_msgs.msg" 2>/dev/null; then build_messages pip_ros/tf2_msgs; fi
+build_messages . -DHPE_VLM_ROS_MESSAGES_ONLY=ON
+rm -f "$venv"/.ready-*
+touch "$venv/.ready-run-$mode"
+if [ "$1" = test ]; then touch "$venv/.ready-test-$mode"; fi
