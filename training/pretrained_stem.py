@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem
+from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem, InvertedBottleneck
 
 IMAGE_MEAN = (127 / 255,) * 3
 IMAGE_STD = (128 / 255,) * 3
@@ -47,6 +47,7 @@ def load_into(stem: EfficientNetLite0Stem, weights: Mapping[str, Tensor]) -> Non
             torch.randn_like(stem.head.weight) / (FEATURE_STD * stem.head.in_channels**0.5)
         )
     for index, block in enumerate(stem.blocks):
+        assert isinstance(block, InvertedBottleneck)
         name = f"_blocks.{index}"
         if block.expand is not None:
             fold(block.expand, weights, f"{name}._expand_conv", f"{name}._bn0")

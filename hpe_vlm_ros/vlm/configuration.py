@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from transformers import PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
 
 STEMS = (None, "efficientnet_lite0")
 
@@ -31,7 +32,7 @@ class CogVLMVisionConfig(PreTrainedConfig):
     in_channels: int = 3
     image_size: int = 490
     patch_size: int = 14
-    num_positions: int | None = None
+    num_positions: int = 0  # 0: one per patch and one for the class token
     hidden_act: str = "gelu"
     layer_norm_eps: float = 1e-6
     dropout_prob: float = 0.0
@@ -52,7 +53,7 @@ class CogVLMVisionConfig(PreTrainedConfig):
             )
         if self.hidden_size % self.num_heads:
             raise ValueError(f"{self.num_heads} heads do not divide hidden_size {self.hidden_size}")
-        if self.num_positions is None:
+        if not self.num_positions:
             self.num_positions = self.grid_size**2 + 1
 
     @property
@@ -75,9 +76,9 @@ class CogVLMConfig(PreTrainedConfig):
 
     model_type = "cogvlm"
     keys_to_ignore_at_inference = ["past_key_values"]
-    sub_configs_defaults = {"vision_config": CogVLMVisionConfig}
+    sub_configs_defaults = {"vision_config": SubConfigSpec(CogVLMVisionConfig)}
 
-    vision_config: dict[str, Any] | PreTrainedConfig | None = None
+    vision_config: Any = None  # given as a dict or CogVLMVisionConfig; always the latter after
     vocab_size: int = 32000
     hidden_size: int = 4096
     intermediate_size: int = 11008
@@ -119,7 +120,7 @@ def grounding_generalist_17b() -> CogVLMConfig:
     return CogVLMConfig(vision_config={})
 
 
-def embedded(vocab_size: int = 1152, **overrides: Any) -> CogVLMConfig:
+def embedded(vocab_size: int = 1280, **overrides: Any) -> CogVLMConfig:
     """The small model shipped with the package: 256x256 pictures, 64 patches for the decoder.
 
     `overrides` replace fields; those of the vision tower come in a dict `vision_config`.

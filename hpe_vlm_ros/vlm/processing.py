@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures and prompts to tensors.
+
+Prompt and answer are tokenised apart and then joined, without a separator; the end token closes
+the answer. That is how the public CogVLM was trained, and so are our models.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from .configuration import CogVLMConfig
+from .modeling import position_ids_of
+from .vocabulary import build_tokenizer
+
+__all__ = ["CogVLMProcessor", "ImageSettings", "TEMPLATES", "build_tokenizer"]
+
+PROCESSOR_FILE = "preprocessor_config.json"
+# how the public checkpoints wrap a question, by config.template_version
+TEMPLATES = {
+    "base": "{}",
+    "vqa": "Question: {} Short answer:",
+    "chat": "Question: {} Answer:",
+}
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """How a picture becomes pixel values; the defaults are CLIP's and the public CogVLM's.
+
+    The aspect ratio is not kept: coordinates are relative, so nothing needs correcting.
+    `resample` is "bicubic" (with antialiasing) or "area" (mean of the covered pixels).
+    """
+
+    image_size: int = 490
+    image_mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
+    image_std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+    resample: str = "bicubic"
+
+    def __post_init__(self) -> None:
+        if self.resample not in ("bicubic", "area"):
+            raise ValueError(f'resample is {self.resample!r}; it must be "bicubic" or "area"')
+
+    def resize(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) to (S, S, 3), both uint8."""
+        size = (self.image_size, self.image_size)
+        if image.shape[:2] == size:
+            return image
+        if self.resample == "area":
+            shrinks = min(image.shape[:2]) >= self.image_size
+            how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
+        planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+        resized = F.interpolate(planes, size, mode="bicubic", antialias=True)
+        return resized[0].permute(1, 2, 0).numpy()
+
+    def tensor(self, image: NDArray[np.uint8]) -> Tensor:
+        """RGB (H, W, 3) uint8 to normalised (3, S, S) float32."""
+        resized = np.ascontiguousarray(self.resize(image))
+        pixels = torch.from_numpy(resized).permute(2, 0, 1).float().div_(255)
+        mean, std = (torch.tensor(v)[:, None, None] for v in (self.image_mean, self.image_std))
+        return pixels.sub_(mean).div_(std)
+
+
+EMBEDDED_IMAGES = ImageSettings(256, (127 / 255,) * 3, (128 / 255,) * 3, "area")
+
+
+class CogVLMProcessor:
+    """Pictures and prompts to what the model's forward and `generate()` take."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, config: CogVLMConfig, images: ImageSettings
+    ):
+        if images.image_size != config.vision_config.image_size:
+            raise ValueError(
+                f"{PROCESSOR_FILE} says image_size {images.image_size}, but config.json says "
+                f"{config.vision_config.image_size}: they must agree"
+            )
+        self.tokenizer = tokenizer
+        self.images = images
+        self.num_image_tokens = config.num_image_tokens
+        self.template = TEMPLATES[config.template_version]
+        self.bos_token_id = int(config.bos_token_id or 0)
+        self.pad_token_id = int(config.pad_token_id or 0)
+
+    @classmethod
+    def embedded(cls, config: CogVLMConfig) -> CogVLMProcessor:
+        """The processor of a small model: closed vocabulary, pixels as its stem expects them."""
+        settings = asdict(EMBEDDED_IMAGES) | {"image_size": config.vision_config.image_size}
+        return cls(build_tokenizer(), config, ImageSettings(**settings))
+
+    def image_tensor(self, image: NDArray[np.uint8]) -> Tensor:
+        """RGB (H, W, 3) uint8 to normalised (3, S, S) float32."""
+        return self.images.tensor(image)
+
+    def encode_prompt(self, prompt: str) -> list[int]:
+        """Tokens of a question in the checkpoint's template, nothing before or after."""
+        return self.encode(self.template.format(prompt))
+
+    def encode(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, ids: list[int] | Tensor) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+
+    def prefix(self) -> dict[str, Tensor]:
+        """[BOS] and the image slots as (1, 1 + num_image_tokens) input_ids, token_type_ids."""
+        ids = torch.tensor([[self.bos_token_id] + [self.pad_token_id] * self.num_image_tokens])
+        types = torch.ones_like(ids)
+        types[:, 0] = 0
+        return {"input_ids": ids, "token_type_ids": types}
+
+    def __call__(self, image: NDArray[np.uint8], prompt: str) -> dict[str, Tensor]:
+        """One picture (H, W, 3 uint8 RGB) and one question, ready for `model.generate(**...)`."""
+        prefix = self.prefix()
+        text = torch.tensor([self.encode_prompt(prompt)])
+        types = torch.cat((prefix["token_type_ids"], torch.zeros_like(text)), dim=1)
+        return {
+            "input_ids": torch.cat((prefix["input_ids"], text), dim=1),
+            "token_type_ids": types,
+            "position_ids": position_ids_of(types),
+            "pixel_values": self.image_tensor(image)[None],
+        }
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write tokenizer files and the image settings."""
+        self.tokenizer.save_pretrained(str(folder))
+        settings: dict[str, Any] = asdict(self.images)
+        text = json.dumps(settings, indent=2) + "\n"
+        (Path(folder) / PROCESSOR_FILE).write_text(text, encoding="utf-8")
