@@ -3,7 +3,7 @@
 
 Pure numpy, shared by every evaluation. Each image gives `Records`, one row per true head that
 counts; `merge` joins images, `score` sums up, `by_yaw` and `by_size` break down. Errors per angle
-exist only where the true head has a (yaw, pitch, roll) triple; geodesic errors for every found head.
+exist only where the true head has a (yaw, pitch, roll) triple, geodesic errors for all found heads.
 """
 
 from collections.abc import Iterable
@@ -154,7 +154,7 @@ def given_boxes(
         raise ValueError(
             f"{len(predicted.rotations)} answers about {len(true.rotations)} heads: give one each"
         )
-    valid: Mask = np.isfinite(predicted.rotations).all(axis=(1, 2))
+    valid = np.isfinite(predicted.rotations.sum(axis=(1, 2)))
     answer = np.where(valid, np.arange(len(valid)), -1)
     size, counts = _sizes(true.boxes, scale), _counting(true, scale, rules)
     return _records(predicted, answer, true, size, counts, false_alarms=None)
