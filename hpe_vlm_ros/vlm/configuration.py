@@ -19,7 +19,9 @@ class CogVLMVisionConfig(PreTrainedConfig):
 
     `stem` None is the public model's patch convolution; "efficientnet_lite0" puts that network's
     blocks up to stride 16 in its place. `merge_size` 2 adds CogVLM2's stride-2 convolution after
-    the transformer, which leaves a quarter of the image tokens.
+    the transformer, which leaves a quarter of the image tokens. `decoder_positions` adds a learned
+    vector per image token behind the adapter, so that a shallow decoder need not dig the place of a
+    patch out of its features.
     """
 
     model_type = "cogvlm_vision"
@@ -39,6 +41,7 @@ class CogVLMVisionConfig(PreTrainedConfig):
     initializer_range: float = 0.02
     stem: str | None = None
     merge_size: int = 1
+    decoder_positions: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -130,6 +133,7 @@ def embedded(vocab_size: int = 1280, **overrides: Any) -> CogVLMConfig:
         "patch_size": 16,
         "stem": "efficientnet_lite0",
         "merge_size": 2,
+        "decoder_positions": True,
         "hidden_size": 256,
         "num_hidden_layers": 4,
         "num_heads": 4,

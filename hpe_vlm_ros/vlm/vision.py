@@ -119,6 +119,12 @@ class VisionModel(nn.Module):
         merge, width = vision.merge_size, vision.hidden_size
         self.conv = nn.Conv2d(width, width, merge, merge) if merge > 1 else None
         self.linear_proj = GLUAdapter(config)
+        if vision.decoder_positions:
+            self.decoder_positions = nn.Parameter(
+                torch.zeros(1, vision.num_patches, config.hidden_size)
+            )
+        else:
+            self.decoder_positions = None
         self.boi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
         self.eoi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
 
@@ -133,5 +139,7 @@ class VisionModel(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.transformer(self.patch_embedding(images))
         x = self.linear_proj(self._merge(x[:, 1:]))  # the class token has done its work
+        if self.decoder_positions is not None:
+            x = x + self.decoder_positions
         boi, eoi = (edge.expand(len(x), -1, -1) for edge in (self.boi, self.eoi))
         return torch.cat((boi, x, eoi), dim=1)

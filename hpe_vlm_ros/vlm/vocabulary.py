@@ -30,16 +30,16 @@ TEMPLATES = (
 )
 # Words for referring expressions, so that later training needs no new vocabulary
 WORDS = (
-    "a an and all any both each front back side behind beside near far next to between above below "
-    "under over on of with without no not one two three four five six seven eight nine ten first "
-    "second third fourth fifth last left right leftmost rightmost middle center top bottom upper "
-    "lower nearest farthest closest biggest smallest largest big small tall short person people "
-    "man woman boy girl child adult baby head heads face faces body hand arm shoulder facing "
-    "turned toward towards away up down camera wearing wears glasses sunglasses hat cap helmet hood "
-    "scarf mask beard hair haired long bald shirt jacket coat dress skirt trousers shorts suit sweater "
-    "black white gray grey red green blue yellow orange purple pink brown blond dark light striped "
-    "plain standing sitting walking occluded visible hidden picture which that this there it he "
-    "she they his her their out other group row"
+    "a an and all any both each front back side behind beside near far next to between above "
+    "below under over on of with without no not one two three four five six seven eight nine "
+    "ten first second third fourth fifth last left right leftmost rightmost middle center top "
+    "bottom upper lower nearest farthest closest biggest smallest largest big small tall short "
+    "person people man woman boy girl child adult baby head heads face faces body hand arm "
+    "shoulder facing turned toward towards away up down camera wearing wears glasses sunglasses "
+    "hat cap helmet hood scarf mask beard hair haired long bald shirt jacket coat dress skirt "
+    "trousers shorts suit sweater black white gray grey red green blue yellow orange purple "
+    "pink brown blond dark light striped plain standing sitting walking occluded visible hidden "
+    "picture which that this there it he she they his her their out other group row"
 ).split()
 
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions about heads in one picture, answered through text: detect, then one pose per head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from ..answers import DETECTION_PROMPT, Angles, Box, Parsed, parse_angles, parse_boxes, pose_prompt
+from .decoding import Answer, Pick, ask, most_likely
+from .grammar import AnswerGrammar, Grammar
+from .lanes import Lanes
+from .modeling import CogVLMForCausalLM
+from .processing import CogVLMProcessor
+from .scores import box_scores
+
+T = TypeVar("T")
+FREE_LIMIT = 400  # tokens an unconstrained answer may take
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A box on the 0..999 grid and how sure the model is of it, 0..1."""
+
+    box: Box
+    score: float
+
+
+class Engine:
+    """A model with its processor and the grammar of its answers."""
+
+    def __init__(self, model: CogVLMForCausalLM, processor: CogVLMProcessor):
+        self.model = model.eval()
+        self.processor = processor
+        self.grammar = AnswerGrammar(processor.tokenizer)
+
+    def look(self, pixels: Tensor, reuse_prefix: bool = True, pick: Pick = most_likely) -> Look:
+        """Start on one picture: `pixels` (3, S, S) from `processor.image_tensor`.
+
+        Without `reuse_prefix` every question encodes the picture anew, one question at a time;
+        answers are the same. `pick` chooses tokens from their probabilities.
+        """
+        return Look(self, pixels[None], reuse_prefix, pick)
+
+
+class Look:
+    """One picture; the work of encoding it is done at the first question and kept."""
+
+    def __init__(self, engine: Engine, pixel_values: Tensor, reuse_prefix: bool, pick: Pick):
+        self._engine = engine
+        self._pixel_values = pixel_values
+        self._reuse_prefix = reuse_prefix
+        self._pick = pick
+        self._lanes: Lanes | None = None
+
+    @torch.inference_mode()
+    def _encode(self) -> Lanes:
+        engine = self._engine
+        return Lanes(engine.model, engine.processor.prefix(), self._pixel_values)
+
+    def ask(self, prompts: Sequence[str], grammars: Sequence[Grammar]) -> list[Answer]:
+        """Answers to all prompts; grammars[i] rules answer i."""
+        ids = [self._engine.processor.encode_prompt(prompt) for prompt in prompts]
+        if not self._reuse_prefix:
+            pairs = zip(ids, grammars, strict=True)
+            return [ask(self._encode(), [i], [g], self._pick)[0] for i, g in pairs]
+        if not ids:
+            return []
+        if self._lanes is None:
+            self._lanes = self._encode()
+        return ask(self._lanes, ids, grammars, self._pick)
+
+    def detect(self, max_heads: int) -> list[Detection]:
+        """Head boxes in the order the model names them."""
+        grammar = self._engine.grammar.boxes(max_heads)
+        (answer,) = self.ask([DETECTION_PROMPT], [grammar])
+        boxes = _value(parse_boxes(self._text(answer)), self._text(answer))
+        scores = box_scores(answer)
+        return [Detection(box, score) for box, score in zip(boxes, scores, strict=True)]
+
+    def poses(self, boxes: Sequence[Box]) -> list[Angles]:
+        """Yaw, pitch, roll in degrees of the head in each box, decoded as one batch."""
+        grammars = [self._engine.grammar.angles() for _ in boxes]
+        texts = map(self._text, self.ask([pose_prompt(box) for box in boxes], grammars))
+        return [_value(parse_angles(text), text) for text in texts]
+
+    def free(self, prompts: Sequence[str], limit: int = FREE_LIMIT) -> list[str]:
+        """What the model says without any grammar, up to `limit` tokens; may be invalid."""
+        grammars = [self._engine.grammar.free(limit) for _ in prompts]
+        return [self._text(answer) for answer in self.ask(prompts, grammars)]
+
+    def _text(self, answer: Answer) -> str:
+        return self._engine.processor.decode(answer.tokens)
+
+
+def _value(parsed: Parsed[T], text: str) -> T:
+    if parsed.value is None:
+        raise RuntimeError(f"constrained answer {text!r} is invalid ({parsed.reason}): a bug")
+    return parsed.value
