@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact labels of rendered heads: rotation, angles, box, visible share.
+
+The rotation M takes head axes (x subject's left, y down to the chin, z out of the back of the head)
+to the camera's optical frame (x right, y down, z forward); the identity is a frontal face. Angles
+are DirectMHP / 300W-LP: M = Rx(-pitch) Ry(yaw) Rz(roll), yaw in (-180, 180], |pitch|, |roll| < 90.
+"""
+from __future__ import annotations
+
+import numpy as np
+
+from training.synthetic import Array, Integers
+from training.synthetic.raster import cover
+
+# Head axes (columns) in a resting body's frame: x left, y back, z up.
+HEAD_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+GRID = 40
+
+
+def head_rotation(world_to_optical: Array, head_linear: Array) -> Array:
+    """M (3, 3) from the camera's rotation and the head bone's rotation since rest."""
+    m = np.asarray(world_to_optical, np.float64) @ np.asarray(head_linear, np.float64) @ HEAD_AXES
+    u, _, vt = np.linalg.svd(m)  # float32 kinematics: back to an exact rotation
+    return u @ vt
+
+
+def angles_of(m: Array) -> tuple[float, float, float] | None:
+    """(yaw, pitch, roll) in degrees, or None when no triple has |pitch| and |roll| below 90.
+
+    With c = cos: M[0,2] = sin(yaw), M[0,0] = cos(yaw) cos(roll), M[0,1] = -cos(yaw) sin(roll),
+    M[1,2] = cos(yaw) sin(pitch), M[2,2] = cos(yaw) cos(pitch). Valid triples need cos(roll) and
+    cos(pitch) positive, so M[0,0] and M[2,2] must share the sign of cos(yaw).
+    """
+    if m[0, 0] * m[2, 2] <= 0:
+        return None
+    sign = 1.0 if m[2, 2] > 0 else -1.0
+    cosine = sign * float(np.hypot(m[1, 2], m[2, 2]))
+    yaw = np.degrees(np.arctan2(m[0, 2], cosine))
+    pitch = np.degrees(np.arctan2(sign * m[1, 2], sign * m[2, 2]))
+    roll = np.degrees(np.arctan2(-sign * m[0, 1], sign * m[0, 0]))
+    return float(yaw), float(pitch), float(roll)
+
+
+def box_of(screen: Array, points: Integers) -> Array | None:
+    """(x0, y0, x1, y1) spanned by projected vertices; None when one lies behind the camera."""
+    chosen = screen[points]
+    if (chosen[:, 2] == 0).any():
+        return None
+    return np.concatenate([chosen[:, :2].min(0), chosen[:, :2].max(0)])
+
+
+def clip_box(box: Array, width: float, height: float) -> Array | None:
+    """The part of a box inside the image, or None when nothing is."""
+    out = np.array(
+        [max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)], np.float64
+    )
+    return out if out[2] - out[0] > 1e-6 and out[3] - out[1] > 1e-6 else None
+
+
+def visible_share(
+    screen: Array, triangles: Integers, of_head: Integers, box: Array, owner_of: Integers,
+    owner: int,
+) -> float:
+    """Share of the head's silhouette (0..1) that shows: neither covered nor outside the image."""
+    mask = np.zeros((GRID, GRID), np.uint8)
+    cover(screen, triangles, of_head, box.astype(np.float32), mask)
+    rows, columns = np.nonzero(mask)
+    if len(rows) == 0:
+        return 0.0
+    x = (box[0] + (columns + 0.5) / GRID * (box[2] - box[0])).astype(int)
+    y = (box[1] + (rows + 0.5) / GRID * (box[3] - box[1])).astype(int)
+    inside = (x >= 0) & (y >= 0) & (x < owner_of.shape[1]) & (y < owner_of.shape[0])
+    shown = owner_of[y[inside], x[inside]] == owner
+    return float(shown.sum() / len(rows))

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Render scenes of people with exact head-pose labels, from several processes, resumably.
+
+    python -m training.synthetic.render OUT --scenes 20000 --seed 1 --split train \\
+        --assets ASSETS --panoramas PANORAMAS --workers 2
+
+The committed test set is made by
+
+    python -m training.synthetic.render OUT --scenes 1000 --seed 2026 --split test \\
+        --assets ASSETS --panoramas PANORAMAS
+
+ASSETS is a folder of MakeHuman's CC0 system assets (see `wardrobe`), PANORAMAS one of HDR panoramas
+(see `lights`: unpack npm's @pmndrs/assets and Debian's blender-data into it); both are optional.
+Everything depends on seed, split and scene index alone, never on the number of workers.
+
+OUT/images/000123.jpg are the pictures; OUT/labels_00001.jsonl hold one JSON object a line:
+image (relative path), width, height, focal (pixels, square, principal point in the middle), seed,
+scene, and heads with
+  box        [x0, y0, x1, y1] pixels of head, hair above the chin and hat, clipped to the image
+  full_box   the same before clipping
+  rotation   3x3, head axes (subject's left, down, back) to optical axes (right, down, forward)
+  angles     [yaw, pitch, roll] degrees (DirectMHP / 300W-LP) or null where no triple is valid
+  visible    share of the head's silhouette neither occluded nor outside, 0..1
+  position   of the nose bridge between the eyes, metres, optical frame
+  skin       light, medium or dark
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from training.synthetic import Integers
+from training.synthetic.bodies import load_bank
+from training.synthetic.compose import Canvas
+from training.synthetic.lights import load_panoramas
+from training.synthetic.people import Person, dress
+from training.synthetic.scenes import World, render_scene
+from training.synthetic.wardrobe import base_mesh_path, build_wardrobe
+
+SHARD = 100  # scenes whose labels are written together
+IDENTITIES = {"train": 1000, "test": 300}
+# Photographs without people that scikit-image's wheel carries (public domain or CC0).
+PHOTOS = {
+    "train": ("brick.png", "chelsea.png", "grass.png", "rocket.jpg", "coins.png"),
+    "test": ("coffee.png", "gravel.png"),
+}
+
+
+def make_world(args: argparse.Namespace) -> tuple[World, Canvas]:
+    """Load everything that scenes draw from."""
+    count = args.identities or IDENTITIES[args.split]
+    bank = load_bank(args.cache, args.split, args.seed, count)
+    wardrobe = build_wardrobe(bank.rig, base_mesh_path(), args.assets)
+    kept: OrderedDict[int, Person] = OrderedDict()
+
+    def person(index: int) -> Person:
+        if index not in kept:
+            kept[index] = dress(bank, wardrobe, args.split, args.seed, index)
+            if len(kept) > 1500:
+                kept.popitem(last=False)
+        return kept[index]
+
+    cloth = [g.texture for g in wardrobe.garments.get("cover", [])]
+    cloth += [g.texture for g in wardrobe.choices("clothes", args.split)]
+    texels, tables = wardrobe.store.arrays()
+    world = World(
+        bank.rig, person, count, load_panoramas(args.panoramas, args.split), _photos(args.split),
+        cloth, wardrobe.store.means, args.split, args.seed,
+    )
+    return world, Canvas(*args.size, args.supersample, texels, tables)
+
+
+def _photos(split: str) -> list[Integers]:
+    import importlib.util
+
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or spec.origin is None:
+        return []
+    folder = Path(spec.origin).parent / "data"
+    images = [cv2.imread(str(folder / name)) for name in PHOTOS[split]]
+    return [np.ascontiguousarray(image[..., ::-1]) for image in images if image is not None]
+
+
+_STATE: list[tuple[World, Canvas]] = []
+
+
+def _render_shard(task: tuple[Path, int, int]) -> int:
+    """Render scenes first..last-1 and then write their labels; returns how many."""
+    out, first, last = task
+    cv2.setNumThreads(1)
+    world, canvas = _STATE[0]
+    lines = []
+    for index in range(first, last):
+        image, label = render_scene(world, canvas, index)
+        name = f"images/{index:06d}.jpg"
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 88 + index % 5]
+        data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), quality)[1]
+        _write(out / name, data.tobytes())
+        lines.append(json.dumps({"image": name, **label}, separators=(",", ":")))
+    _write(_shard_path(out, first), ("\n".join(lines) + "\n").encode())
+    return last - first
+
+
+def _shard_path(out: Path, first: int) -> Path:
+    return out / f"labels_{first // SHARD:05d}.jsonl"
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def _tasks(out: Path, scenes: int) -> Iterator[tuple[Path, int, int]]:
+    for first in range(0, scenes, SHARD):
+        if not _shard_path(out, first).exists():
+            yield out, first, min(first + SHARD, scenes)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Command line to options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--scenes", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--split", choices=("train", "test"), required=True)
+    parser.add_argument("--assets", type=Path, help="folder of MakeHuman CC0 assets")
+    parser.add_argument("--panoramas", type=Path, help="folder of HDR panoramas")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--size", type=_size, default=(320, 240), help="WIDTHxHEIGHT")
+    parser.add_argument("--supersample", type=int, default=2)
+    parser.add_argument("--identities", type=int, help="people to draw from")
+    parser.add_argument(
+        "--cache", type=Path, default=Path.home() / ".cache/hpe_vlm_ros/synthetic",
+        help="folder for the bank of bodies",
+    )
+    return parser.parse_args(arguments)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = text.lower().split("x")
+    return int(width), int(height)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Render what is missing of a set."""
+    args = parse(arguments)
+    (args.out / "images").mkdir(parents=True, exist_ok=True)
+    tasks = list(_tasks(args.out, args.scenes))
+    if not tasks:
+        print(f"{args.out}: all {args.scenes} scenes are there")
+        return
+    _STATE[:] = [make_world(args)]
+    total = sum(last - first for _, first, last in tasks)
+    with tqdm(total=total, unit="scene", smoothing=0.05) as bar:
+        if args.workers <= 1:
+            for task in tasks:
+                bar.update(_render_shard(task))
+            return
+        # forked processes share the textures and the bank of bodies
+        with multiprocessing.get_context("fork").Pool(args.workers) as pool:
+            for done in pool.imap_unordered(_render_shard, tasks):
+                bar.update(done)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sampling of whole scenes: who stands where and turned how, under which light, before what."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from training.synthetic import Array, Integers, backgrounds, clutter, labels
+from training.synthetic.bodies import Rig
+from training.synthetic.camera import Camera, develop, random_camera
+from training.synthetic.colours import cloth_map, hair_colour, scaled, skin_map, tinted
+from training.synthetic.compose import Canvas, Mesh
+from training.synthetic.lights import (
+    Light, Panorama, light_of, procedural_panorama, turn_panorama,
+)
+from training.synthetic.people import Person
+from training.synthetic.posing import forward_kinematics, random_pose
+from training.synthetic.raster import skin
+
+HEAD_SIZE = 0.205  # metres: about sqrt(width * height) of an adult's head box
+HEAD_ODDS = {
+    "train": (0.035, 0.26, 0.24, 0.185, 0.12, 0.075, 0.045, 0.025, 0.015),
+    "test": (0.03, 0.23, 0.22, 0.20, 0.14, 0.09, 0.05, 0.025, 0.015),
+}
+SMALLEST, LARGEST = 12.0, 200.0  # pixels of sqrt(w h) in a picture 320 pixels wide
+CLUTTER_OWNER = 100  # and up, by twos; each mesh needs owners of its own
+
+
+@dataclass(frozen=True)
+class World:
+    """What every scene of a run draws from. `person(i)` dresses identity i of `identities`."""
+
+    rig: Rig
+    person: Callable[[int], Person]
+    identities: int
+    panoramas: list[Panorama]
+    photos: list[Integers]
+    cloth_textures: list[int]
+    texture_means: list[Array]
+    split: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Wanted place of a head: image position, size in pixels, and its depth in metres."""
+
+    u: float
+    v: float
+    size: float
+    depth: float
+
+
+def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, dict[str, Any]]:
+    """Picture (H, W, 3) uint8 RGB and label of scene `index`; depends on seeds alone."""
+    rng = np.random.default_rng([world.seed, world.split == "test", 73, index])
+    camera = random_camera(canvas.width, canvas.height, rng)
+    panorama = _panorama(world, rng)
+    background, floor = _background(world, camera, panorama, rng)
+    light, gain = _exposed(light_of(panorama), rng)
+    canvas.clear()
+    odds = HEAD_ODDS[world.split]
+    places = random_places(camera, int(rng.choice(len(odds), p=odds)), rng)
+    drawn = []
+    for number, mesh in enumerate(_objects(world, camera, places, rng)):
+        canvas.add(mesh, CLUTTER_OWNER + 2 * number, camera, light)
+    for number, place in enumerate(sorted(places, key=lambda p: p.depth)):
+        drawn.append(_add_person(world, canvas, camera, light, place, floor, 1 + 2 * number, rng))
+    level = float(np.exp(rng.normal(0, 0.35))) * 0.3 / max(float(np.median(background)), 0.02)
+    image = canvas.over(background * np.float32(min(max(level, 0.35 * gain), 2.5 * gain)))
+    heads = [h for h in (_label(canvas, camera, *d) for d in drawn) if h is not None]
+    label = {
+        "width": canvas.width, "height": canvas.height, "focal": round(camera.focal, 3),
+        "seed": world.seed, "scene": index, "heads": heads,
+    }
+    return develop(image, rng), label
+
+
+def random_places(camera: Camera, count: int, rng: np.random.Generator) -> list[Place]:
+    """Heads of log-uniform size anywhere in the picture, mostly not right over each other."""
+    unit = camera.width / 320
+    sizes = np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST), count)) * unit
+    places: list[Place] = []
+    for size in sorted(sizes, reverse=True):
+        near = camera.width * 0.5 if size > 60 * unit else camera.width * 0.5 + size * 0.1
+        for attempt in range(12):
+            u = camera.width / 2 + rng.uniform(-1, 1) * near
+            v = camera.height * rng.beta(1.6, 2.4)
+            v = max(v, -0.1 * size) if rng.random() < 0.15 else max(v, 0.5 * size - 2)
+            place = Place(u, v, size, camera.focal * HEAD_SIZE / size)
+            if not any(_collide(place, other, attempt) for other in places):
+                break
+        places.append(place)
+    return places
+
+
+def _collide(place: Place, other: Place, attempt: int) -> bool:
+    """Whether a smaller (farther) head is hidden by a nearer one or by the body below it."""
+    across = abs(place.u - other.u) / other.size
+    below = (place.v - other.v) / other.size
+    if across < 0.5 and abs(below) < 0.5:
+        return True
+    return attempt < 8 and below > -0.6 and across < (0.8 if below < 0.6 else 1.15)
+
+
+def _panorama(world: World, rng: np.random.Generator) -> Array:
+    if world.panoramas and rng.random() < 0.85:
+        chosen = world.panoramas[rng.integers(len(world.panoramas))].image
+    else:
+        chosen = procedural_panorama(rng).image
+    return turn_panorama(chosen, rng.random())
+
+
+def _background(
+    world: World, camera: Camera, panorama: Array, rng: np.random.Generator
+) -> tuple[Array, bool]:
+    """Linear picture (H, W, 3) and whether it has a floor at z = 0."""
+    kind = rng.random()
+    if kind < 0.4 and panorama.shape[0] > 64:
+        return backgrounds.panorama_view(panorama, camera), False
+    if kind < 0.75:
+        size = np.array([rng.uniform(3, 12), rng.uniform(3.5, 14), rng.uniform(2.3, 4)])
+        behind = rng.uniform(0.3, 1.5)
+        origin = np.array([-size[0] * rng.uniform(0.25, 0.75), -behind, 0.0])
+        size[2] = max(size[2], camera.position[2] + 0.2)
+        textures = backgrounds.room_textures(rng, panorama if panorama.shape[0] > 64 else None)
+        glow = rng.uniform(0.6, 1.1, (6, 1)) * np.ones((6, 3))
+        return backgrounds.room_view(textures, camera, size, origin, glow), True
+    if kind < 0.87 and world.photos:
+        photo = world.photos[rng.integers(len(world.photos))]
+        return backgrounds.photo_view(photo, camera.width, camera.height, rng), False
+    return backgrounds.pattern(camera.width, camera.height, rng), False
+
+
+def _exposed(light: Light, rng: np.random.Generator) -> tuple[Light, float]:
+    """Scale a light so that skin comes out at a photograph's brightness; also its gain."""
+    around = float(light.sh[0].mean()) * 0.282 + 1e-4
+    key = float(light.colour.mean())
+    limit = rng.uniform(0.2, 2.5) * around
+    colour = light.colour * min(1.0, limit / max(key, 1e-6))
+    gain = 0.85 * float(np.exp(rng.normal(0, 0.3))) / (around + 0.4 * float(colour.mean()))
+    hue = light.sh[0] / around / 3.5449 * 3.5449 * 0.282
+    neutral = (hue / hue.mean()) ** np.float32(-0.6)  # the camera's white balance, incomplete
+    return (
+        replace(light, sh=(light.sh * gain * neutral).astype(np.float32),
+                colour=(colour * gain * neutral).astype(np.float32)),
+        gain,
+    )
+
+
+def _objects(
+    world: World, camera: Camera, places: list[Place], rng: np.random.Generator
+) -> list[Mesh]:
+    """Decoys and occluders; more decoys where nobody is."""
+    out = []
+    for _ in range(rng.poisson(3.0 if not places else 1.1)):
+        decoy = rng.random() < 0.5
+        points, normals, uv, triangles = clutter.random_object(rng, decoy)
+        extent = float(np.ptp(points, axis=0).max())
+        size = np.exp(rng.uniform(np.log(12), np.log(110))) * camera.width / 320
+        depth = max(camera.focal * extent / size, 0.25)
+        u, v = rng.uniform(0, camera.width), camera.height * rng.beta(2.2, 1.3)
+        centre = camera.position + camera.ray(u, v) * depth
+        texture = world.cloth_textures[rng.integers(len(world.cloth_textures))]
+        mean = world.texture_means[texture]
+        skin_like = np.array([0.45, 0.27, 0.18]) * rng.uniform(0.3, 1.2)
+        colour = tinted(skin_like, mean) if rng.random() < 0.3 else cloth_map(mean, rng)
+        count = len(triangles)
+        out.append(Mesh(
+            points + centre.astype(np.float32), normals, uv, triangles,
+            np.zeros(count, np.uint8), np.zeros(count, np.uint8),
+            np.full(len(points), 0.9, np.float32), np.array([texture]), np.array([0]),
+            np.array([rng.uniform(0, 0.4)], np.float32), colour[None].astype(np.float32),
+            centre, 0.0,
+        ))
+    return out
+
+
+def _add_person(
+    world: World, canvas: Canvas, camera: Camera, light: Light, place: Place, floor: bool,
+    owner: int, rng: np.random.Generator,
+) -> tuple[Person, Array, Array, Array, int, str]:
+    """Pose, place and draw a person; returns what the label needs."""
+    person = world.person(int(rng.integers(world.identities)))
+    seated = rng.random() < 0.2
+    pose = random_pose(world.rig, person.joints, float(rng.uniform(-180, 180)), seated, rng)
+    linear, shift = forward_kinematics(world.rig.parents, person.joints, pose)
+    head = world.rig.labels.index("head")
+    middle = person.sellion + np.array([0.0, 0.08, 0.03], np.float32)
+    here = linear[head] @ middle + shift[head]
+    target = camera.position + camera.ray(place.u, place.v) * place.depth
+    if floor or rng.random() < 0.3:
+        target = _standing(camera, place, here, person, target, rng)
+    move = (target - here).astype(np.float32)
+    points, normals = np.empty_like(person.rest), np.empty_like(person.rest)
+    skin(
+        person.rest, person.normals, person.bones, person.weights, linear,
+        shift + move, points, normals,
+    )
+    maps, tone = _colours(world, person, rng)
+    mesh = Mesh(
+        points, normals, person.uv, person.triangles, person.materials, person.of_head,
+        person.occlusion, person.textures, person.flags, person.gloss, maps,
+        target, 0.45 if place.size > 26 * camera.width / 320 else 0.0,
+    )
+    screen = canvas.add(mesh, owner, camera, light)
+    sellion = linear[head] @ person.sellion + shift[head] + move
+    return person, screen, linear[head], sellion, owner, tone
+
+
+def _standing(
+    camera: Camera, place: Place, here: Array, person: Person, free: Array,
+    rng: np.random.Generator,
+) -> Array:
+    """Keep the column and depth but put the feet on the floor, when the head stays in view."""
+    lowest = float(person.rest[:, 2].min())
+    ray = camera.ray(place.u, place.v)
+    target = np.array([free[0], free[1], float(here[2]) - lowest + rng.normal(0, 0.02)])
+    target[:2] = camera.position[:2] + ray[:2] * place.depth
+    _, v, depth = camera.pixel(target)
+    if depth > 0.2 and 0.0 < v < 0.9 * camera.height:
+        return target
+    return free
+
+
+def _colours(
+    world: World, person: Person, rng: np.random.Generator
+) -> tuple[Array, str]:
+    means = [world.texture_means[t] for t in person.textures]
+    skin_colour, tone = skin_map(means[0], rng)
+    hair = hair_colour(person.age, rng)
+    maps = []
+    for kind, mean in zip(person.kinds, means):
+        if kind == "body":
+            maps.append(skin_colour)
+        elif kind == "hair":
+            maps.append(tinted(hair, mean))
+        elif kind == "brow":
+            maps.append(tinted(hair * 0.6, mean))
+        elif kind == "eye":
+            maps.append(scaled(np.ones(3)))
+        else:
+            maps.append(cloth_map(mean, rng))
+    return np.stack(maps).astype(np.float32), tone
+
+
+def _label(
+    canvas: Canvas, camera: Camera, person: Person, screen: Array, linear: Array, sellion: Array,
+    owner: int, tone: str,
+) -> dict[str, Any] | None:
+    full = labels.box_of(screen, person.box_points)
+    if full is None:
+        return None
+    box = labels.clip_box(full, canvas.width, canvas.height)
+    if box is None:
+        return None
+    rotation = labels.head_rotation(camera.rotation, linear)
+    angles = labels.angles_of(rotation)
+    share = labels.visible_share(
+        screen, person.triangles, person.of_head, full, canvas.owners(), owner + 1
+    )
+    return {
+        "box": _rounded(box, 2), "full_box": _rounded(full, 2),
+        "rotation": [_rounded(row, 6) for row in rotation],
+        "angles": None if angles is None else _rounded(np.array(angles), 3),
+        "visible": round(share, 3),
+        "position": _rounded(camera.rotation @ (sellion - camera.position), 4),
+        "skin": tone,
+    }
+
+
+def _rounded(values: Array, digits: int) -> list[float]:
+    return [round(float(x), digits) for x in values]

