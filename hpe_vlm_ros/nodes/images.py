@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sensor_msgs images to RGB arrays and back.
+
+Conversions go through numpy and OpenCV, or through cv_bridge for those encodings for which an
+installed cv_bridge is found to give the very same array: it is missing from many installs, and
+often too old for the installed numpy or OpenCV.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CompressedImage, Image
+    from std_msgs.msg import Header
+
+Rgb = NDArray[np.uint8]
+
+MIN_SIDE = 16
+"""Pixels; an image with a shorter side shows no head that could be turned into an answer."""
+LARGE = 25_000_000
+"""Pixels; larger images are served, but moving and shrinking them takes longer than the model."""
+
+# encoding: (bytes per pixel, OpenCV's conversion to RGB; None where it is RGB already)
+_ENCODINGS: dict[str, tuple[int, int | None]] = {
+    "rgb8": (3, None),
+    "bgr8": (3, cv2.COLOR_BGR2RGB),
+    "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB),
+    "mono8": (1, cv2.COLOR_GRAY2RGB),
+    "mono16": (2, cv2.COLOR_GRAY2RGB),
+    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+}
+_SUBSAMPLED = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv")
+
+
+class ImageError(ValueError):
+    """An image that cannot be used. The text says why and what to do; `kind` groups such texts."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+def to_rgb(message: Image | CompressedImage) -> Rgb:
+    """uint8 (H, W, 3) RGB of either kind of image; ImageError when it is unusable."""
+    return image_to_rgb(message) if hasattr(message, "encoding") else compressed_to_rgb(message)
+
+
+def image_to_rgb(message: Image) -> Rgb:
+    """uint8 (H, W, 3) RGB of a sensor_msgs/Image; ImageError when it is unusable."""
+    _check(message)
+    if message.encoding in bridged_encodings():
+        return np.asarray(_bridge().imgmsg_to_cv2(message, desired_encoding="rgb8"))
+    return _convert(message)
+
+
+def compressed_to_rgb(message: CompressedImage) -> Rgb:
+    """uint8 (H, W, 3) RGB of a sensor_msgs/CompressedImage; ImageError when it is unusable.
+
+    The pixels stay as the camera coded them: an orientation tag is not applied, since camera_info
+    knows nothing of it.
+    """
+    if len(message.data) == 0:
+        raise ImageError("empty", "empty compressed image (0 bytes): check the camera driver")
+    if "compressedDepth" in message.format:
+        raise ImageError(
+            "encoding",
+            f"format '{message.format}' is a depth image: set image_topic to the colour camera",
+        )
+    try:
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags)
+    except cv2.error:
+        bgr = None
+    if bgr is None:
+        raise ImageError(
+            "undecodable",
+            f"cannot decode the compressed image (format '{message.format}', "
+            f"{len(message.data)} bytes): publish JPEG or PNG, or set image_transport to raw",
+        )
+    _check_size(bgr.shape[1], bgr.shape[0])
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def rgb_to_image(rgb: Rgb, header: Header) -> Image:
+    """sensor_msgs/Image (rgb8) of uint8 (H, W, 3), under the given header."""
+    from array import array
+
+    from sensor_msgs.msg import Image
+
+    height, width, _ = rgb.shape
+    message = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
+    message.data = array("B", rgb.tobytes())  # anything else is checked byte by byte on Humble
+    return message
+
+
+@lru_cache(maxsize=1)
+def bridged_encodings() -> frozenset[str]:
+    """Encodings that go through cv_bridge: those it turns into the same array as numpy does."""
+    return frozenset(name for name in _ENCODINGS if _bridge_agrees(name))
+
+
+@lru_cache(maxsize=1)
+def _bridge() -> Any:
+    """cv_bridge's converter, or None where it cannot be imported."""
+    # Built for another numpy, cv_bridge prints a traceback of its own before it fails to import.
+    with contextlib.redirect_stderr(io.StringIO()):
+        try:
+            from cv_bridge import CvBridge
+
+            return CvBridge()
+        except Exception:  # the ways in which a foreign binary fails are beyond listing
+            return None
+
+
+def _bridge_agrees(encoding: str) -> bool:
+    from sensor_msgs.msg import Image
+
+    bridge = _bridge()
+    if bridge is None:
+        return False
+    height, width, padding = 18, 20, 4
+    step = width * _ENCODINGS[encoding][0] + padding
+    probe = Image(height=height, width=width, encoding=encoding, step=step)
+    probe.data.frombytes(np.random.default_rng(0).bytes(height * step))
+    try:
+        found = bridge.imgmsg_to_cv2(probe, desired_encoding="rgb8")
+    except Exception:  # whatever it stumbles over, numpy does not
+        return False
+    return np.array_equal(found, _convert(probe))
+
+
+def _convert(message: Image) -> Rgb:
+    """The array of an image that `_check` has passed."""
+    size, code = _ENCODINGS[message.encoding]
+    shape, step = (message.height, message.width), message.step or message.width * size
+    pixels: NDArray[Any]
+    if message.encoding == "mono16":
+        order = ">u2" if message.is_bigendian else "<u2"
+        deep = np.ndarray(shape, order, message.data, strides=(step, 2)).astype(np.uint16)
+        pixels = cv2.convertScaleAbs(deep, alpha=255 / 65535)
+    elif size == 1:
+        pixels = np.ndarray(shape, np.uint8, message.data, strides=(step, 1))
+    else:
+        pixels = np.ndarray((*shape, size), np.uint8, message.data, strides=(step, size, 1))
+    pixels = np.ascontiguousarray(pixels)
+    return pixels if code is None else np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+
+
+def _check(message: Image) -> None:
+    """ImageError when encoding, size and data do not fit together."""
+    width, height, encoding = message.width, message.height, message.encoding
+    if width == 0 or height == 0 or len(message.data) == 0:
+        raise ImageError(
+            "empty",
+            f"empty image ({width}x{height}, {len(message.data)} bytes): check the camera driver",
+        )
+    if encoding not in _ENCODINGS:
+        raise ImageError(
+            "encoding",
+            f"encoding '{encoding}' is not supported: have the camera publish one of "
+            f"{', '.join(_ENCODINGS)}, or compressed images with image_transport compressed",
+        )
+    _check_size(width, height)
+    if encoding in _SUBSAMPLED and width % 2:
+        raise ImageError(
+            "size", f"{encoding} image of odd width {width}: its pixels come in pairs; use rgb8"
+        )
+    row = width * _ENCODINGS[encoding][0]
+    step = message.step or row
+    needed = step * (height - 1) + row
+    if step < row or len(message.data) < needed:
+        raise ImageError(
+            "short",
+            f"{width}x{height} {encoding} image with step {message.step} and {len(message.data)} "
+            f"bytes: needs a step of at least {row} and {needed} bytes; check the camera driver",
+        )
+
+
+def _check_size(width: int, height: int) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(
+            "size",
+            f"image of {width}x{height} pixels is too small: heads need a camera image of "
+            f"at least {MIN_SIDE}x{MIN_SIDE} pixels; check the camera's resolution",
+        )
