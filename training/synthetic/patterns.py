@@ -9,16 +9,19 @@ from training.synthetic import Array, Integers
 
 
 def noise(size: int, octaves: int, rng: np.random.Generator, stretch: float = 1.0) -> Array:
-    """Value noise (size, size) in 0..1, tiling roughly; stretch > 1 lengthens it vertically."""
-    out = np.zeros((size, size), np.float32)
+    """Value noise (size, size) in 0..1, tiling by mirroring; stretch > 1 lengthens it vertically."""
+    half = (size + 1) // 2
+    out = np.zeros((half, half), np.float32)
     weight, total = 1.0, 0.0
     for octave in range(octaves):
         cells = 2 ** (octave + 1)
         grid = rng.random((max(int(cells / stretch), 1) + 1, cells + 1)).astype(np.float32)
-        out += weight * cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
+        out += weight * cv2.resize(grid, (half, half), interpolation=cv2.INTER_CUBIC)
         total += weight
         weight *= 0.6
-    return np.clip(out / total, 0, 1)
+    out = np.clip(out / total, 0, 1)
+    out = np.concatenate([out, out[:, ::-1]], 1)
+    return np.concatenate([out, out[::-1]], 0)[:size, :size]
 
 
 def skin_texture(rng: np.random.Generator, size: int = 256) -> Integers:

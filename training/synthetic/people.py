@@ -9,6 +9,7 @@ import numpy as np
 from training.synthetic import Array, Integers
 from training.synthetic.bodies import BodyBank
 from training.synthetic.raster import draw_depth, parallel_view, vertex_normals, visible_in
+from training.synthetic.shells import Shell, edge_height
 from training.synthetic.wardrobe import Garment, Wardrobe
 
 CHIN, SELLION = 747, 132  # base mesh vertices: front of the chin, deepest point of the nose bridge
@@ -132,11 +133,13 @@ def _merge(
     rest, normals, uv, bones, weights, triangles, materials, in_head, box, bald = (
         [] for _ in range(10)
     )
+    covers = [g.shell for g, _ in parts if g.kind == "cover" and g.shell is not None]
     start = 0
     for number, (garment, kept) in enumerate(parts):
         points = garment.place(body, body_normals)
         if garment.kind == "hair" and garment.fit is not None:
             points = _vary_hair(points, body, rng)
+            kept = _uncovered(garment.triangles, points, body - bank.rig.template, covers)
         local = garment.triangles if kept is None else kept
         rest.append(points)
         shared = garment.fit is None and garment.thickness is None
@@ -207,6 +210,18 @@ def _vary_hair(points: Array, body: Array, rng: np.random.Generator) -> Array:
     low = np.clip((body[CHIN, 2] - out[:, 2]) / 0.1, 0, 1)
     out[:, 2] -= low * (body[CHIN, 2] - out[:, 2]) * rng.uniform(-0.4, 0.25)
     return out.astype(np.float32)
+
+
+def _uncovered(
+    triangles: Integers, points: Array, moved: Array, covers: list[Shell]
+) -> Integers:
+    """Hair triangles not under a hat; `moved` (V, 3): the body against the template."""
+    template = points - moved[SELLION]
+    hidden = np.zeros(len(points), bool)
+    for shell in covers:
+        if shell.region == "scalp":
+            hidden |= template[:, 2] > edge_height(shell, template[:, 1]) + 0.004
+    return triangles[~hidden[triangles].any(1)]
 
 
 def occlusion(points: Array, normals: Array, triangles: Integers, centre: Array) -> Array:

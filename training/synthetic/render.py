@@ -102,7 +102,7 @@ def _render_shard(task: tuple[Path, int, int]) -> int:
     for index in range(first, last):
         image, label = render_scene(world, canvas, index)
         name = f"images/{index:06d}.jpg"
-        quality = [cv2.IMWRITE_JPEG_QUALITY, 88 + index % 5]
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 86 + index % 5]
         data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), quality)[1]
         _write(out / name, data.tobytes())
         lines.append(json.dumps({"image": name, **label}, separators=(",", ":")))

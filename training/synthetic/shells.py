@@ -48,10 +48,23 @@ SHELLS = (
 )
 
 
+def edge_height(shell: Shell, y: Array) -> Array:
+    """Height z (N,) of the lower edge at template positions y (N,)."""
+    return np.interp(y, [p[0] for p in shell.line], [p[1] for p in shell.line])
+
+
+def shell_lift(shell: Shell, points: Array) -> Array:
+    """Upward shift (N,) that straightens the edge: vertices just below it move onto it."""
+    gap = edge_height(shell, points[:, 1]) - points[:, 2]
+    usable = (gap > 0) & (gap < 0.035) & (shell.region == "scalp") & ~_inside_mouth(points)
+    usable &= np.abs(points[:, 0]) < 0.085
+    return np.where(usable, gap, 0.0)
+
+
 def shell_thickness(shell: Shell, points: Array) -> Array:
     """Thickness (N,) in metres at template points (N, 3); 0 outside of the region."""
     y, z = points[:, 1], points[:, 2]
-    edge = np.interp(y, [p[0] for p in shell.line], [p[1] for p in shell.line])
+    edge = edge_height(shell, y)
     inside = (z > edge) & (np.abs(points[:, 0]) < 0.16) & (y > -0.2)
     rise = np.clip((z - edge) / shell.fade, 0.05, 1.0)
     if shell.region == "scalp":

@@ -17,7 +17,7 @@ from training.synthetic.bodies import Rig
 from training.synthetic.meshes import Fit, ObjMesh, blend_weights, read_mhclo, read_obj
 from training.synthetic.patterns import cloth_texture, eye_texture, hair_texture, skin_texture
 from training.synthetic.raster import FLAG_ALPHA, FLAG_CULL
-from training.synthetic.shells import SHELLS, shell_thickness
+from training.synthetic.shells import SHELLS, Shell, shell_lift, shell_thickness
 from training.synthetic.textures import TextureStore
 
 TEST_ONLY = {
@@ -44,6 +44,8 @@ class Garment:
     gloss: float
     fit: Fit | None = None
     thickness: Array | None = None  # (N,) metres along the body's normal (shells)
+    lift: Array | None = None  # (N,) metres upwards (shells)
+    shell: Shell | None = None
     solid: Array | None = None  # (N,) mean alpha around each vertex
 
     def place(self, body: Array, normals: Array) -> Array:
@@ -53,6 +55,8 @@ class Garment:
         points = body[self.corners]
         if self.thickness is not None:
             points = points + normals[self.corners] * self.thickness[:, None]
+        if self.lift is not None:
+            points[:, 2] += self.lift
         return points
 
 
@@ -144,8 +148,10 @@ def _add_shells(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh, rng: np.random.Gene
     """Hair caps, beanies, hoods and masks: raised copies of regions of the head."""
     points = rig.template[mesh.corners]
     for shell in SHELLS:
-        thickness = shell_thickness(shell, points)
-        keep = (thickness[mesh.triangles] > 0).all(1)
+        thickness, lift = shell_thickness(shell, points), shell_lift(shell, points)
+        inside = thickness[mesh.triangles] > 0
+        keep = inside.any(1) & (inside | (lift[mesh.triangles] > 0)).all(1)
+        thickness = np.where(lift > 0, 0.25 * shell.thickness + 0.001, thickness)
         used, triangles = np.unique(mesh.triangles[keep], return_inverse=True)
         painter = hair_texture if shell.kind == "hair" else cloth_texture
         corners = mesh.corners[used]
@@ -156,7 +162,8 @@ def _add_shells(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh, rng: np.random.Gene
             shell.name, shell.kind, uv.astype(np.float32),
             triangles.reshape(-1, 3).astype(np.int32), corners, rig.bones[corners],
             rig.weights[corners], wardrobe.store.add(painter(rng)), 0, shell.gloss,
-            thickness=thickness[used].astype(np.float32),
+            thickness=thickness[used].astype(np.float32), lift=lift[used].astype(np.float32),
+            shell=shell,
         )
         wardrobe.garments.setdefault(shell.list_name, []).append(garment)
 
