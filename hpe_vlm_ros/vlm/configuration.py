@@ -12,6 +12,7 @@ from transformers import PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
 STEMS = (None, "efficientnet_lite0")
+NUMBER_DECODINGS = ("most_likely", "expected")
 
 
 class CogVLMVisionConfig(PreTrainedConfig):
@@ -73,8 +74,10 @@ class CogVLMVisionConfig(PreTrainedConfig):
 class CogVLMConfig(PreTrainedConfig):
     """The whole model: a Llama-like decoder with two experts per layer, and `vision_config`.
 
-    `head_shape` belongs to our own checkpoints: what a head box encloses ("diameter" in metres and
-    "offset" of the face's origin from the box centre), fitted on the data the model was trained on.
+    The last fields belong to our own checkpoints, fitted together with the weights: what a head
+    box encloses (`head_shape`: "diameter" in metres, "offset" of the face's origin from the box
+    centre), the score below which a box is dropped, and whether a whole-number token is the most
+    likely one or the mean of its distribution (`number_decoding` "most_likely" or "expected").
     """
 
     model_type = "cogvlm"
@@ -99,9 +102,15 @@ class CogVLMConfig(PreTrainedConfig):
     pad_token_id: int | None = 0
     template_version: str = "base"
     head_shape: dict[str, Any] | None = None
+    min_score: float = 0.0
+    number_decoding: str = "most_likely"
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
+        if self.number_decoding not in NUMBER_DECODINGS:
+            raise ValueError(
+                f"number_decoding is {self.number_decoding!r}; it must be one of {NUMBER_DECODINGS}"
+            )
         if self.hidden_size % self.num_attention_heads or self.head_dim % 2:
             raise ValueError(
                 f"hidden_size {self.hidden_size} over {self.num_attention_heads} heads must give "

@@ -209,8 +209,8 @@ class CogVLMForCausalLM(CogVLMPreTrainedModel, GenerationMixin):
         return position_ids_of(torch.zeros_like(inputs_tensor) if types is None else types)
 
     def _prepare_attention_mask_for_generation(
-        self, inputs_tensor: Tensor, *args: Any, **kwargs: Any
-    ) -> Tensor:
+        self, inputs_tensor: Tensor, generation_config: Any, model_kwargs: dict[str, Any]
+    ) -> Any:
         # Image slots hold the padding id, so padding cannot be guessed: attend to everything
         # unless the caller gives a mask.
         return torch.ones(inputs_tensor.shape[:2], dtype=torch.long, device=inputs_tensor.device)

@@ -119,12 +119,8 @@ class VisionModel(nn.Module):
         merge, width = vision.merge_size, vision.hidden_size
         self.conv = nn.Conv2d(width, width, merge, merge) if merge > 1 else None
         self.linear_proj = GLUAdapter(config)
-        if vision.decoder_positions:
-            self.decoder_positions = nn.Parameter(
-                torch.zeros(1, vision.num_patches, config.hidden_size)
-            )
-        else:
-            self.decoder_positions = None
+        positions = torch.zeros(1, vision.num_patches, config.hidden_size)
+        self.decoder_positions = nn.Parameter(positions) if vision.decoder_positions else None
         self.boi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
         self.eoi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
 

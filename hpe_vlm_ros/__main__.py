@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Head poses from the shell, without ROS: `python -m hpe_vlm_ros predict IMAGE...`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .perceiver import HeadEstimate
+
+PREDICT = """\
+Find every head in each image and say how it is turned.
+
+Prints one JSON object a line:
+  {"image": ..., "heads": [{"box": [x0, y0, x1, y1], "yaw": ..., "pitch": ..., "roll": ...,
+   "score": ...}]}
+Boxes are in pixels, angles in degrees: yaw > 0 turns the nose to the image's left; pitch > 0 is
+up and roll > 0 clockwise while |yaw| < 90, both reversed beyond. Heads go from left to right.
+
+Images that cannot be read get a message and the exit status 1; the others are still processed.
+"""
+EXAMPLE = """\
+example:
+  python -m hpe_vlm_ros predict photo.jpg --draw out
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser("python -m hpe_vlm_ros", description=__doc__)
+    commands = main.add_subparsers(dest="command", required=True)
+    predict = commands.add_parser(
+        "predict",
+        help="find heads and their poses in image files",
+        description=PREDICT,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = predict.add_argument
+    add("images", nargs="+", metavar="IMAGE", help="image file (JPEG, PNG and what OpenCV reads)")
+    add("--json", metavar="FILE", help="write the lines to FILE instead of printing them")
+    add("--draw", metavar="FOLDER", help="also write each image with its heads drawn into FOLDER")
+    add("--model", metavar="DIR", help="model folder (default: the one in the package)")
+    add("--device", metavar="D", help='such as "cpu" or "cuda" (default: the best there is)')
+    add("--max-heads", type=int, default=20, metavar="N", help="most heads per image (default 20)")
+    return main
+
+
+def read_image(file: str) -> NDArray[np.uint8]:
+    """RGB pixels (H, W, 3) of a file; ValueError says why there are none."""
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(f"{file}: there is no such file")
+    try:
+        pixels = cv2.imread(file, cv2.IMREAD_COLOR)
+    except cv2.error as error:  # such as more pixels than OpenCV allows
+        raise ValueError(f"{file}: OpenCV cannot read it ({error.err})") from error
+    if pixels is None:
+        raise ValueError(f"{file}: not an image that OpenCV reads; convert it to JPEG or PNG")
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def as_json(file: str, heads: Sequence[HeadEstimate]) -> str:
+    """One line as the help text describes it; pixels and degrees to 0.1, scores to 0.001."""
+    rows: list[dict[str, Any]] = [
+        {
+            "box": [round(v, 1) for v in head.box],
+            "yaw": round(head.yaw, 1),
+            "pitch": round(head.pitch, 1),
+            "roll": round(head.roll, 1),
+            "score": round(head.score, 3),
+        }
+        for head in heads
+    ]
+    return json.dumps({"image": file, "heads": rows})
+
+
+def draw(folder: Path, file: str, image: NDArray[np.uint8], heads: Sequence[HeadEstimate]) -> None:
+    """Write the annotated image under its own name, numbered if that name is taken."""
+    from .drawing import draw_heads
+
+    drawn = cv2.cvtColor(draw_heads(image, heads), cv2.COLOR_RGB2BGR)
+    target, number = folder / f"{Path(file).stem}.jpg", 2
+    while target.exists():
+        target, number = folder / f"{Path(file).stem}-{number}.jpg", number + 1
+    if not cv2.imwrite(str(target), drawn):
+        raise ValueError(f"{target}: cannot be written; check the folder given to --draw")
+
+
+def predict(options: argparse.Namespace) -> int:
+    from .perceiver import HeadPerceiver
+
+    failed = False
+    with ExitStack() as stack:
+        out = sys.stdout
+        try:
+            if options.json:
+                out = stack.enter_context(open(options.json, "w", encoding="utf-8"))
+            if options.draw:
+                Path(options.draw).mkdir(parents=True, exist_ok=True)
+            perceiver = HeadPerceiver.load(options.model, options.device, options.max_heads)
+        except (OSError, ValueError, RuntimeError) as error:
+            return complain(error)
+        for file in options.images:
+            try:
+                image = read_image(file)
+                heads = perceiver(image)
+                print(as_json(file, heads), file=out, flush=True)
+                if options.draw:
+                    draw(Path(options.draw), file, image, heads)
+            except (OSError, ValueError) as error:
+                failed = bool(complain(error))
+    return int(failed)
+
+
+def complain(error: Exception) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    try:
+        return predict(parser().parse_args(arguments))
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one door to the model: a camera image goes in, heads with their poses come out.
+
+    from hpe_vlm_ros.perceiver import HeadPerceiver
+    perceiver = HeadPerceiver.load()
+    for head in perceiver(image):       # uint8 H x W x 3, RGB
+        print(head.box, head.yaw, head.pitch, head.roll)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .answers import Box, grid_box, pixel_box
+from .geometry import HeadShape, angles_from_rotation, box_iou, rotation_from_angles
+
+if TYPE_CHECKING:  # torch takes seconds to import: not before a model is wanted
+    import torch
+
+    from .vlm.engine import Detection, Engine, Look
+
+DUPLICATE_IOU = 0.7
+PixelBox = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class HeadEstimate:
+    """One head. Angles follow DirectMHP/300W-LP, see `hpe_vlm_ros.geometry`.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels of the image given.
+        yaw: degrees in (-180, 180]; positive turns the nose to the image's left.
+        pitch: degrees; positive is up while |yaw| < 90.
+        roll: degrees; positive is clockwise in the image while |yaw| < 90.
+        rotation: (3, 3) head in the camera's optical frame; the truth that the angles shorten.
+        score: 0..1, how sure the model is of the box; not calibrated.
+    """
+
+    box: PixelBox
+    yaw: float
+    pitch: float
+    roll: float
+    rotation: NDArray[np.float64]
+    score: float
+
+
+class HeadPerceiver:
+    """Finds heads and their poses in single images; holds no state between calls."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        model_id: str = "unnamed",
+        max_heads: int = 20,
+        reuse_prefix: bool = True,
+    ):
+        from .vlm.decoding import expected, most_likely
+
+        if max_heads < 1:
+            raise ValueError(f"max_heads is {max_heads}; it must be at least 1")
+        config = engine.model.config
+        self.model_id = model_id
+        self.max_heads = max_heads
+        self.reuse_prefix = reuse_prefix
+        self.device = str(engine.model.device)
+        self.head_shape = _head_shape(config.head_shape)
+        self._engine = engine
+        self._min_score = config.min_score
+        self._pick = expected if config.number_decoding == "expected" else most_likely
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | None = None,
+        device: str | torch.device | None = None,
+        max_heads: int = 20,
+        reuse_prefix: bool = True,
+    ) -> HeadPerceiver:
+        """Load a model folder.
+
+        Args:
+            path: the folder; None is the embedded default that comes with the package.
+            device: such as "cpu" or "cuda:0"; None is the best there is.
+            max_heads: the most heads to name in one image.
+            reuse_prefix: False encodes the image anew for every question (for comparison only).
+
+        Raises:
+            CheckpointError: (a ValueError) the folder cannot be used, and why.
+        """
+        from .vlm import checkpoint
+        from .vlm.engine import Engine
+
+        folder = checkpoint.default_folder() if path is None else Path(path).expanduser()
+        config = checkpoint.load_config(folder)
+        processor = checkpoint.load_processor(folder, config)
+        model = checkpoint.load_model(folder, best_device() if device is None else device)
+        name = f"{folder.resolve().name}-{checkpoint.fingerprint(folder)}"
+        return cls(Engine(model, processor), name, max_heads, reuse_prefix)
+
+    def __call__(self, image: NDArray[np.uint8]) -> list[HeadEstimate]:
+        """Heads in an RGB image (uint8, H x W x 3), left to right; ValueError for anything else."""
+        look = self._look(image)
+        found = look.detect(self.max_heads)
+        found = without_duplicates([d for d in found if d.score >= self._min_score])
+        boxes = [detection.box for detection in found]
+        heads = self._estimates(look, boxes, [d.score for d in found], image)
+        return sorted(heads, key=lambda head: head.box[0] + head.box[2])
+
+    def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
+        """Poses of heads whose boxes (pixels) are known, in their order and with score 1."""
+        height, width = check_image(image).shape[:2]
+        grid = [grid_box(box, width, height) for box in boxes]
+        return self._estimates(self._look(image), grid, [1.0] * len(grid), image)
+
+    def _look(self, image: NDArray[np.uint8]) -> Look:
+        pixels = self._engine.processor.image_tensor(check_image(image))
+        return self._engine.look(pixels, self.reuse_prefix, self._pick)
+
+    def _estimates(
+        self, look: Look, boxes: list[Box], scores: list[float], image: NDArray[np.uint8]
+    ) -> list[HeadEstimate]:
+        height, width = image.shape[:2]
+        heads = []
+        for box, angles, score in zip(boxes, look.poses(boxes), scores, strict=True):
+            rotation = rotation_from_angles(*angles)
+            if max(abs(angles[1]), abs(angles[2])) >= 90:  # another triple may name the same turn
+                angles = angles_from_rotation(rotation) or angles
+            heads.append(HeadEstimate(pixel_box(box, width, height), *angles, rotation, score))
+        return heads
+
+
+def best_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def check_image(image: Any) -> NDArray[np.uint8]:
+    """The image itself if it is one; else a ValueError that says what to do."""
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"the image is a {type(image).__name__}; give a numpy array H x W x 3")
+    if image.dtype != np.uint8:
+        raise ValueError(f"the image's type is {image.dtype}; convert it to uint8 (0..255) first")
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(
+            f"the image's shape is {image.shape}; it must be (H, W, 3) in RGB order: repeat a grey "
+            "channel three times, drop an alpha channel"
+        )
+    if image.size == 0:
+        raise ValueError(f"the image of shape {image.shape} is empty; check its source")
+    return image
+
+
+def without_duplicates(found: Sequence[Detection]) -> list[Detection]:
+    """Drop each box that overlaps a surer one by more than DUPLICATE_IOU."""
+    kept: list[Detection] = []
+    for detection in sorted(found, key=lambda d: -d.score):
+        overlaps = box_iou([detection.box], [other.box for other in kept])
+        if not (overlaps > DUPLICATE_IOU).any():
+            kept.append(detection)
+    return kept
+
+
+def _head_shape(fields: dict[str, Any] | None) -> HeadShape | None:
+    if fields is None:
+        return None
+    try:
+        x, y, z = (float(v) for v in fields["offset"])
+        return HeadShape(float(fields["diameter"]), (x, y, z))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"config.json's head_shape {fields} needs a diameter and an offset of three numbers "
+            "in metres"
+        ) from error
