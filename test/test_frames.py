@@ -20,7 +20,7 @@ from hpe_vlm_ros.geometry import (
 )
 
 CAMERA = CameraIntrinsics(fx=600.0, fy=580.0, cx=322.0, cy=239.0)
-RANDOM = Rotation.random(10_000, rng=np.random.default_rng(5))
+RANDOM = Rotation.random(10_000, np.random.default_rng(5))
 
 
 def test_frontal_face_axes() -> None:

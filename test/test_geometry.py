@@ -126,8 +126,13 @@ def test_every_whole_degree_of_yaw_round_trips_but_the_profile() -> None:
             assert found == pytest.approx((yaw, -31, 47), abs=1e-9)
 
 
+def test_a_half_turn_is_written_as_plus_180() -> None:
+    found = angles_from_rotation(rotation_from_angles(-180, 20, -10))
+    assert found == pytest.approx((180, 20, -10))
+
+
 def test_all_rotations_either_have_a_triple_or_none_and_half_have_none() -> None:
-    rotations = Rotation.random(10_000, rng=np.random.default_rng(3)).as_matrix()
+    rotations = Rotation.random(10_000, np.random.default_rng(3)).as_matrix()
     angles, valid = angles_from_rotations(rotations)
     assert valid.mean() == pytest.approx(0.5, abs=0.02)
     assert geodesic_degrees(rotation_from_angles(*angles[valid].T), rotations[valid]).max() < 1e-6
@@ -213,7 +218,7 @@ def test_circular_difference() -> None:
 
 def test_geodesic_is_the_angle_of_the_turn_between() -> None:
     rng = np.random.default_rng(1)
-    axis, base = rng.normal(size=(50, 3)), Rotation.random(50, rng=rng).as_matrix()
+    axis, base = rng.normal(size=(50, 3)), Rotation.random(50, rng).as_matrix()
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)
     for angle in (0, 1e-6, 0.1, 30, 90, 179.9, 180):
         turn = Rotation.from_rotvec(np.radians(angle) * axis).as_matrix()
