@@ -2,8 +2,7 @@
 """Rendered scenes of people with exact head-pose labels (see `training.synthetic.render`)."""
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]  # of real numbers; docstrings give shapes
 Integers = NDArray[Any]

@@ -6,12 +6,11 @@ import math
 
 import cv2
 import numpy as np
-from numba import njit
 
 from training.synthetic import Array, Integers
 from training.synthetic.camera import Camera
 from training.synthetic.patterns import noise, wall_texture
-from training.synthetic.raster import OPTIONS
+from training.synthetic.raster import jit
 from training.synthetic.textures import TO_LINEAR
 
 
@@ -96,7 +95,8 @@ def _furnish(wall: Array, rng: np.random.Generator, scenery: Array | None) -> Ar
         if kind < 0.35 and scenery is not None:
             row = int(rng.integers(0, scenery.shape[0] // 2))
             column = int(rng.integers(0, scenery.shape[1] // 2))
-            part = scenery[row : row + scenery.shape[0] // 3, column : column + scenery.shape[1] // 3]
+            high, wide = scenery.shape[0] // 3, scenery.shape[1] // 3
+            part = scenery[row : row + high, column : column + wide]
             part = np.minimum(part / max(float(part.mean()), 1e-4) * 0.5, 2.0)
             inner[:] = cv2.resize(part, inner.shape[1::-1], interpolation=cv2.INTER_AREA)
         elif kind < 0.75:
@@ -118,7 +118,7 @@ def room_view(textures: Array, camera: Camera, size: Array, origin: Array, glow:
     return out
 
 
-@njit(**OPTIONS)
+@jit
 def _room(direction, eye, origin, size, textures, glow, out):  # type: ignore[no-untyped-def]
     """Box intersection; floor and ceiling repeat every 2 m, walls once per wall height."""
     n = textures.shape[1]

@@ -89,8 +89,13 @@ def _compute(stem: Path, rig_path: Path, split: str, seed: int, count: int) -> N
     with torch.no_grad():
         for start in range(0, count, 16):
             ids = range(start, min(start + 16, count))
-            traits_, arrays = zip(*(_sample(model, split, seed, i) for i in ids))
-            inputs = [torch.as_tensor(np.stack(x), dtype=torch.float32) for x in zip(*arrays)]
+            traits_, arrays = zip(
+                *(_sample(model, split, seed, i) for i in ids), strict=True
+            )
+            inputs = [
+                torch.as_tensor(np.stack(column), dtype=torch.float32)
+                for column in zip(*arrays, strict=True)
+            ]
             coefficients = model._get_phenotype_blendshape_coefficients(*inputs)
             out = model.get_rest_model(coefficients)
             rest.append(out["rest_vertices"].numpy())

@@ -96,7 +96,8 @@ def _blur(image: Array, rng: np.random.Generator) -> Array:
         angle = rng.uniform(0, np.pi)
         centre = (length - 1) / 2
         for t in np.linspace(-centre, centre, 4 * length):
-            kernel[int(round(centre + t * np.sin(angle))), int(round(centre + t * np.cos(angle)))] = 1
+            row, column = centre + t * np.sin(angle), centre + t * np.cos(angle)
+            kernel[round(row), round(column)] = 1
         return cv2.filter2D(image, -1, kernel / kernel.sum())
     if kind < 0.44:
         factor = rng.uniform(0.4, 0.8)
@@ -109,5 +110,5 @@ def _grain(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     strength = rng.choice([0.004, 0.012, 0.03], p=[0.45, 0.4, 0.15])
     out = np.empty(shape, np.float32)
     cv2.setRNGSeed(int(rng.integers(2**31)))
-    cv2.randn(out, (0, 0, 0), (float(strength),) * 3)
+    cv2.randn(out, np.zeros(3), np.full(3, float(strength)))
     return out

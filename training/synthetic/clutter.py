@@ -23,7 +23,8 @@ def surface(radius: Array, height: Array, around: int = 20) -> Shape:
     a = (i * (around + 1) + j).ravel()
     b, c, d = a + 1, a + around + 1, a + around + 2
     triangles = np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
-    return points.astype(np.float32), uv.reshape(-1, 2).astype(np.float32), triangles.astype(np.int32)
+    flat = uv.reshape(-1, 2).astype(np.float32)
+    return points.astype(np.float32), flat, triangles.astype(np.int32)
 
 
 def ball() -> Shape:
@@ -51,7 +52,9 @@ def bust() -> Shape:
 
 def block() -> Shape:
     """Cube from -1 to 1, each face split in two triangles with its own vertices."""
-    points, uv, triangles = [], [], []
+    points: list[Array] = []
+    uv: list[tuple[float, float]] = []
+    triangles: list[list[int]] = []
     for axis in range(3):
         for sign in (-1.0, 1.0):
             start = len(points)
@@ -80,4 +83,5 @@ def random_object(
     turn = rng.uniform(0, 2 * np.pi)
     c, s = np.cos(turn), np.sin(turn)
     points = points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)
-    return points, vertex_normals(points, triangles), uv * np.float32(rng.uniform(0.5, 3)), triangles
+    uv = uv * np.float32(rng.uniform(0.5, 3))
+    return points, vertex_normals(points, triangles), uv, triangles

@@ -63,7 +63,7 @@ class Canvas:
         Returns its vertices as (x, y, 1/z) in pixels of the final picture; 1/z is 0 behind NEAR.
         """
         scale = self.scale
-        screen = np.empty_like(mesh.points)
+        screen = np.zeros_like(mesh.points)
         project(
             mesh.points, camera.rotation.astype(np.float32), camera.position.astype(np.float32),
             camera.focal * scale, self.width * scale / 2, self.height * scale / 2, NEAR, screen,

@@ -16,7 +16,7 @@ from training.synthetic import Array, Integers
 
 @dataclass(frozen=True)
 class ObjMesh:
-    """Triangles of an .obj file. `corners` (N,) names the file's vertex behind each split vertex."""
+    """Triangles of an .obj file. `corners` (N,): the file's vertex of each split vertex."""
 
     points: Array  # (V, 3) as in the file
     corners: Integers  # (N,)

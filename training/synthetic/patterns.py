@@ -9,7 +9,7 @@ from training.synthetic import Array, Integers
 
 
 def noise(size: int, octaves: int, rng: np.random.Generator, stretch: float = 1.0) -> Array:
-    """Value noise (size, size) in 0..1, tiling by mirroring; stretch > 1 lengthens it vertically."""
+    """Tiling value noise (size, size) in 0..1; stretch > 1 lengthens it vertically."""
     half = (size + 1) // 2
     out = np.zeros((half, half), np.float32)
     weight, total = 1.0, 0.0

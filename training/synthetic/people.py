@@ -156,9 +156,10 @@ def _merge(
         in_head.append(inside)
         used = np.zeros(len(points), bool)
         used[local] = True
-        solid = garment.solid is None or garment.kind != "hair"
-        box_ok = inside & used & (True if solid else garment.solid > 0.3)
-        box.append(np.nonzero(box_ok)[0] + start)
+        shown = inside & used
+        if garment.solid is not None and garment.kind == "hair":
+            shown = shown & (garment.solid > 0.3)
+        box.append(np.nonzero(shown)[0] + start)
         if garment.kind == "body":
             bald.append(np.nonzero(inside & used)[0] + start)
         start += len(points)
@@ -166,11 +167,11 @@ def _merge(
     all_triangles = np.concatenate(triangles).astype(np.int32)
     all_normals = np.concatenate(normals).astype(np.float32)
     garments = [garment for garment, _ in parts]
-    of_head = np.concatenate(in_head)[all_triangles].all(1)
+    of_head = np.asarray(np.concatenate(in_head)[all_triangles].all(1), np.uint8)
     return Person(
         all_rest, all_normals, np.concatenate(uv).astype(np.float32),
         np.concatenate(bones).astype(np.int16), np.concatenate(weights).astype(np.float32),
-        all_triangles, np.concatenate(materials), of_head.astype(np.uint8),
+        all_triangles, np.concatenate(materials), of_head,
         occlusion(all_rest, all_normals, all_triangles, body[SELLION]),
         np.asarray(bank.joints[index], np.float32), body[SELLION],
         np.concatenate(box), np.concatenate(bald),

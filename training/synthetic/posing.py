@@ -8,12 +8,11 @@ head's rotation.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.spatial.transform import Rotation
 
 from training.synthetic import Array
 from training.synthetic.bodies import Rig
-from training.synthetic.raster import OPTIONS
+from training.synthetic.raster import jit
 
 NECK = ("neck01", "neck02", "neck03", "head")
 NECK_SHARES = (0.15, 0.2, 0.25, 0.4)
@@ -33,7 +32,7 @@ ARMS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] =
 ARM_ODDS = (0.52, 0.17, 0.07, 0.07, 0.05, 0.05, 0.05, 0.02)
 
 
-@njit(**OPTIONS)
+@jit
 def forward_kinematics(parents, joints, rotations):  # type: ignore[no-untyped-def]
     """Bone transforms x -> linear @ x + shift; parents come before their children."""
     count = parents.shape[0]
@@ -103,7 +102,7 @@ def random_pose(
     for name in SPINE:
         out[index[name]] = Rotation.from_rotvec(lean / len(SPINE)).as_matrix()
     turn = random_head_turn(rng)
-    for name, share in zip(NECK, NECK_SHARES):
+    for name, share in zip(NECK, NECK_SHARES, strict=True):
         out[index[name]] = Rotation.from_rotvec(turn * share).as_matrix()
     gaze = head_turn(np.clip(rng.normal(0, 12), -28, 28), np.clip(rng.normal(-2, 6), -15, 12), 0)
     for name in ("eye.L", "eye.R"):

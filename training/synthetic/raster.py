@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Software rasteriser: z-buffer, alpha test, mip-mapped textures, SH light and a shadowed key light.
+"""Software rasteriser: z-buffer, alpha test and mip-mapped textures.
 
 Everything is float32 and compiled by numba. Screen coordinates are pixels, x right, y down, pixel
 (i, j) has its centre at (j + 0.5, i + 0.5). Depth values grow towards the viewer (inverse depth for
@@ -9,6 +9,7 @@ Attributes are interpolated affinely: triangles of people are small against thei
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -17,10 +18,10 @@ from training.synthetic import Array
 
 FLAG_ALPHA = 1  # texels with little alpha are holes
 FLAG_CULL = 2  # triangles seen from behind are dropped
-OPTIONS = {"cache": True, "fastmath": True, "nogil": True}
+jit: Any = njit(cache=True, fastmath=True, nogil=True)
 
 
-@njit(**OPTIONS)
+@jit
 def skin(rest, normals, bones, weights, linear, shift, out, out_normals):  # type: ignore[no-untyped-def]
     """Linear blend skinning of positions and normals with four bones a vertex."""
     for v in range(rest.shape[0]):
@@ -41,7 +42,7 @@ def skin(rest, normals, bones, weights, linear, shift, out, out_normals):  # typ
             )
 
 
-@njit(**OPTIONS)
+@jit
 def vertex_normals(points, triangles):  # type: ignore[no-untyped-def]
     """Area-weighted unit normals (N, 3)."""
     out = np.zeros_like(points)
@@ -62,7 +63,7 @@ def vertex_normals(points, triangles):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(**OPTIONS)
+@jit
 def project(points, rotation, position, focal, cx, cy, near, screen):  # type: ignore[no-untyped-def]
     """World points to (x, y, 1/z) of a pinhole camera; 1/z = 0 marks points behind `near`."""
     for v in range(points.shape[0]):
@@ -80,7 +81,7 @@ def project(points, rotation, position, focal, cx, cy, near, screen):  # type: i
             screen[v, 2] = 1.0 / z
 
 
-@njit(**OPTIONS)
+@jit
 def texel(texels, table, level, u, v):  # type: ignore[no-untyped-def]
     """Index of the nearest texel; `table` row: offset, width, height per level, flattened by 3."""
     w = table[3 * level + 1]
@@ -92,7 +93,7 @@ def texel(texels, table, level, u, v):  # type: ignore[no-untyped-def]
     return table[3 * level] + y * w + x
 
 
-@njit(**OPTIONS)
+@jit
 def draw(  # type: ignore[no-untyped-def]
     screen, uv, triangles, materials, of_head, material_texture, material_flags,
     texels, tables, owner, depth, triangle_of, bary, owner_of, levels,
@@ -169,7 +170,7 @@ def draw(  # type: ignore[no-untyped-def]
                 owner_of[y, x] = owner + of_head[t]
 
 
-@njit(**OPTIONS)
+@jit
 def draw_depth(screen, triangles, keep, depth):  # type: ignore[no-untyped-def]
     """Depth only (parallel light view); `keep` (T,) uint8 selects triangles."""
     height, width = depth.shape
@@ -203,7 +204,7 @@ def draw_depth(screen, triangles, keep, depth):  # type: ignore[no-untyped-def]
                     depth[y, x] = d
 
 
-@njit(**OPTIONS)
+@jit
 def visible_in(screen, depth, bias):  # type: ignore[no-untyped-def]
     """(N,) 1 where a point lies in front of the depth map (or outside of it), else 0."""
     height, width = depth.shape
@@ -215,7 +216,7 @@ def visible_in(screen, depth, bias):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(**OPTIONS)
+@jit
 def cover(screen, triangles, select, box, mask):  # type: ignore[no-untyped-def]
     """Silhouette of the selected triangles on a coarse grid laid over `box` (x0, y0, x1, y1)."""
     n = mask.shape[0]
@@ -248,7 +249,9 @@ def cover(screen, triangles, select, box, mask):  # type: ignore[no-untyped-def]
                     mask[y, x] = 1
 
 
-def parallel_view(points: Array, direction: Array, centre: Array, radius: float, size: int) -> Array:
+def parallel_view(
+    points: Array, direction: Array, centre: Array, radius: float, size: int
+) -> Array:
     """Screen coordinates (N, 3) of a parallel view along -direction (direction: towards the light).
 
     The view is a square of `size` pixels and covers `radius` metres around `centre`.

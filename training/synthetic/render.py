@@ -57,7 +57,7 @@ PHOTOS = {
 
 def make_world(args: argparse.Namespace) -> tuple[World, Canvas]:
     """Load everything that scenes draw from."""
-    count = args.identities or IDENTITIES[args.split]
+    count = _identities(args)
     bank = load_bank(args.cache, args.split, args.seed, count)
     wardrobe = build_wardrobe(bank.rig, base_mesh_path(), args.assets)
     kept: OrderedDict[int, Person] = OrderedDict()
@@ -76,7 +76,7 @@ def make_world(args: argparse.Namespace) -> tuple[World, Canvas]:
         bank.rig, person, count, load_panoramas(args.panoramas, args.split), _photos(args.split),
         cloth, wardrobe.store.means, args.split, args.seed,
     )
-    return world, Canvas(*args.size, args.supersample, texels, tables)
+    return world, Canvas(args.size[0], args.size[1], args.supersample, texels, tables)
 
 
 def _photos(split: str) -> list[Integers]:
@@ -93,10 +93,18 @@ def _photos(split: str) -> list[Integers]:
 _STATE: list[tuple[World, Canvas]] = []
 
 
+def _start(args: argparse.Namespace) -> None:
+    cv2.setNumThreads(1)
+    _STATE[:] = [make_world(args)]
+
+
+def _identities(args: argparse.Namespace) -> int:
+    return args.identities or IDENTITIES[args.split]
+
+
 def _render_shard(task: tuple[Path, int, int]) -> int:
     """Render scenes first..last-1 and then write their labels; returns how many."""
     out, first, last = task
-    cv2.setNumThreads(1)
     world, canvas = _STATE[0]
     lines = []
     for index in range(first, last):
@@ -159,15 +167,17 @@ def main(arguments: list[str] | None = None) -> None:
     if not tasks:
         print(f"{args.out}: all {args.scenes} scenes are there")
         return
-    _STATE[:] = [make_world(args)]
+    load_bank(args.cache, args.split, args.seed, _identities(args))  # once, before the workers do
     total = sum(last - first for _, first, last in tasks)
     with tqdm(total=total, unit="scene", smoothing=0.05) as bar:
         if args.workers <= 1:
+            _start(args)
             for task in tasks:
                 bar.update(_render_shard(task))
             return
-        # forked processes share the textures and the bank of bodies
-        with multiprocessing.get_context("fork").Pool(args.workers) as pool:
+        # not "fork": OpenCV's and OpenEXR's thread pools do not survive it
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(args.workers, _start, (args,)) as pool:
             for done in pool.imap_unordered(_render_shard, tasks):
                 bar.update(done)
 

@@ -14,7 +14,11 @@ from training.synthetic.camera import Camera, develop, random_camera
 from training.synthetic.colours import cloth_map, hair_colour, scaled, skin_map, tinted
 from training.synthetic.compose import Canvas, Mesh
 from training.synthetic.lights import (
-    Light, Panorama, light_of, procedural_panorama, turn_panorama,
+    Light,
+    Panorama,
+    light_of,
+    procedural_panorama,
+    turn_panorama,
 )
 from training.synthetic.people import Person
 from training.synthetic.posing import forward_kinematics, random_pose
@@ -236,7 +240,7 @@ def _colours(
     skin_colour, tone = skin_map(means[0], rng)
     hair = hair_colour(person.age, rng)
     maps = []
-    for kind, mean in zip(person.kinds, means):
+    for kind, mean in zip(person.kinds, means, strict=True):
         if kind == "body":
             maps.append(skin_colour)
         elif kind == "hair":

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
-from training.synthetic.raster import OPTIONS, texel
+from training.synthetic.raster import jit, texel
 
 
-@njit(**OPTIONS)
+@jit
 def irradiance(sh, x, y, z, channel):  # type: ignore[no-untyped-def]
     """Irradiance over pi along a unit normal from nine SH radiance coefficients (9, 3).
 
@@ -25,7 +23,7 @@ def irradiance(sh, x, y, z, channel):  # type: ignore[no-untyped-def]
     return max(s, 0.0)
 
 
-@njit(**OPTIONS)
+@jit
 def shade(  # type: ignore[no-untyped-def]
     owners, triangles, materials, levels, normals, points, uv, occlusion, shadow_screen,
     material_texture, material_matrix, material_gloss, texels, tables, to_linear,
@@ -69,7 +67,8 @@ def shade(  # type: ignore[no-untyped-def]
                 w0 * uv[a, 0] + w1 * uv[b, 0] + w2 * uv[c, 0],
                 w0 * uv[a, 1] + w1 * uv[b, 1] + w2 * uv[c, 1],
             )
-            red, green, blue = to_linear[texels[k, 0]], to_linear[texels[k, 1]], to_linear[texels[k, 2]]
+            red, green = to_linear[texels[k, 0]], to_linear[texels[k, 1]]
+            blue = to_linear[texels[k, 2]]
             lx, ly, lz = key_direction[0], key_direction[1], key_direction[2]
             facing = nx * lx + ny * ly + nz * lz
             lit = max(facing, 0.0)
@@ -77,9 +76,10 @@ def shade(  # type: ignore[no-untyped-def]
             shine = 0.0
             if lit > 0.0:
                 if size > 0:
-                    sx = w0 * shadow_screen[a, 0] + w1 * shadow_screen[b, 0] + w2 * shadow_screen[c, 0]
-                    sy = w0 * shadow_screen[a, 1] + w1 * shadow_screen[b, 1] + w2 * shadow_screen[c, 1]
-                    sd = w0 * shadow_screen[a, 2] + w1 * shadow_screen[b, 2] + w2 * shadow_screen[c, 2]
+                    sa, sb, sc = shadow_screen[a], shadow_screen[b], shadow_screen[c]
+                    sx = w0 * sa[0] + w1 * sb[0] + w2 * sc[0]
+                    sy = w0 * sa[1] + w1 * sb[1] + w2 * sc[1]
+                    sd = w0 * sa[2] + w1 * sb[2] + w2 * sc[2]
                     light = 0.0
                     for i in range(2):
                         for j in range(2):

@@ -2,8 +2,9 @@
 """Everything a person may wear: parts cut from the base mesh and MakeHuman assets from a folder.
 
 The folder is optional; its layout is that of MakeHuman's system assets (`skins/*.jpg`,
-`hair/*/*.mhclo`, `hairtex`, `clothes/*/*.mhclo`, `clothtex`, `eyebrows/*`). Names in TEST_ONLY never
-appear in a training scene and are the only ones of their kind (hair, skin) in a test scene.
+`hair/*/*.mhclo`, `hairtex`, `clothes/*/*.mhclo`, `clothtex`, `eyebrows/*`). Names in TEST_ONLY
+never appear in a training scene and are the only ones of their kind (hair, skin, suit) in a test
+scene.
 """
 from __future__ import annotations
 
