@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training-only supervision of the vision tower: every patch says whether a head is there, its box and pose.
+"""Training-only supervision: every patch says whether a head is there, its box and pose.
 
-The answer loss alone teaches the tower through a few number tokens a picture; this head teaches every
-patch directly and is thrown away afterwards, so the runtime still knows only the text answer.
+The answer loss alone teaches the tower through a few number tokens a picture. `DenseHead` teaches every
+patch of the vision tower in numbers, `DenseAnswers` every image token of the decoder in number tokens, the
+language the prompts ask in. Both are thrown away afterwards: the runtime knows only the text answer.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from hpe_vlm_ros.geometry import angles_from_rotation
+
+from .data.packing import ANGLE, COORDINATE, exact_grid
 from .data.sample import Head
 
 CENTRE_SHARE = 0.6  # a patch belongs to a head when its centre lies in the middle share of the box
@@ -29,34 +33,97 @@ class DenseHead(nn.Module):
         return self.project(self.norm(features))
 
 
+class DenseAnswers(nn.Module):
+    """Image tokens (N, width) of the decoder -> (N, 7, width), one vector each for x0, y0, x1, y1, yaw,
+    pitch, roll, to be read with the decoder's own `lm_head`."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.slots = nn.Linear(width, 7 * width, bias=False)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.slots(tokens).view(len(tokens), 7, -1)
+
+
+def owners(
+    picture: list[Head], grid: tuple[int, int], size: tuple[int, int], min_visible: float, min_size: float
+) -> torch.Tensor:
+    """Index of the head that owns each patch of a `grid` = (rows, columns), (N,) int64, -1 = nobody.
+
+    A patch belongs to a head when its centre lies in the middle of the box (`CENTRE_SHARE`); the
+    smallest box wins a contested patch. `size` = (height, width) of the picture.
+    """
+    rows, columns = grid
+    step = torch.tensor([size[1] / columns, size[0] / rows])
+    centres = patch_centres(grid)
+    owner = torch.full((rows * columns,), -1, dtype=torch.int64)
+    area = [(h.box[2] - h.box[0]) * (h.box[3] - h.box[1]) for h in picture]
+    for index in sorted(range(len(picture)), key=lambda i: -area[i]):
+        if picture[index].visible < min_visible or area[index] < min_size**2:
+            continue
+        box = torch.as_tensor(picture[index].box, dtype=torch.float32).view(2, 2) / step
+        middle, extent = box.mean(0), box[1] - box[0]
+        reach = (extent * CENTRE_SHARE / 2).clamp(min=0.5)
+        owner[((centres - middle).abs() <= reach).all(-1)] = index
+    return owner
+
+
+def patch_centres(grid: tuple[int, int]) -> torch.Tensor:
+    """(N, 2) centres x, y of the patches in units of patches, row by row."""
+    rows, columns = grid
+    ys, xs = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
+    return torch.stack([xs.flatten(), ys.flatten()], -1)
+
+
 def dense_targets(
     heads: list[list[Head]], grid: tuple[int, int], size: tuple[int, int], min_visible: float, min_size: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Per patch of a `grid` = (rows, columns) over pictures of `size` = (height, width):
     owner mask (B, N) bool, box edges (B, N, 4) as distances left, top, right, bottom in patches,
-    first two rotation columns (B, N, 6). The smallest box wins a contested patch.
+    first two rotation columns (B, N, 6).
     """
-    rows, columns = grid
-    step = torch.tensor([size[1] / columns, size[0] / rows])
-    ys, xs = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
-    centres = torch.stack([xs.flatten(), ys.flatten()], -1)
-    owned = torch.zeros(len(heads), rows * columns, dtype=torch.bool)
-    edges = torch.zeros(len(heads), rows * columns, 4)
-    turns = torch.zeros(len(heads), rows * columns, 6)
+    step = torch.tensor([size[1] / grid[1], size[0] / grid[0]]).repeat(2)
+    centres = patch_centres(grid).repeat(1, 2)
+    sign = torch.tensor([1.0, 1.0, -1.0, -1.0])
+    owned = torch.zeros(len(heads), len(centres), dtype=torch.bool)
+    edges = torch.zeros(len(heads), len(centres), 4)
+    turns = torch.zeros(len(heads), len(centres), 6)
     for row, picture in enumerate(heads):
-        area = [(h.box[2] - h.box[0]) * (h.box[3] - h.box[1]) for h in picture]
-        for index in sorted(range(len(picture)), key=lambda i: -area[i]):
-            head = picture[index]
-            if head.visible < min_visible or area[index] < min_size**2:
-                continue
-            box = torch.as_tensor(head.box, dtype=torch.float32).view(2, 2) / step
-            middle, extent = box.mean(0), box[1] - box[0]
-            reach = (extent * CENTRE_SHARE / 2).clamp(min=0.5)
-            inside = ((centres - middle).abs() <= reach).all(-1)
-            owned[row, inside] = True
-            edges[row, inside] = torch.cat([centres[inside] - box[0], box[1] - centres[inside]], -1)
+        owner = owners(picture, grid, size, min_visible, min_size)
+        owned[row] = owner >= 0
+        for index in owner[owned[row]].unique():
+            head, inside = picture[int(index)], owner == index
+            box = torch.as_tensor(head.box, dtype=torch.float32) / step
+            edges[row, inside] = (centres[inside] - box) * sign
             turns[row, inside] = torch.as_tensor(head.rotation[:, :2].T.ravel(), dtype=torch.float32)
     return owned, edges, turns
+
+
+def dense_answer_targets(
+    heads: list[list[Head]], grid: tuple[int, int], size: tuple[int, int], min_visible: float, min_size: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Which image tokens (B, N) bool must say something, and what: kinds and values (owned, 7) of
+    `packing`, box on the 0..999 grid and angles in degrees. A head without an angle triple says nothing."""
+    owned = torch.zeros(len(heads), grid[0] * grid[1], dtype=torch.bool)
+    values: list[list[float]] = []
+    for row, picture in enumerate(heads):
+        spoken = [head_values(head, size) for head in picture]
+        owner = owners(picture, grid, size, min_visible, min_size)
+        for patch, index in enumerate(owner.tolist()):
+            said = spoken[index] if index >= 0 else None
+            if said is not None:
+                owned[row, patch] = True
+                values.append(said)
+    kinds = torch.tensor([[COORDINATE] * 4 + [ANGLE] * 3]).expand(len(values), 7)
+    return owned, kinds, torch.tensor(values, dtype=torch.float32).view(-1, 7)
+
+
+def head_values(head: Head, size: tuple[int, int]) -> list[float] | None:
+    """The seven real numbers of a head: box on the 0..999 grid, yaw, pitch, roll modulo 360."""
+    angles = angles_from_rotation(head.rotation)
+    if angles is None:
+        return None
+    return exact_grid(head.box, size[1], size[0]) + [angle % 360 for angle in angles]
 
 
 def rotation_from_6d(columns: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from hpe_vlm_ros.vlm.configuration import embedded
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+
+from .pretrained_stem import load_imagenet
 
 LINE_FREQUENCIES = 0.5 * 2.0 ** (torch.arange(17) / 2)  # 0.5 .. 128 cycles over 0..999
 CIRCLE_FREQUENCIES = torch.tensor([1.0, 2, 3, 4, 6, 8, 12, 16, 24])  # whole turns over 0..359
@@ -49,6 +53,18 @@ def grid_features(side: int, width: int) -> Tensor:
     return out
 
 
+def place_vectors(numbers: Tensor, side: int) -> Tensor:
+    """(side * side, width) vectors of patch centres, from the vectors (1000, width) of their coordinates.
+
+    A patch at (x, y) is the vector of x plus a fixed rotation of the vector of y, so that box numbers
+    in a question and patches of the picture match from the start.
+    """
+    centres = ((torch.arange(side) + 0.5) / side * 1000).long()
+    columns = numbers[centres]
+    rows = numbers[centres].roll(numbers.shape[1] // 2, dims=1)
+    return (rows[:, None] + columns[None]).flatten(0, 1)
+
+
 @torch.no_grad()
 def init_number_embeddings(
     model: CogVLMForCausalLM,
@@ -74,8 +90,22 @@ def init_number_embeddings(
     model.lm_head.weight[ids] = vectors.to(model.lm_head.weight)
 
     vision = model.model.vision
+    if vision.decoder_positions is not None:
+        side = config.vision_config.grid_size // config.vision_config.merge_size
+        vision.decoder_positions[0] = place_vectors(vectors, side).to(vision.decoder_positions)
     positions = vision.patch_embedding.position_embedding.weight
     positions[1:] = grid_features(config.vision_config.grid_size, positions.shape[1]).to(positions)
     for layer in vision.transformer.layers:
         layer.input_layernorm.weight.fill_(branch_gain)
         layer.post_attention_layernorm.weight.fill_(branch_gain)
+
+
+def new_embedded_model(image_size: int) -> tuple[CogVLMForCausalLM, CogVLMProcessor]:
+    """An untrained embedded model for pictures of `image_size`, its stem with ImageNet weights."""
+    config = embedded(vision_config={"image_size": image_size})
+    processor = CogVLMProcessor.embedded(config)
+    model = CogVLMForCausalLM(config)
+    load_imagenet(model.model.vision.patch_embedding.proj)
+    init_number_embeddings(model, processor.tokenizer)
+    # convolutions on a CPU are several times faster with channels last
+    return model.to(memory_format=torch.channels_last), processor

@@ -15,7 +15,13 @@ import torch
 from torch import nn
 
 from .data.packing import ANGLE, Batch
-from .dense_head import DenseHead, dense_loss, dense_targets
+from .dense_head import (
+    DenseAnswers,
+    DenseHead,
+    dense_answer_targets,
+    dense_loss,
+    dense_targets,
+)
 from .losses import answer_loss
 
 
@@ -60,14 +66,15 @@ def build_optimizer(
 
 
 class Learner(nn.Module):
-    """The model with its training-only dense head; `losses` runs one packed batch."""
+    """The model with its training-only dense heads; `losses` runs one packed batch."""
 
     def __init__(self, model: nn.Module, first_number: int, sigmas: tuple[float, float]) -> None:
         super().__init__()
         self.model = model
         self.dense = DenseHead(model.config.vision_config.hidden_size)
+        self.dense_answers = DenseAnswers(model.config.hidden_size)
         self.first_number, self.sigmas = first_number, sigmas
-        self._features: torch.Tensor | None = None
+        self._features = torch.empty(0)
         model.model.vision.transformer.register_forward_hook(self._keep_features)
 
     def _keep_features(self, module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
@@ -75,19 +82,6 @@ class Learner(nn.Module):
 
     def losses(self, batch: Batch, min_visible: float, min_size: float) -> dict[str, torch.Tensor]:
         """Losses by name plus, detached, "angle_error": the argmax angle tokens' mean error, degrees."""
-        logits, targets, kinds, values = self._supervised(batch)
-        losses = answer_loss(logits, targets, kinds, values, self.first_number, self.sigmas)
-        size = tuple(batch.pixel_values.shape[-2:])
-        grid = (self.model.config.vision_config.grid_size,) * 2
-        truth = dense_targets(batch.heads, grid, size, min_visible, min_size)
-        assert self._features is not None
-        patches = self._features[:, -grid[0] * grid[1] :]  # after the class token
-        losses |= dense_loss(self.dense(patches), *truth)
-        losses["angle_error"] = self._angle_error(logits.detach(), kinds, values)
-        return losses
-
-    def _supervised(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """Logits (N, vocabulary), targets, kinds and values (N,) of the answer tokens only."""
         hidden = self.model.model(
             input_ids=batch.input_ids,
             pixel_values=batch.pixel_values.contiguous(memory_format=torch.channels_last),
@@ -97,8 +91,31 @@ class Learner(nn.Module):
             use_cache=False,
         ).last_hidden_state
         learnt = batch.targets >= 0
+        kinds, values = batch.kinds[learnt], batch.values[learnt]
         logits = self.model.lm_head(hidden[learnt])
-        return logits, batch.targets[learnt], batch.kinds[learnt], batch.values[learnt]
+        losses = answer_loss(
+            logits, batch.targets[learnt], kinds, values, self.first_number, self.sigmas
+        )
+        losses |= self._dense_losses(hidden, batch, min_visible, min_size)
+        losses["angle_error"] = self._angle_error(logits.detach(), kinds, values)
+        return losses
+
+    def _dense_losses(
+        self, hidden: torch.Tensor, batch: Batch, min_visible: float, min_size: float
+    ) -> dict[str, torch.Tensor]:
+        vision = self.model.config.vision_config
+        size = tuple(batch.pixel_values.shape[-2:])
+        truth = dense_targets(batch.heads, (vision.grid_size,) * 2, size, min_visible, min_size)
+        losses = dense_loss(self.dense(self._features[:, 1:]), *truth)  # the class token is first
+        merged = (vision.grid_size // vision.merge_size,) * 2
+        owned, kinds, values = dense_answer_targets(
+            batch.heads, merged, size, min_visible, min_size
+        )
+        patches = hidden[:, 2 : 2 + owned.shape[1]]  # after BOS and begin-of-image
+        logits = self.model.lm_head(self.dense_answers(patches[owned])).flatten(0, 1)
+        kinds, values = kinds.flatten(), values.flatten()
+        said = answer_loss(logits, kinds, kinds, values, self.first_number, self.sigmas)
+        return losses | {"dense_said_box": said["box"], "dense_said_angle": said["angle"]}
 
     def _angle_error(
         self, logits: torch.Tensor, kinds: torch.Tensor, values: torch.Tensor

@@ -18,7 +18,7 @@ import torch
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from hpe_vlm_ros.vlm.checkpoint import save_model
+from hpe_vlm_ros.vlm import checkpoint
 from hpe_vlm_ros.vlm.configuration import CogVLMConfig
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
@@ -37,6 +37,8 @@ WEIGHTS = {
     "dense_object": 1.0,
     "dense_box": 0.5,
     "dense_turn": 2.0,
+    "dense_said_box": 0.3,
+    "dense_said_angle": 0.3,
 }
 
 
@@ -44,11 +46,12 @@ def train(
     data: list[Path],
     validation: Path,
     out: Path,
+    image_size: int = 224,
     steps: int = 4000,
     batch_size: int = 16,
-    rate: float = 5e-4,
+    rate: float = 1e-3,
     stem_factor: float = 0.2,
-    frozen_stem_blocks: int = 3,
+    frozen_stem_blocks: int = 5,
     weight_decay: float = 0.02,
     warmup: int = 150,
     cooldown: float = 0.35,
@@ -69,6 +72,7 @@ def train(
         data: folders of scenes to learn from.
         validation: folder of scenes to watch (never learnt).
         out: where checkpoint, log and model go; an existing checkpoint is continued.
+        image_size: side of the square the model sees, in pixels.
         steps: optimiser steps of the whole run.
         batch_size: pictures a step.
         rate: peak learning rate.
@@ -90,16 +94,16 @@ def train(
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    model, processor = new_embedded_model()
+    model, processor = new_embedded_model(image_size)
     learner = Learner(
         model, processor.tokenizer.convert_tokens_to_ids("000"), (sigma_box, sigma_angle)
     )
     freeze_stem(model, frozen_stem_blocks)
     slow = {id(p) for p in model.model.vision.patch_embedding.proj.parameters() if p.ndim == 4}
     optimizer = build_optimizer([learner], rate, slow, stem_factor, weight_decay)
-    checkpoint, first = out / "checkpoint.pt", 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+    resume, first = out / "checkpoint.pt", 0
+    if resume.exists():
+        state = torch.load(resume, weights_only=True)
         learner.load_state_dict(state["learner"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
@@ -131,12 +135,12 @@ def train(
         if (step + 1) % save_every == 0 or step + 1 == steps:
             log.write(step=step + 1, **_validate(learner, watched, validation_batches, packing))
             save_checkpoint(
-                checkpoint,
+                resume,
                 learner=learner.state_dict(),
                 optimizer=optimizer.state_dict(),
                 step=step + 1,
             )
-            save_model(model, processor, out / "model")
+            checkpoint.save(model, processor, out / "model")
 
 
 def freeze_stem(model: CogVLMForCausalLM, blocks: int) -> None:
@@ -179,4 +183,4 @@ def _validate(
 
 
 if __name__ == "__main__":
-    auto_cli(train)
+    auto_cli(train, as_positional=False)

@@ -76,7 +76,7 @@ def _is_taught(head: Head, options: PackingOptions) -> bool:
     return head.visible >= options.min_visible and _size(head) >= options.min_size
 
 
-def _exact_grid(box: np.ndarray, width: int, height: int) -> list[float]:
+def exact_grid(box: np.ndarray, width: int, height: int) -> list[float]:
     """Real-valued coordinates on the 0..999 grid, so that soft targets keep the sub-cell part."""
     grid = np.asarray(box, dtype=float) / (width, height, width, height) * 1000 - 0.5
     return [float(v) for v in np.clip(grid, 0, 999)]
@@ -86,7 +86,7 @@ def _detection_prompt(
     heads: list[Head], width: int, height: int, tokenizer: PreTrainedTokenizerBase
 ) -> Prompt:
     boxes = [answers.grid_box(head.box, width, height) for head in heads]
-    values = [v for head in heads for v in _exact_grid(head.box, width, height)]
+    values = [v for head in heads for v in exact_grid(head.box, width, height)]
     return _prompt(
         answers.DETECTION_PROMPT, answers.format_boxes(boxes), COORDINATE, values, tokenizer
     )
