@@ -108,6 +108,10 @@ def _outfit(
     worn += cover + hat
     if rng.random() < 0.06:
         worn += one("mask")
+    elif not female and age > 0.55 and rng.random() < 0.3:
+        worn += one("beard")
+    if rng.random() < 0.2:
+        worn += one("glasses")
     return worn
 
 

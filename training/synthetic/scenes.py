@@ -248,7 +248,9 @@ def _colours(
         elif kind == "brow":
             maps.append(tinted(hair * 0.6, mean))
         elif kind == "eye":
-            maps.append(scaled(np.ones(3)))
+            maps.append(scaled(np.exp(rng.normal(0, 0.1, 3))))
+        elif kind == "glasses":
+            maps.append(scaled(np.exp(rng.uniform(-4, -1)) * np.ones(3)))
         else:
             maps.append(cloth_map(mean, rng))
     return np.stack(maps).astype(np.float32), tone

@@ -3,8 +3,7 @@
 
 The folder is optional; its layout is that of MakeHuman's system assets (`skins/*.jpg`,
 `hair/*/*.mhclo`, `hairtex`, `clothes/*/*.mhclo`, `clothtex`, `eyebrows/*`). Names in TEST_ONLY
-never appear in a training scene and are the only ones of their kind (hair, skin, suit) in a test
-scene.
+never appear in a training scene and are the only ones of their kind (hair, skin) in a test scene.
 """
 from __future__ import annotations
 
@@ -15,17 +14,18 @@ import numpy as np
 
 from training.synthetic import Array, Integers
 from training.synthetic.bodies import Rig
+from training.synthetic.glasses import STYLES, fit_of, spectacles
 from training.synthetic.meshes import Fit, ObjMesh, blend_weights, read_mhclo, read_obj
 from training.synthetic.patterns import cloth_texture, eye_texture, hair_texture, skin_texture
 from training.synthetic.raster import FLAG_ALPHA, FLAG_CULL
-from training.synthetic.shells import SHELLS, Shell, shell_lift, shell_thickness
+from training.synthetic.shells import SHELLS, Shell, shell_shift, shell_thickness
 from training.synthetic.textures import TextureStore
 
 TEST_ONLY = {
     "short02", "ponytail01", "bob01",
     "young_lightskinned_male_diffuse2", "middleage_lightskinned_female_diffuse2",
     "old_darkskinned_male_diffuse",
-    "male_casualsuit05", "female_casualsuit02", "fedora_cocked",
+    "shaved", "mop",
 }
 
 
@@ -45,7 +45,7 @@ class Garment:
     gloss: float
     fit: Fit | None = None
     thickness: Array | None = None  # (N,) metres along the body's normal (shells)
-    lift: Array | None = None  # (N,) metres upwards (shells)
+    shift: Array | None = None  # (N, 3) metres (shells)
     shell: Shell | None = None
     solid: Array | None = None  # (N,) mean alpha around each vertex
 
@@ -56,8 +56,8 @@ class Garment:
         points = body[self.corners]
         if self.thickness is not None:
             points = points + normals[self.corners] * self.thickness[:, None]
-        if self.lift is not None:
-            points[:, 2] += self.lift
+        if self.shift is not None:
+            points = points + self.shift
         return points
 
 
@@ -110,6 +110,7 @@ def build_wardrobe(rig: Rig, base: Path, assets: Path | None) -> Wardrobe:
     wardrobe = Wardrobe(store, body, eye)
     wardrobe.skins = [(skin, "painted")]
     _add_shells(wardrobe, rig, body_mesh, rng)
+    _add_glasses(wardrobe, rig)
     if assets is not None:
         _add_assets(wardrobe, rig, assets, rng)
     else:
@@ -149,10 +150,12 @@ def _add_shells(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh, rng: np.random.Gene
     """Hair caps, beanies, hoods and masks: raised copies of regions of the head."""
     points = rig.template[mesh.corners]
     for shell in SHELLS:
-        thickness, lift = shell_thickness(shell, points), shell_lift(shell, points)
+        thickness, shift = shell_thickness(shell, points), shell_shift(shell, points)
+        movable = ~np.isnan(shift[:, 0]) & (thickness == 0)
         inside = thickness[mesh.triangles] > 0
-        keep = inside.any(1) & (inside | (lift[mesh.triangles] > 0)).all(1)
-        thickness = np.where(lift > 0, 0.25 * shell.thickness + 0.001, thickness)
+        keep = inside.any(1) & (inside | movable[mesh.triangles]).all(1)
+        thickness = np.where(movable, 0.25 * shell.thickness + 0.001, thickness)
+        shift = np.where(movable[:, None], shift, 0.0)
         used, triangles = np.unique(mesh.triangles[keep], return_inverse=True)
         painter = hair_texture if shell.kind == "hair" else cloth_texture
         corners = mesh.corners[used]
@@ -163,10 +166,23 @@ def _add_shells(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh, rng: np.random.Gene
             shell.name, shell.kind, uv.astype(np.float32),
             triangles.reshape(-1, 3).astype(np.int32), corners, rig.bones[corners],
             rig.weights[corners], wardrobe.store.add(painter(rng)), 0, shell.gloss,
-            thickness=thickness[used].astype(np.float32), lift=lift[used].astype(np.float32),
+            thickness=thickness[used].astype(np.float32), shift=shift[used].astype(np.float32),
             shell=shell,
         )
         wardrobe.garments.setdefault(shell.list_name, []).append(garment)
+
+
+def _add_glasses(wardrobe: Wardrobe, rig: Rig) -> None:
+    head = rig.labels.index("head")
+    for style in STYLES:
+        points, uv, triangles = spectacles(style)
+        count = len(points)
+        bones, weights = np.full((count, 4), head), np.zeros((count, 4), np.float32)
+        weights[:, 0] = 1
+        wardrobe.garments.setdefault("glasses", []).append(Garment(
+            style, "glasses", uv, triangles, np.arange(count), bones, weights, 0, 0, 0.5,
+            fit=fit_of(points, rig.template),
+        ))
 
 
 def _add_plain(wardrobe: Wardrobe, rig: Rig, base: Path, rng: np.random.Generator) -> None:
