@@ -200,7 +200,7 @@ def _head_vertices(
     if garment.kind in ("body", "cover", "hat"):
         weight = (garment.weights * (garment.bones == head)).sum(1)
         return above & (weight > 0.5)
-    if garment.kind in ("hair", "brow", "eye"):
+    if garment.kind in ("hair", "brow", "eye", "glasses"):
         return above & (points[:, 1] < back + BEHIND)
     return np.zeros(len(points), bool)
 

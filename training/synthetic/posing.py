@@ -7,6 +7,8 @@ head's rotation.
 """
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -56,22 +58,38 @@ def forward_kinematics(parents, joints, rotations):  # type: ignore[no-untyped-d
     return linear, shift
 
 
-def between(source: Array, target: Array) -> Array:
+@jit
+def turn_matrix(vector):  # type: ignore[no-untyped-def]
+    """Rotation matrix (3, 3) of a rotation vector in radians (Rodrigues' formula)."""
+    angle = math.sqrt(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2)
+    out = np.eye(3)
+    if angle < 1e-9:
+        return out
+    x, y, z = vector[0] / angle, vector[1] / angle, vector[2] / angle
+    s, c = math.sin(angle), 1.0 - math.cos(angle)
+    out[0, 0], out[0, 1], out[0, 2] = 1 - c * (y * y + z * z), c * x * y - s * z, c * x * z + s * y
+    out[1, 0], out[1, 1], out[1, 2] = c * x * y + s * z, 1 - c * (x * x + z * z), c * y * z - s * x
+    out[2, 0], out[2, 1], out[2, 2] = c * x * z - s * y, c * y * z + s * x, 1 - c * (x * x + y * y)
+    return out
+
+
+@jit
+def between(source, target):  # type: ignore[no-untyped-def]
     """Shortest rotation (3, 3) that turns one direction into another."""
-    a = source / np.linalg.norm(source)
-    b = target / np.linalg.norm(target)
-    axis = np.cross(a, b)
-    cosine = float(a @ b)
-    if cosine < -0.999:
-        return Rotation.from_rotvec(np.pi * _any_normal(a)).as_matrix()
-    skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    return np.eye(3) + skew + skew @ skew / (1 + cosine)
-
-
-def _any_normal(a: Array) -> Array:
-    other = np.eye(3)[np.argmin(np.abs(a))]
-    out = np.cross(a, other)
-    return out / np.linalg.norm(out)
+    a = source / math.sqrt(source[0] ** 2 + source[1] ** 2 + source[2] ** 2)
+    b = target / math.sqrt(target[0] ** 2 + target[1] ** 2 + target[2] ** 2)
+    axis = np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
+                     a[0] * b[1] - a[1] * b[0]])
+    sine = math.sqrt(axis[0] ** 2 + axis[1] ** 2 + axis[2] ** 2)
+    cosine = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+    if sine < 1e-6:
+        if cosine > 0:
+            return np.eye(3)
+        # opposite: half a turn about any normal
+        axis = np.array([-a[1], a[0], 0.0]) if abs(a[2]) < 0.9 else np.array([0.0, -a[2], a[1]])
+        sine = math.sqrt(axis[0] ** 2 + axis[1] ** 2 + axis[2] ** 2)
+        return turn_matrix(axis * (math.pi / sine))
+    return turn_matrix(axis * (math.atan2(sine, cosine) / sine))
 
 
 def head_turn(yaw: float, pitch: float, roll: float) -> Array:
@@ -97,16 +115,17 @@ def random_pose(
 ) -> Array:
     """Rotations (J, 3, 3) of all bones; `body_yaw` in degrees about z (0 looks along -y)."""
     index = {label: i for i, label in enumerate(rig.labels)}
-    out = np.tile(np.eye(3), (len(rig.labels), 1, 1))
+    out = np.zeros((len(rig.labels), 3, 3))
+    out[:] = np.eye(3)
     lean = np.radians(rng.normal(0, [6, 4, 7]))
     for name in SPINE:
-        out[index[name]] = Rotation.from_rotvec(lean / len(SPINE)).as_matrix()
+        out[index[name]] = turn_matrix(lean / len(SPINE))
     turn = random_head_turn(rng)
     for name, share in zip(NECK, NECK_SHARES, strict=True):
-        out[index[name]] = Rotation.from_rotvec(turn * share).as_matrix()
+        out[index[name]] = turn_matrix(turn * share)
     gaze = head_turn(np.clip(rng.normal(0, 12), -28, 28), np.clip(rng.normal(-2, 6), -15, 12), 0)
     for name in ("eye.L", "eye.R"):
-        out[index[name]] = Rotation.from_rotvec(gaze).as_matrix()
+        out[index[name]] = turn_matrix(gaze)
     kinds = rng.choice(len(ARMS), 2, p=ARM_ODDS)
     if rng.random() < 0.4:
         kinds[1] = kinds[0]
@@ -115,7 +134,7 @@ def random_pose(
         names = (f"upperarm01.{side}", f"lowerarm01.{side}", f"wrist.{side}")
         _limb(out, joints, [index[n] for n in names], upper, lower, sign, 0.1, rng)
     _legs(out, joints, index, seated, rng)
-    out[0] = Rotation.from_euler("z", body_yaw, degrees=True).as_matrix()
+    out[0] = turn_matrix(np.array([0.0, 0.0, np.radians(body_yaw)]))
     return out.astype(np.float32)
 
 
@@ -140,7 +159,7 @@ def _limb(
     first, second, end = bones
     mirror = np.array([sign, 1.0, 1.0])
     target = np.array(upper) * mirror + rng.normal(0, noise, 3)
-    out[first] = between(joints[second] - joints[first], target)
+    out[first] = between((joints[second] - joints[first]).astype(np.float64), target)
     target = np.array(lower) * mirror + rng.normal(0, noise, 3)
-    out[second] = between(joints[end] - joints[second], out[first].T @ target)
+    out[second] = between((joints[end] - joints[second]).astype(np.float64), out[first].T @ target)
 
