@@ -69,6 +69,7 @@ class HeadPerceiver:
         self.max_heads = max_heads
         self.reuse_prefix = reuse_prefix
         self.device = str(engine.model.device)
+        self.input_size = config.vision_config.image_size  # pixels, side of the square it sees
         self.head_shape = _head_shape(config.head_shape)
         self._engine = engine
         self._min_score = config.min_score

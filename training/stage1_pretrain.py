@@ -140,7 +140,7 @@ def train(
                 optimizer=optimizer.state_dict(),
                 step=step + 1,
             )
-            checkpoint.save(model, processor, out / "model")
+            checkpoint.save(out / "model", model, processor)
 
 
 def freeze_stem(model: CogVLMForCausalLM, blocks: int) -> None:

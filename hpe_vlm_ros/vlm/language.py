@@ -34,11 +34,15 @@ class RMSNorm(nn.Module):
         return (self.weight * h).to(x.dtype)
 
 
+PADDING_TYPE = -1  # token type of padding in packed training rows
+
+
 class ExpertRouting:
     """Which tokens of a (B, T) batch go to which expert.
 
     A token is the vision expert's when it and its successor are image slots; the end-of-image
-    token thus belongs to the language expert. Pure text never touches the vision expert.
+    token thus belongs to the language expert. Pure text never touches the vision expert, and
+    tokens of PADDING_TYPE cost nothing: they pass no expert and come out as zeros.
     """
 
     def __init__(self, token_type_ids: Tensor | None):
@@ -47,20 +51,24 @@ class ExpertRouting:
             return
         mask = torch.zeros_like(token_type_ids, dtype=torch.bool)
         mask[:, :-1] = (token_type_ids[:, :-1] == 1) & (token_type_ids[:, 1:] == 1)
-        flat = mask.flatten()
-        vision = flat.nonzero().squeeze(1)
-        if len(vision):
-            self.vision = vision
-            self.language = flat.logical_not().nonzero().squeeze(1)
-            self.back = torch.cat((self.language, vision)).argsort()
+        flat, padding = mask.flatten(), (token_type_ids == PADDING_TYPE).flatten()
+        if not flat.any() and not padding.any():
+            return
+        self.vision = flat.nonzero().squeeze(1)
+        self.language = (~flat & ~padding).nonzero().squeeze(1)
+        routed = torch.cat((self.language, self.vision))
+        # padding points behind the last routed token, at a row of zeros
+        self.back = torch.full_like(token_type_ids.flatten(), len(routed))
+        self.back[routed] = torch.arange(len(routed), device=routed.device)
 
     def __call__(self, x: Tensor, language: Callable, vision: Callable) -> Tensor:
         """Apply each expert to its own tokens of x (B, T, width) and put the results in place."""
         if self.vision is None:
             return language(x)
         flat = x.flatten(0, 1)
-        parts = language(flat[self.language]), vision(flat[self.vision])
-        return torch.cat(parts)[self.back].view(*x.shape[:2], -1)
+        spoken, seen = language(flat[self.language]), vision(flat[self.vision])
+        parts = torch.cat((spoken, seen, torch.zeros_like(spoken[:1])))
+        return parts[self.back].view(*x.shape[:2], -1)
 
 
 def rotary(position_ids: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> Rotation:

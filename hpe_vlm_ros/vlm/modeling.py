@@ -176,7 +176,8 @@ class CogVLMForCausalLM(CogVLMPreTrainedModel, GenerationMixin):
         Args:
             input_ids: (B, T) tokens; what stands in image slots does not matter.
             pixel_values: (images, 3, S, S), normalised, in the order of their slots.
-            token_type_ids: (B, T), 1 in image slots, 0 elsewhere; None means text only.
+            token_type_ids: (B, T), 1 in image slots, 0 elsewhere, -1 in padding that need not be
+                computed; None means text only.
             position_ids: (B, T); None derives them (see `position_ids_of`), without cache only.
             attention_mask: None, (B, T_total) with 1 = real token, or bool (B, 1, T, T_total)
                 with True = may attend, which replaces causality.

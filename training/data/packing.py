@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from hpe_vlm_ros import answers
 from hpe_vlm_ros.geometry import angles_from_rotation
+from hpe_vlm_ros.vlm.language import PADDING_TYPE
 
 from .sample import Head
 
@@ -132,7 +133,7 @@ def _prompt(
 
 @dataclass
 class Batch:
-    """Packed rows. T is the longest row; rows are padded on the right with segment -1.
+    """Packed rows. T is the longest row; rows are padded on the right with segment -1 and token type -1.
 
     pixel_values (B, 3, H, W); input_ids, token_type_ids, position_ids, segments (B, T) int64;
     targets, kinds (B, T) int64 and values (B, T) float: the token that position t must predict,
@@ -169,11 +170,11 @@ def pack(
     lengths = [prefix + sum(len(p.question) + len(p.answer) for p in row) for row in prompts]
     shape = (len(prompts), max(lengths))
     ids = np.full(shape, tokenizer.pad_token_id, np.int64)
-    types, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    types, positions = np.full(shape, PADDING_TYPE, np.int64), np.zeros(shape, np.int64)
     segments, targets = np.full(shape, -1, np.int64), np.full(shape, -100, np.int64)
     kinds, values = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
     ids[:, 0] = tokenizer.bos_token_id
-    types[:, 1:prefix] = 1
+    types[:, 0], types[:, 1:prefix] = 0, 1
     positions[:, 1], positions[:, 2 : prefix - 1], positions[:, prefix - 1] = 1, 2, 3
     segments[:, :prefix] = 0
     for row, row_prompts in enumerate(prompts):
@@ -181,6 +182,7 @@ def pack(
         for number, prompt in enumerate(row_prompts, start=1):
             end = start + len(prompt.question) + len(prompt.answer)
             ids[row, start:end] = prompt.question + prompt.answer
+            types[row, start:end] = 0
             positions[row, start:end] = FIRST_TEXT_POSITION + np.arange(end - start)
             segments[row, start:end] = number
             # the token before each answer token predicts it
