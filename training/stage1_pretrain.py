@@ -128,10 +128,10 @@ def train(
         total.backward()
         torch.nn.utils.clip_grad_norm_(learner.parameters(), clip)
         optimizer.step()
-        values = {name: float(value) for name, value in losses.items()}
+        values = {name: value.item() for name, value in losses.items()}
         bar.set_postfix_str(" ".join(f"{k[:9]} {v:.2f}" for k, v in values.items()))
         if step % 20 == 0:
-            log.write(step=step, loss=float(total), **values)
+            log.write(step=step, loss=total.item(), **values)
         if (step + 1) % save_every == 0 or step + 1 == steps:
             log.write(step=step + 1, **_validate(learner, watched, validation_batches, packing))
             save_checkpoint(
