@@ -25,10 +25,10 @@ class Augmentation:
     `aspect` squeezes the picture sideways, as the model's square input does to wide cameras.
     """
 
-    pan: float = 9.0
-    tilt: float = 7.0
-    roll: float = 14.0
-    zoom: tuple[float, float] = (0.85, 1.6)
+    pan: float = 6.0
+    tilt: float = 5.0
+    roll: float = 8.0
+    zoom: tuple[float, float] = (0.92, 1.35)
     aspect: tuple[float, float] = (0.72, 1.1)
     aspect_share: float = 0.3
     mirror: bool = True
@@ -121,19 +121,19 @@ def _mirror_head(head: Head, width: int) -> Head:
 def _camera_faults(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exposure, contrast, gamma and white balance as one table a channel, then grey, blur, noise."""
     levels = np.arange(256) / 255.0
-    gamma = np.exp(rng.uniform(-0.4, 0.4))
-    contrast = np.exp(rng.uniform(-0.35, 0.35))
-    gain = np.exp(rng.uniform(-0.3, 0.3)) * np.exp(rng.uniform(-0.15, 0.15, 3))
+    gamma = np.exp(rng.uniform(-0.25, 0.25))
+    contrast = np.exp(rng.uniform(-0.2, 0.2))
+    gain = np.exp(rng.uniform(-0.2, 0.2)) * np.exp(rng.uniform(-0.1, 0.1, 3))
     table = ((levels**gamma)[:, None] - 0.5) * contrast + 0.5
     table = np.clip(table * gain * 255, 0, 255).astype(np.uint8)
     view = cv2.LUT(view, table[None])
     if rng.random() < 0.08:
         view = cv2.cvtColor(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         view = cv2.GaussianBlur(view, (0, 0), rng.uniform(0.4, 1.4))
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         noise = np.empty(view.shape, np.int16)
         cv2.setRNGSeed(int(rng.integers(2**31)))
-        cv2.randn(noise, 0, rng.uniform(2, 12))
+        cv2.randn(noise, 0, rng.uniform(2, 10))
         view = cv2.add(view, noise, dtype=cv2.CV_8U)
     return view
