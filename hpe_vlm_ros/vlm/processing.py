@@ -49,6 +49,11 @@ class ImageSettings:
     resample: str = "bicubic"
 
     def __post_init__(self) -> None:
+        for name in ("image_mean", "image_std"):  # JSON has lists where we have tuples
+            values = tuple(map(float, getattr(self, name)))
+            if len(values) != 3:
+                raise ValueError(f"{name} has {len(values)} values; it must have one per channel")
+            object.__setattr__(self, name, values)
         if self.resample not in ("bicubic", "area"):
             raise ValueError(f'resample is {self.resample!r}; it must be "bicubic" or "area"')
 
@@ -61,14 +66,14 @@ class ImageSettings:
             shrinks = min(image.shape[:2]) >= self.image_size
             how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
-        planes = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+        planes = torch.from_numpy(image.copy()).permute(2, 0, 1)[None]
         resized = F.interpolate(planes, size, mode="bicubic", antialias=True)
         return resized[0].permute(1, 2, 0).numpy()
 
     def tensor(self, image: NDArray[np.uint8]) -> Tensor:
         """RGB (H, W, 3) uint8 to normalised (3, S, S) float32."""
-        resized = np.ascontiguousarray(self.resize(image))
-        pixels = torch.from_numpy(resized).permute(2, 0, 1).float().div_(255)
+        # a copy, since the image may be read-only, and channels first
+        pixels = torch.tensor(self.resize(image)).permute(2, 0, 1).float().div_(255)
         mean, std = (torch.tensor(v)[:, None, None] for v in (self.image_mean, self.image_std))
         return pixels.sub_(mean).div_(std)
 

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shared-prefix, packed, jump-forward decoding against plain `generate()` per question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from hpe_vlm_ros.answers import DETECTION_PROMPT, parse_boxes, pose_prompt
+from hpe_vlm_ros.vlm.decoding import Decision, ask, expected, most_likely
+from hpe_vlm_ros.vlm.engine import Engine
+from hpe_vlm_ros.vlm.grammar import Choice, Grammar, Kind, allowed_after
+from hpe_vlm_ros.vlm.lanes import Lanes
+from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor, ImageSettings
+
+Engines = Callable[..., Engine]
+Picture = NDArray[np.uint8]
+BOXES = [(10, 20, 300, 400), (500, 100, 700, 900), (0, 0, 999, 999)]
+
+
+def digit_engine(tiny_config: Callable, tokenizer: object, seed: int) -> Engine:
+    torch.manual_seed(seed)
+    model = CogVLMForCausalLM(tiny_config(vocab_size=len(tokenizer)))  # type: ignore[arg-type]
+    processor = CogVLMProcessor(tokenizer, model.config, ImageSettings(32))  # type: ignore[arg-type]
+    return Engine(model, processor)
+
+
+def generated(
+    engine: Engine, picture: Picture, prompt: str, make: Callable[[], Grammar] | None
+) -> list[int]:
+    """Tokens of transformers' own greedy loop under the same constraint."""
+    batch = engine.processor(picture, prompt)
+    start = batch["input_ids"].shape[1]
+    rule = None
+    if make is not None:
+        rule = lambda _, ids: allowed_after(make(), ids[start:].tolist())  # noqa: E731
+    made = engine.model.generate(
+        **batch, do_sample=False, max_new_tokens=150, prefix_allowed_tokens_fn=rule
+    )
+    return made[0, start:].tolist()
+
+
+def lanes_of(engine: Engine, picture: Picture) -> Lanes:
+    pixels = engine.processor.image_tensor(picture)[None]
+    with torch.inference_mode():
+        return Lanes(engine.model, engine.processor.prefix(), pixels)
+
+
+def check_against_generate(engine: Engine, picture: Picture) -> int:
+    """Detection, then three poses in one batch over the same cache; returns the boxes found."""
+    grammar, encode = engine.grammar, engine.processor.encode_prompt
+    lanes = lanes_of(engine, picture)
+    (found,) = ask(lanes, [encode(DETECTION_PROMPT)], [grammar.boxes(4)])
+    expected_tokens = generated(engine, picture, DETECTION_PROMPT, lambda: grammar.boxes(4))
+    assert found.tokens == expected_tokens
+    prompts = [pose_prompt(box) for box in BOXES]
+    answers = ask(lanes, [encode(p) for p in prompts], [grammar.angles() for _ in prompts])
+    for prompt, answer in zip(prompts, answers, strict=True):
+        assert answer.tokens == generated(engine, picture, prompt, grammar.angles)
+    return len(parse_boxes(engine.processor.decode(found.tokens)).value or [])
+
+
+def test_tokens_equal_generate_with_number_tokens(tiny_engine: Engines, picture: Picture) -> None:
+    counts = [check_against_generate(tiny_engine(seed), picture) for seed in range(8)]
+    assert max(counts) > 1 and min(counts) < 4  # both ways out of the loop have been taken
+
+
+@pytest.mark.parametrize("kind", ["digits", "digits, fused brackets"])
+def test_tokens_equal_generate_with_digit_tokens(
+    kind: str, digit_tokenizers: dict, tiny_config: Callable, picture: Picture
+) -> None:
+    counts = []
+    for seed in range(6):
+        engine = digit_engine(tiny_config, digit_tokenizers[kind], seed)
+        counts.append(check_against_generate(engine, picture))
+    assert len(set(counts)) > 1
+
+
+def test_free_answers_equal_generate(tiny_engine: Engines, picture: Picture) -> None:
+    engine = tiny_engine(1)
+    made = generated(engine, picture, DETECTION_PROMPT, None)[:20]
+    text = engine.look(engine.processor.image_tensor(picture)).free([DETECTION_PROMPT], 20)
+    assert text == [engine.processor.decode(made)]
+
+
+@pytest.mark.parametrize("pick", [most_likely, expected])
+def test_prefix_reuse_changes_no_answer(
+    tiny_engine: Engines, picture: Picture, pick: Callable
+) -> None:
+    for seed in range(4):
+        engine = tiny_engine(seed)
+        pixels = engine.processor.image_tensor(picture)
+        shared, apart = (engine.look(pixels, reuse, pick) for reuse in (True, False))
+        ours, theirs = shared.detect(4), apart.detect(4)
+        assert [d.box for d in ours] == [d.box for d in theirs]
+        assert [d.score for d in ours] == pytest.approx([d.score for d in theirs], rel=1e-3)
+        assert shared.poses(BOXES) == apart.poses(BOXES)
+        assert shared.poses([]) == [] and apart.poses([]) == []
+
+
+def test_the_image_is_encoded_once_per_frame(tiny_engine: Engines, picture: Picture) -> None:
+    engine = tiny_engine(0)
+    passes: list[int] = []
+    engine.model.model.vision.register_forward_hook(lambda *_: passes.append(1))
+    for reuse, encoded in ((True, 1), (False, 4)):
+        passes.clear()
+        look = engine.look(engine.processor.image_tensor(picture), reuse)
+        look.detect(4)
+        look.poses(BOXES)
+        assert len(passes) == encoded
+
+
+def test_forced_tokens_cost_no_forward(tiny_engine: Engines, picture: Picture) -> None:
+    engine = tiny_engine(0)
+    lanes = lanes_of(engine, picture)
+    calls: list[int] = []
+    engine.model.lm_head.register_forward_hook(lambda *_: calls.append(1))
+    prompts = [engine.processor.encode_prompt(pose_prompt(box)) for box in BOXES]
+    ask(lanes, prompts, [engine.grammar.angles() for _ in prompts])
+    assert len(calls) == 3  # yaw, pitch, roll: for all heads together
+    calls.clear()
+    prompt = engine.processor.encode_prompt(DETECTION_PROMPT)
+    (answer,) = ask(lanes, [prompt], [engine.grammar.boxes(3)])
+    boxes = parse_boxes(engine.processor.decode(answer.tokens)).value
+    assert boxes is not None and len(calls) <= max(1, 4 * len(boxes)) + 1
+
+
+def decide(kind: Kind, weights: list[float], circular: bool = False) -> int:
+    probabilities = np.array(weights) / sum(weights)
+    choice = Choice(kind, np.arange(100, 100 + len(weights)), circular=circular)
+    return expected(choice, probabilities)
+
+
+def test_expected_angle_is_the_circular_mean() -> None:
+    weights = [0.0] * 360
+    weights[350], weights[20] = 1, 1
+    assert decide(Kind.NUMBER, weights, circular=True) == 5
+    weights = [0.0] * 360
+    weights[358], weights[0] = 1, 1
+    assert decide(Kind.NUMBER, weights, circular=True) == 359
+    weights[358], weights[0], weights[359] = 1, 1, 0
+    weights[0] = 1.2
+    assert decide(Kind.NUMBER, weights, circular=True) == 359
+
+
+def test_expected_coordinate_is_the_mean_near_the_mode() -> None:
+    weights = [0.0] * 900
+    weights[100], weights[104], weights[500] = 3, 1, 2.9  # another head at 500 has no say
+    assert decide(Kind.NUMBER, weights) == 101
+    assert decide(Kind.MORE, [1, 2]) == 1
+    assert decide(Kind.DIGIT, [1, 5, 4]) == 1
+
+
+def test_decisions_hold_probabilities(tiny_engine: Engines, picture: Picture) -> None:
+    engine = tiny_engine(0)
+    prompt = engine.processor.encode_prompt(DETECTION_PROMPT)
+    (answer,) = ask(lanes_of(engine, picture), [prompt], [engine.grammar.boxes(2)])
+    assert answer.decisions
+    for decision in answer.decisions:
+        assert isinstance(decision, Decision)
+        assert len(decision.probabilities) == len(decision.choice.allowed)
+        assert decision.probabilities.sum() == pytest.approx(1)
+        assert decision.taken == decision.probabilities.argmax()
