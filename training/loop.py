@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
+from .attention_hint import AttentionHint
 from .data.packing import ANGLE, Batch
 from .dense_head import (
     DenseAnswers,
@@ -39,11 +41,11 @@ def learning_rate_factor(step: int, steps: int, warmup: int, cooldown: float) ->
 
 
 def build_optimizer(
-    modules: Iterable[nn.Module], rate: float, slow: set[int], slow_factor: float, decay: float
+    modules: Iterable[nn.Module], slow: set[int], slow_factor: float, decay: float
 ) -> torch.optim.AdamW:
     """AdamW; parameters whose id is in `slow` (a pretrained part) learn `slow_factor` times slower.
 
-    Matrices decay, vectors (biases, norms) do not.
+    Matrices decay, vectors (biases, norms) do not. Every step sets the rates with `set_rate`.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for module in modules:
@@ -55,14 +57,41 @@ def build_optimizer(
         [
             {
                 "params": parameters,
-                "lr": rate * (slow_factor if is_slow else 1.0),
-                "base_lr": rate * (slow_factor if is_slow else 1.0),
+                "scale": slow_factor if is_slow else 1.0,
                 "weight_decay": decay if is_matrix else 0.0,
             }
             for (is_slow, is_matrix), parameters in groups.items()
         ],
         betas=(0.9, 0.98),
+        fused=True,
     )
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of this step, scaled for slow parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["scale"]
+
+
+def join_processes() -> tuple[int, int]:
+    """This process's (rank, world) under torchrun, (0, 1) without it."""
+    if "WORLD_SIZE" not in os.environ:
+        return 0, 1
+    if not dist.is_initialized():
+        dist.init_process_group("gloo")
+    return dist.get_rank(), dist.get_world_size()
+
+
+def average_gradients(parameters: Iterable[nn.Parameter], world: int) -> None:
+    """Replace every gradient by its mean over all processes, in one message."""
+    if world == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    means = (flat / world).split([gradient.numel() for gradient in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view(gradient.shape))
 
 
 class Learner(nn.Module):
@@ -74,11 +103,12 @@ class Learner(nn.Module):
         self.dense = DenseHead(model.config.vision_config.hidden_size)
         self.dense_answers = DenseAnswers(model.config.hidden_size)
         self.first_number, self.sigmas = first_number, sigmas
-        self._features = torch.empty(0)
+        self._hint = AttentionHint(model)
+        self._features, self._fresh = torch.empty(0), False
         model.model.vision.transformer.register_forward_hook(self._keep_features)
 
     def _keep_features(self, module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        self._features = output
+        self._features, self._fresh = output, True
 
     def losses(self, batch: Batch, min_visible: float, min_size: float) -> dict[str, torch.Tensor]:
         """Losses by name plus, detached, "angle_error": the argmax angle tokens' mean error, degrees."""
@@ -100,13 +130,26 @@ class Learner(nn.Module):
         losses["angle_error"] = self._angle_error(logits.detach(), kinds, values)
         return losses
 
+    def tower_losses(
+        self, batch: Batch, min_visible: float, min_size: float
+    ) -> dict[str, torch.Tensor]:
+        """The losses of the vision tower alone, without the cost of the decoder."""
+        vision = self.model.config.vision_config
+        size = tuple(batch.pixel_values.shape[-2:])
+        truth = dense_targets(batch.heads, (vision.grid_size,) * 2, size, min_visible, min_size)
+        if not self._fresh:
+            tower = self.model.model.vision
+            pixels = batch.pixel_values.contiguous(memory_format=torch.channels_last)
+            tower.transformer(tower.patch_embedding(pixels))
+        self._fresh = False
+        return dense_loss(self.dense(self._features[:, 1:]), *truth)  # the class token is first
+
     def _dense_losses(
         self, hidden: torch.Tensor, batch: Batch, min_visible: float, min_size: float
     ) -> dict[str, torch.Tensor]:
         vision = self.model.config.vision_config
         size = tuple(batch.pixel_values.shape[-2:])
-        truth = dense_targets(batch.heads, (vision.grid_size,) * 2, size, min_visible, min_size)
-        losses = dense_loss(self.dense(self._features[:, 1:]), *truth)  # the class token is first
+        losses = self.tower_losses(batch, min_visible, min_size)
         merged = (vision.grid_size // vision.merge_size,) * 2
         owned, kinds, values = dense_answer_targets(
             batch.heads, merged, size, min_visible, min_size
@@ -115,7 +158,8 @@ class Learner(nn.Module):
         logits = self.model.lm_head(self.dense_answers(patches[owned])).flatten(0, 1)
         kinds, values = kinds.flatten(), values.flatten()
         said = answer_loss(logits, kinds, kinds, values, self.first_number, self.sigmas)
-        return losses | {"dense_said_box": said["box"], "dense_said_angle": said["angle"]}
+        losses |= {"dense_said_box": said["box"], "dense_said_angle": said["angle"]}
+        return losses | {"hint": self._hint.loss(batch, merged)}
 
     def _angle_error(
         self, logits: torch.Tensor, kinds: torch.Tensor, values: torch.Tensor

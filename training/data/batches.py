@@ -15,7 +15,10 @@ from .sample import Sample
 
 
 class StepDataset(Dataset[Batch]):
-    """Item number `step` is that step's whole batch; every epoch is its own permutation."""
+    """Item number `step` is that step's batch; every epoch is its own permutation.
+
+    With `share` = (rank, world) it is one process's part of the batch.
+    """
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class StepDataset(Dataset[Batch]):
         seed: int,
         packing: PackingOptions,
         augmentation: Augmentation | None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         if len(samples) < batch_size:
             raise ValueError(f"{len(samples)} samples cannot fill a batch of {batch_size}")
@@ -34,6 +38,7 @@ class StepDataset(Dataset[Batch]):
         self.size, self.num_image_tokens = size, num_image_tokens
         self.batch_size, self.seed = batch_size, seed
         self.packing, self.augmentation = packing, augmentation
+        self.rank, self.world = share
 
     def indices(self, step: int) -> np.ndarray:
         """The samples of a step (batch_size,); the tail that does not fill a batch is left out."""
@@ -43,9 +48,9 @@ class StepDataset(Dataset[Batch]):
         return order[offset * self.batch_size : (offset + 1) * self.batch_size]
 
     def __getitem__(self, step: int) -> Batch:
-        rng = np.random.default_rng((self.seed, step, 1))
+        rng = np.random.default_rng((self.seed, step, 1 + self.rank))
         images, prompts, heads = [], [], []
-        for index in self.indices(step):
+        for index in self.indices(step)[self.rank :: self.world]:
             sample = self.samples[index]
             view, seen = render_view(
                 sample, sample.load(), self.size, rng if self.augmentation else None, self.augmentation

@@ -40,12 +40,14 @@ class PackingOptions:
 @dataclass
 class Prompt:
     """Token ids of question and answer, and for every answer token which kind of number it is
-    (NO_NUMBER, COORDINATE, ANGLE) and its real value (grid units or degrees)."""
+    (NO_NUMBER, COORDINATE, ANGLE), its real value (grid units or degrees) and the index of the head it
+    tells about (-1 = none)."""
 
     question: list[int]
     answer: list[int]
     kinds: list[int]
     values: list[float]
+    about: list[int]
 
 
 def build_prompts(
@@ -57,12 +59,12 @@ def build_prompts(
 ) -> list[Prompt]:
     """The detection prompt and up to `max_poses` pose prompts of one picture of `size` = (h, w)."""
     height, width = size
-    taught = [head for head in heads if _is_taught(head, options)]
-    taught.sort(key=lambda head: -_size(head))
-    taught = sorted(taught[: options.max_heads], key=lambda head: head.box[0])
-    prompts = [_detection_prompt(taught, width, height, tokenizer)]
-    for index in rng.permutation(len(taught))[: options.max_poses]:
-        prompt = _pose_prompt(taught[index], width, height, tokenizer, options.box_jitter, rng)
+    taught = [index for index, head in enumerate(heads) if _is_taught(head, options)]
+    taught.sort(key=lambda index: -_size(heads[index]))
+    taught = sorted(taught[: options.max_heads], key=lambda index: heads[index].box[0])
+    prompts = [_detection_prompt(heads, taught, width, height, tokenizer)]
+    for index in rng.permutation(taught)[: options.max_poses]:
+        prompt = _pose_prompt(heads, index, width, height, tokenizer, options.box_jitter, rng)
         if prompt is not None:
             prompts.append(prompt)
     return prompts
@@ -84,51 +86,62 @@ def exact_grid(box: np.ndarray, width: int, height: int) -> list[float]:
 
 
 def _detection_prompt(
-    heads: list[Head], width: int, height: int, tokenizer: PreTrainedTokenizerBase
+    heads: list[Head],
+    taught: list[int],
+    width: int,
+    height: int,
+    tokenizer: PreTrainedTokenizerBase,
 ) -> Prompt:
-    boxes = [answers.grid_box(head.box, width, height) for head in heads]
-    values = [v for head in heads for v in exact_grid(head.box, width, height)]
-    return _prompt(
-        answers.DETECTION_PROMPT, answers.format_boxes(boxes), COORDINATE, values, tokenizer
-    )
+    boxes = [answers.grid_box(heads[index].box, width, height) for index in taught]
+    values = [
+        (value, index) for index in taught for value in exact_grid(heads[index].box, width, height)
+    ]
+    text = answers.format_boxes(boxes)
+    return _prompt(answers.DETECTION_PROMPT, text, COORDINATE, values, tokenizer)
 
 
 def _pose_prompt(
-    head: Head,
+    heads: list[Head],
+    index: int,
     width: int,
     height: int,
     tokenizer: PreTrainedTokenizerBase,
     jitter: float,
     rng: np.random.Generator,
 ) -> Prompt | None:
+    head = heads[index]
     angles = angles_from_rotation(head.rotation)
     if angles is None:
         return None
     extent = np.tile(head.box[2:] - head.box[:2], 2)
-    box = answers.grid_box(head.box + rng.uniform(-jitter, jitter, 4) * extent, width, height)
-    if box[0] >= box[2] or box[1] >= box[3]:
-        return None
-    values = [angle % 360 for angle in angles]
-    return _prompt(
-        answers.pose_prompt(box), answers.format_angles(*angles), ANGLE, values, tokenizer
-    )
+    asked = head.box + rng.uniform(-jitter, jitter, 4) * extent
+    question = answers.pose_prompt(answers.grid_box(asked, width, height))
+    values = [(angle % 360, index) for angle in angles]
+    return _prompt(question, answers.format_angles(*angles), ANGLE, values, tokenizer)
 
 
 def _prompt(
-    question: str, answer: str, kind: int, values: list[float], tokenizer: PreTrainedTokenizerBase
+    question: str,
+    answer: str,
+    kind: int,
+    values: list[tuple[float, int]],
+    tokenizer: PreTrainedTokenizerBase,
 ) -> Prompt:
+    """`values`: for each number of the answer its real value and whom it is about."""
     question_ids = tokenizer.encode(question, add_special_tokens=False)
     answer_ids = tokenizer.encode(answer, add_special_tokens=False) + [tokenizer.eos_token_id]
     first = tokenizer.convert_tokens_to_ids("000")
     remaining = iter(values)
-    kinds, reals = [], []
+    prompt = Prompt(question_ids, answer_ids, [], [], [])
     for token in answer_ids:
         is_number = first <= token < first + 1000
-        kinds.append(kind if is_number else NO_NUMBER)
-        reals.append(next(remaining) if is_number else 0.0)
+        value, about = next(remaining) if is_number else (0.0, -1)
+        prompt.kinds.append(kind if is_number else NO_NUMBER)
+        prompt.values.append(value)
+        prompt.about.append(about)
     if next(remaining, None) is not None:
         raise ValueError(f"the tokenizer does not keep every number of {answer!r} as one token")
-    return Prompt(question_ids, answer_ids, kinds, reals)
+    return prompt
 
 
 @dataclass
@@ -136,8 +149,8 @@ class Batch:
     """Packed rows. T is the longest row; rows are padded on the right with segment -1 and token type -1.
 
     pixel_values (B, 3, H, W); input_ids, token_type_ids, position_ids, segments (B, T) int64;
-    targets, kinds (B, T) int64 and values (B, T) float: the token that position t must predict,
-    -100 where nothing is learnt.
+    targets, kinds, about (B, T) int64 and values (B, T) float: the token that position t must predict,
+    -100 where nothing is learnt, and the index in `heads` of whom it is about, -1 = nobody.
     """
 
     pixel_values: torch.Tensor
@@ -148,6 +161,7 @@ class Batch:
     targets: torch.Tensor
     kinds: torch.Tensor
     values: torch.Tensor
+    about: torch.Tensor
     heads: list[list[Head]]
 
     def attention_mask(self) -> torch.Tensor:
@@ -173,6 +187,7 @@ def pack(
     types, positions = np.full(shape, PADDING_TYPE, np.int64), np.zeros(shape, np.int64)
     segments, targets = np.full(shape, -1, np.int64), np.full(shape, -100, np.int64)
     kinds, values = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
+    about = np.full(shape, -1, np.int64)
     ids[:, 0] = tokenizer.bos_token_id
     types[:, 0], types[:, 1:prefix] = 0, 1
     positions[:, 1], positions[:, 2 : prefix - 1], positions[:, prefix - 1] = 1, 2, 3
@@ -189,9 +204,11 @@ def pack(
             learnt = slice(start + len(prompt.question) - 1, end - 1)
             targets[row, learnt] = prompt.answer
             kinds[row, learnt], values[row, learnt] = prompt.kinds, prompt.values
+            about[row, learnt] = prompt.about
             start = end
     as_tensor = torch.from_numpy
     return Batch(
         torch.stack(images), as_tensor(ids), as_tensor(types), as_tensor(positions),
-        as_tensor(segments), as_tensor(targets), as_tensor(kinds), as_tensor(values), heads,
-    )
+        as_tensor(segments), as_tensor(targets), as_tensor(kinds), as_tensor(values),
+        as_tensor(about), heads,
+    )  # fmt: skip
