@@ -9,7 +9,7 @@ from training.synthetic.compose import Canvas
 from training.synthetic.people import Person
 from training.synthetic.posing import NECK, SPINE
 from training.synthetic.raster import vertex_normals
-from training.synthetic.scenes import World
+from training.synthetic.scenes import ROOMS, World
 from training.synthetic.textures import TextureStore
 
 # label: (parent, joint)
@@ -66,7 +66,10 @@ def toy_person(rig):
 @pytest.fixture(scope="session")
 def toy_world(rig, toy_person):
     store = TextureStore()
-    return World(rig, lambda i: toy_person, 5, [], [], [0], store.means, "test", 11)
+    rooms = np.random.default_rng(0).random((ROOMS, 6, 8, 8, 3)).astype(np.float32)
+    return World(
+        rig, lambda i: toy_person, 5, rooms.__getitem__, [], [], [0], store.means, "test", 11
+    )
 
 
 @pytest.fixture(scope="session")

@@ -23,14 +23,14 @@ def rays(camera: Camera) -> Array:
     return out + y[:, None, None].astype(np.float32) * rotation[1]
 
 
-def panorama_view(image: Array, camera: Camera) -> Array:
-    """The part of a panorama that the camera sees, linear (H, W, 3)."""
+def panorama_view(image: Array, camera: Camera, turn: float) -> Array:
+    """The part of a panorama, turned by a share of a full turn, that the camera sees (H, W, 3)."""
     direction = rays(camera)
     height, width = image.shape[:2]
     azimuth = np.arctan2(direction[..., 0], direction[..., 1])
     polar = np.arctan2(np.hypot(direction[..., 0], direction[..., 1]), direction[..., 2])
     # azimuth 0 is +y here; the panorama's middle column is -y
-    u = (azimuth / (2 * np.pi)) % 1.0 * width - 0.5
+    u = (azimuth / (2 * np.pi) - turn) % 1.0 * width - 0.5
     v = polar / np.pi * height - 0.5
     return cv2.remap(
         image, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR,

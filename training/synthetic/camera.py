@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from training.synthetic import Array, Integers
-from training.synthetic.textures import linear_to_srgb
+from training.synthetic.textures import quick_srgb
 
 LEVEL = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
@@ -73,7 +73,7 @@ def develop(linear: Array, rng: np.random.Generator) -> Integers:
         y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
         image *= (1 - rng.uniform(0, 0.3) * (x * x + y * y)[..., None] / 2).astype(np.float32)
     image = _blur(image, rng)
-    image = linear_to_srgb(image / (1 + 0.12 * image)).astype(np.float32)
+    image = quick_srgb(image / (1 + np.float32(0.12) * image))
     contrast, lift = np.exp(rng.normal(0, 0.1)), rng.normal(0, 0.025)
     image = (image - 0.45) * np.float32(contrast) + np.float32(0.45 + lift)
     image += _grain(image.shape, rng)

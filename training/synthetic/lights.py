@@ -23,10 +23,16 @@ SOURCE_SIZE = (1024, 512)
 
 @dataclass(frozen=True)
 class Panorama:
-    """`image` (H, W, 3) linear radiance, W = 2 H."""
+    """`image` (H, W, 3) linear radiance, W = 2 H; `small`: the same in 64 x 128 pixels."""
 
     name: str
     image: Array
+    small: Array
+
+
+def panorama_of(name: str, image: Array) -> Panorama:
+    """A panorama with its small copy."""
+    return Panorama(name, image, cv2.resize(image, (128, 64), interpolation=cv2.INTER_AREA))
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ def load_panoramas(folder: Path | None, split: str) -> list[Panorama]:
     for path in paths:
         name = path.name.split(".")[0]
         if (name in TEST_PANORAMAS) == (split == "test") and "matcap" not in path.parts:
-            out.append(Panorama(f"{path.parent.name}/{name}", read_panorama(path)))
+            out.append(panorama_of(f"{path.parent.name}/{name}", read_panorama(path)))
     if not out:
         raise FileNotFoundError(f"{folder}: no .exr or .exr.js panoramas for split {split!r}")
     return out
@@ -88,7 +94,7 @@ def procedural_panorama(rng: np.random.Generator, size: int = 64) -> Panorama:
         spread = rng.uniform(0.05, 0.5)
         glow = np.exp((directions @ towards - 1) / spread**2)
         image = image + glow[..., None] * rng.uniform(0.5, 8.0) * _tint(rng)
-    return Panorama("procedural", image.astype(np.float32))
+    return panorama_of("procedural", image.astype(np.float32))
 
 
 def _tint(rng: np.random.Generator) -> Array:
@@ -108,10 +114,13 @@ def sphere(height: int) -> tuple[Array, Array]:
     return directions.astype(np.float32), (sine * (np.pi / height) ** 2).astype(np.float32)
 
 
-def light_of(image: Array) -> Light:
-    """Split a panorama into nine SH coefficients and its dominant direction."""
-    small = cv2.resize(image, (128, 64), interpolation=cv2.INTER_AREA)
-    directions, solid = sphere(64)
+def light_of(small: Array, turn: float = 0.0) -> Light:
+    """Split a panorama (64, 128, 3) into nine SH coefficients and its dominant direction.
+
+    `turn` rotates it about the vertical axis by a share (0..1) of a full turn.
+    """
+    small = np.roll(small, int(turn * 128), axis=1)
+    directions, solid = SPHERE
     grey = small.mean(2)
     limit = max(float(np.quantile(grey, 0.985)), 2.5 * float(grey.mean()), 1e-4)
     scale = np.minimum(1.0, limit / np.maximum(grey, 1e-6))[..., None]
@@ -134,6 +143,4 @@ def light_of(image: Array) -> Light:
     )
 
 
-def turn_panorama(image: Array, share: float) -> Array:
-    """Rotate about the vertical axis by a share (0..1) of a full turn."""
-    return np.roll(image, int(share * image.shape[1]), axis=1)
+SPHERE = sphere(64)

@@ -30,15 +30,16 @@ import argparse
 import json
 import multiprocessing
 import os
-from collections import OrderedDict
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from training.synthetic import Integers
+from training.synthetic import Array, Integers
+from training.synthetic.backgrounds import room_textures
 from training.synthetic.bodies import load_bank
 from training.synthetic.compose import Canvas
 from training.synthetic.lights import load_panoramas
@@ -60,21 +61,25 @@ def make_world(args: argparse.Namespace) -> tuple[World, Canvas]:
     count = _identities(args)
     bank = load_bank(args.cache, args.split, args.seed, count)
     wardrobe = build_wardrobe(bank.rig, base_mesh_path(), args.assets)
-    kept: OrderedDict[int, Person] = OrderedDict()
 
+    @lru_cache(maxsize=1500)
     def person(index: int) -> Person:
-        if index not in kept:
-            kept[index] = dress(bank, wardrobe, args.split, args.seed, index)
-            if len(kept) > 1500:
-                kept.popitem(last=False)
-        return kept[index]
+        return dress(bank, wardrobe, args.split, args.seed, index)
+
+    panoramas = load_panoramas(args.panoramas, args.split)
+
+    @cache
+    def room(index: int) -> Array:
+        rng = np.random.default_rng([args.seed, args.split == "test", 74, index])
+        scenery = panoramas[rng.integers(len(panoramas))].image if panoramas else None
+        return room_textures(rng, scenery)
 
     cloth = [g.texture for g in wardrobe.garments.get("cover", [])]
     cloth += [g.texture for g in wardrobe.choices("clothes", args.split)]
     texels, tables = wardrobe.store.arrays()
     world = World(
-        bank.rig, person, count, load_panoramas(args.panoramas, args.split), _photos(args.split),
-        cloth, wardrobe.store.means, args.split, args.seed,
+        bank.rig, person, count, room, panoramas, _photos(args.split), cloth,
+        wardrobe.store.means, args.split, args.seed,
     )
     return world, Canvas(args.size[0], args.size[1], args.supersample, texels, tables)
 

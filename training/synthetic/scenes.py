@@ -18,7 +18,6 @@ from training.synthetic.lights import (
     Panorama,
     light_of,
     procedural_panorama,
-    turn_panorama,
 )
 from training.synthetic.people import Person
 from training.synthetic.posing import forward_kinematics, random_pose
@@ -30,16 +29,21 @@ HEAD_ODDS = {
     "test": (0.03, 0.17, 0.18, 0.20, 0.165, 0.105, 0.07, 0.05, 0.03),
 }
 SMALLEST, LARGEST = 12.0, 200.0  # pixels of sqrt(w h) in a picture 320 pixels wide
+ROOMS = 48
 CLUTTER_OWNER = 100  # and up, by twos; each mesh needs owners of its own
 
 
 @dataclass(frozen=True)
 class World:
-    """What every scene of a run draws from. `person(i)` dresses identity i of `identities`."""
+    """What every scene of a run draws from.
+
+    `person(i)` dresses identity i of `identities`; `room(i)` gives the walls of room i of ROOMS.
+    """
 
     rig: Rig
     person: Callable[[int], Person]
     identities: int
+    room: Callable[[int], Array]
     panoramas: list[Panorama]
     photos: list[Integers]
     cloth_textures: list[int]
@@ -62,9 +66,9 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     """Picture (H, W, 3) uint8 RGB and label of scene `index`; depends on seeds alone."""
     rng = np.random.default_rng([world.seed, world.split == "test", 73, index])
     camera = random_camera(canvas.width, canvas.height, rng)
-    panorama = _panorama(world, rng)
-    background, floor = _background(world, camera, panorama, rng)
-    light, gain = _exposed(light_of(panorama), rng)
+    panorama, turn = _panorama(world, rng), rng.random()
+    background, floor = _background(world, camera, panorama, turn, rng)
+    light, gain = _exposed(light_of(panorama.small, turn), rng)
     canvas.clear()
     odds = HEAD_ODDS[world.split]
     places = random_places(camera, int(rng.choice(len(odds), p=odds)), rng)
@@ -72,8 +76,10 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     for number, mesh in enumerate(_objects(world, camera, places, rng)):
         canvas.add(mesh, CLUTTER_OWNER + 2 * number, camera, light)
     for number, place in enumerate(sorted(places, key=lambda p: p.depth)):
-        drawn.append(_add_person(world, canvas, camera, light, place, floor, 1 + 2 * number, rng))
-    level = float(np.exp(rng.normal(0, 0.35))) * 0.3 / max(float(np.median(background)), 0.02)
+        owner = 1 + 2 * number
+        drawn.append(_add_person(world, canvas, camera, light, place, floor, owner, rng))
+    middle = max(float(np.median(background[::4, ::4])), 0.02)
+    level = float(np.exp(rng.normal(0, 0.35))) * 0.3 / middle
     image = canvas.over(background * np.float32(min(max(level, 0.35 * gain), 2.5 * gain)))
     heads = [h for h in (_label(canvas, camera, *d) for d in drawn) if h is not None]
     label = {
@@ -113,29 +119,27 @@ def _collide(place: Place, other: Place, attempt: int) -> bool:
     return attempt < 20 and below > -0.6 and across < (0.8 if below < 0.6 else 1.15)
 
 
-def _panorama(world: World, rng: np.random.Generator) -> Array:
+def _panorama(world: World, rng: np.random.Generator) -> Panorama:
     if world.panoramas and rng.random() < 0.85:
-        chosen = world.panoramas[rng.integers(len(world.panoramas))].image
-    else:
-        chosen = procedural_panorama(rng).image
-    return turn_panorama(chosen, rng.random())
+        return world.panoramas[rng.integers(len(world.panoramas))]
+    return procedural_panorama(rng)
 
 
 def _background(
-    world: World, camera: Camera, panorama: Array, rng: np.random.Generator
+    world: World, camera: Camera, panorama: Panorama, turn: float, rng: np.random.Generator
 ) -> tuple[Array, bool]:
     """Linear picture (H, W, 3) and whether it has a floor at z = 0."""
     kind = rng.random()
-    if kind < 0.4 and panorama.shape[0] > 64:
-        return backgrounds.panorama_view(panorama, camera), False
+    if kind < 0.4 and panorama.name != "procedural":
+        return backgrounds.panorama_view(panorama.image, camera, turn), False
     if kind < 0.75:
         size = np.array([rng.uniform(3, 12), rng.uniform(3.5, 14), rng.uniform(2.3, 4)])
         behind = rng.uniform(0.3, 1.5)
         origin = np.array([-size[0] * rng.uniform(0.25, 0.75), -behind, 0.0])
         size[2] = max(size[2], camera.position[2] + 0.2)
-        textures = backgrounds.room_textures(rng, panorama if panorama.shape[0] > 64 else None)
-        glow = rng.uniform(0.6, 1.1, (6, 1)) * np.ones((6, 3))
-        return backgrounds.room_view(textures, camera, size, origin, glow), True
+        glow = rng.uniform(0.6, 1.1, (6, 1)) * rng.uniform(0.8, 1.1, 3)
+        walls = world.room(int(rng.integers(ROOMS)))
+        return backgrounds.room_view(walls, camera, size, origin, glow), True
     if kind < 0.87 and world.photos:
         photo = world.photos[rng.integers(len(world.photos))]
         return backgrounds.photo_view(photo, camera.width, camera.height, rng), False

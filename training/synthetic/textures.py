@@ -23,6 +23,14 @@ def linear_to_srgb(value: Array) -> Array:
     return np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
 
 
+_FROM_LINEAR: Array = linear_to_srgb(np.arange(4097) / 4096).astype(np.float32)
+
+
+def quick_srgb(value: Array) -> Array:
+    """linear_to_srgb by table; off by less than 0.002 above black."""
+    return _FROM_LINEAR[(np.clip(value, 0, 1) * 4096 + 0.5).astype(np.int16)]
+
+
 TO_LINEAR: Array = srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)
 
 
