@@ -2,6 +2,7 @@
 # then `python` and rclpy, our messages and Fast DDS work as the Makefile uses them.
 _root=$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." && pwd)
 . "$_root/.venv/bin/activate"
+export PYTHONPATH="$_root${PYTHONPATH:+:$PYTHONPATH}"
 export AMENT_PREFIX_PATH="$_root/.venv${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
 export CMAKE_PREFIX_PATH="$_root/.venv${CMAKE_PREFIX_PATH:+:$CMAKE_PREFIX_PATH}"
 export LD_LIBRARY_PATH="$_root/.venv/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"

@@ -27,13 +27,6 @@ if TYPE_CHECKING:
     from hpe_vlm_ros.perceiver import HeadEstimate
 
 
-def surest(heads: Iterable[HeadEstimate], limit: int) -> list[HeadEstimate]:
-    """At most `limit` heads, the surest, ordered from left to right by the middle of the box."""
-    # A score of NaN is unknown and comes last.
-    kept = sorted(heads, key=lambda head: -head.score if head.score == head.score else math.inf)
-    return sorted(kept[:limit], key=lambda head: head.box[0] + head.box[2])
-
-
 def intrinsics(info: CameraInfo | None, width: int, height: int) -> CameraIntrinsics:
     """The camera of an image of this size in pixels; ValueError says why there is none.
 

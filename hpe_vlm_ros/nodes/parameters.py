@@ -90,7 +90,7 @@ SPECIFICATIONS = (
     Specification(
         "max_heads",
         20,
-        "Most heads reported per image; the surest ones are kept.",
+        "Most heads reported per image; each one costs a little time.",
         (1, 100),
     ),
     Specification(

@@ -60,7 +60,7 @@ class PerceptionNode(LifecycleNode):
         self._perceiver: Any = None
         self._worker: NewestOnly[AnyImage] | None = None
         self._camera_info: CameraInfo | None = None
-        self._complain = Complaints(lambda text: self.get_logger().warning(text))
+        self._complain = self._new_complaints()
         self._outputs: list[Any] = []
         self._inputs: list[Any] = []
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -69,6 +69,9 @@ class PerceptionNode(LifecycleNode):
     def value(self, name: str) -> Any:
         """The present value of a parameter."""
         return self.get_parameter(name).value
+
+    def _new_complaints(self) -> Complaints:
+        return Complaints(lambda text: self.get_logger().warning(text))
 
     # Lifecycle
 
@@ -96,7 +99,7 @@ class PerceptionNode(LifecycleNode):
         result = super().on_activate(state)
         values = {s.name: self.value(s.name) for s in parameters.SPECIFICATIONS}
         compressed = values["image_transport"] == "compressed"
-        self._camera_info = None
+        self._camera_info, self._complain = None, self._new_complaints()
         self._worker = NewestOnly(self._answer, self._on_failure, self._min_period)
         topic, info_topic = parameters.image_topic(values), parameters.camera_info_topic(values)
         self._input(CompressedImage if compressed else Image, topic, self._on_image)
@@ -214,8 +217,9 @@ class PerceptionNode(LifecycleNode):
                 f"image of {width}x{height} pixels: answered, but slowly, and it is shrunk for the "
                 "model anyway; lower the camera's resolution",
             )
+        self._perceiver.max_heads = self.value("max_heads")
         started = time.monotonic()
-        heads = messages.surest(self._perceiver(rgb), self.value("max_heads"))
+        heads = self._perceiver(rgb)  # from left to right
         latency = time.monotonic() - started
         worker = self._worker
         if worker is not None and not worker.stopping:

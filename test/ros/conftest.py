@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private ROS graph on this machine, a tiny model, and node processes to test in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from graph import NodeProcess, Peer, shipped_parameters
+
+from hpe_vlm_ros.vlm.checkpoint import save
+from hpe_vlm_ros.vlm.configuration import embedded
+from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_graph() -> Iterator[None]:
+    """A domain of its own, on loopback, for this process and those it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Above 101 the ports that belong to a domain meet those given to ordinary sockets.
+        patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+        if os.environ.get("ROS_DISTRO") == "humble":
+            patch.setenv("ROS_LOCALHOST_ONLY", "1")
+        else:
+            patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole model folder with random weights that answers some head for any picture."""
+    torch.manual_seed(1)
+    config = embedded(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        head_shape={"diameter": 0.3, "offset": [0.0, 0.0, -0.09]},
+        vision_config={
+            "image_size": 64,
+            "stem": None,
+            "hidden_size": 32,
+            "num_hidden_layers": 1,
+            "num_heads": 2,
+            "intermediate_size": 64,
+        },
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save(folder, CogVLMForCausalLM(config), CogVLMProcessor.embedded(config), torch.float32)
+    return folder
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    """A node in this process: camera, subscriber and lifecycle client."""
+    made = Peer()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shared_node(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NodeProcess]:
+    """The node's process that most tests share, since starting one takes seconds."""
+    process = NodeProcess(tmp_path_factory.mktemp("node") / "log")
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def node(shared_node: NodeProcess, peer: Peer, tiny_model: Path) -> NodeProcess:
+    """The shared node, unconfigured, with the shipped parameters and the tiny model."""
+    peer.unconfigure()
+    peer.set_parameters(**{**shipped_parameters(), "model": str(tiny_model), "device": "cpu"})
+    shared_node.forget_log()
+    return shared_node
+
+
+@pytest.fixture
+def active(node: NodeProcess, peer: Peer) -> NodeProcess:
+    """The same, active, and found by the peer."""
+    peer.activate()
+    return node
+
+
+@pytest.fixture
+def start_node(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts further processes; whatever is left of them is ended afterwards."""
+    started: list[NodeProcess] = []
+
+    def start(**parameters: object) -> NodeProcess:
+        started.append(NodeProcess(tmp_path / f"node{len(started)}.log", **parameters))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The other side of the graph: a node process under test, and a peer that talks to it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+import yaml
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+from tf2_msgs.msg import TFMessage
+
+from hpe_vlm_ros.msg import HeadPoseArray
+
+ROOT = Path(__file__).parents[2]
+PARAMETERS = ROOT / "config" / "perception.yaml"
+PATIENCE = 240.0  # seconds; only a failing test waits that long
+TRANSITIONS = {
+    "configure": Transition.TRANSITION_CONFIGURE,
+    "activate": Transition.TRANSITION_ACTIVATE,
+    "deactivate": Transition.TRANSITION_DEACTIVATE,
+    "cleanup": Transition.TRANSITION_CLEANUP,
+}
+
+
+def shipped_parameters() -> dict[str, Any]:
+    content = yaml.safe_load(PARAMETERS.read_text(encoding="utf-8"))
+    return dict(content["/**"]["ros__parameters"])
+
+
+class NodeProcess:
+    """`python -m hpe_vlm_ros.nodes.perception` with the shipped parameter file."""
+
+    def __init__(self, log: Path, **parameters: object) -> None:
+        command = [sys.executable, "-m", "hpe_vlm_ros.nodes.perception", "--ros-args"]
+        command += ["--params-file", str(PARAMETERS)]
+        for name, value in parameters.items():
+            command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
+        self._log, self._seen = log, 0
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def log(self) -> str:
+        """What it has printed since `forget_log`."""
+        return self._log.read_bytes()[self._seen :].decode(errors="replace")
+
+    def forget_log(self) -> None:
+        self._seen = self._log.stat().st_size
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Sends the signal and waits; the exit status."""
+        self.send(number)
+        return self.wait()
+
+    def send(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """The exit status, once it ends by itself."""
+        return self._process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class Peer(Node):
+    """Publishes camera images, keeps what comes back, and asks for transitions."""
+
+    def __init__(self) -> None:
+        self._own = Context()
+        rclpy.init(context=self._own)
+        super().__init__("peer", context=self._own)
+        self._executor = SingleThreadedExecutor(context=self._own)
+        self._executor.add_node(self)
+        self.arrays: list[HeadPoseArray] = []
+        self.transforms: list[Any] = []
+        self.camera = self.create_publisher(Image, "/image_raw", 1)
+        self.calibration = self.create_publisher(CameraInfo, "/camera_info", 1)
+        self.create_subscription(HeadPoseArray, "/perception/head_poses", self.arrays.append, 5)
+        tf_qos = QoSProfile(depth=100)
+        self.create_subscription(
+            TFMessage, "/tf", lambda message: self.transforms.extend(message.transforms), tf_qos
+        )
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.destroy_node()
+        rclpy.shutdown(context=self._own)
+
+    def spin_until(self, condition: Callable[[], object], patience: float = PATIENCE) -> bool:
+        give_up = time.monotonic() + patience
+        while not condition():
+            if time.monotonic() > give_up:
+                return False
+            self._executor.spin_once(timeout_sec=0.02)
+        return True
+
+    def frames_of(self, array: HeadPoseArray) -> dict[str, Any]:
+        """The TF frames that have come for this array, by name."""
+        return {t.child_frame_id: t for t in self.transforms if t.header == array.header}
+
+    def call(self, kind: Any, name: str, request: Any) -> Any:
+        """The response of a service of the node under test."""
+        client = self.create_client(kind, name)
+        assert self.spin_until(client.service_is_ready), f"no service {name}"
+        future = client.call_async(request)
+        assert self.spin_until(future.done), f"no answer from {name}"
+        self.destroy_client(client)
+        return future.result()
+
+    def transition(self, name: str) -> bool:
+        request = ChangeState.Request()
+        request.transition.id = TRANSITIONS[name]
+        return bool(self.call(ChangeState, "/perception/change_state", request).success)
+
+    def state(self) -> str:
+        response = self.call(GetState, "/perception/get_state", GetState.Request())
+        return str(response.current_state.label)
+
+    def set_parameters(self, **values: Any) -> list[Any]:
+        """Sets parameters of the node under test; the results."""
+        request = SetParameters.Request()
+        for name, value in values.items():
+            request.parameters.append(Parameter(name, value=value).to_parameter_msg())
+        return list(self.call(SetParameters, "/perception/set_parameters", request).results)
+
+    def activate(self, topic: str = "/image_raw") -> None:
+        """Configures and activates the node, and waits until all have found each other."""
+        assert self.transition("configure") and self.transition("activate")
+        self.wait_for_subscriber(topic)
+        assert self.spin_until(lambda: self.count_publishers("/perception/head_poses"))
+        assert self.spin_until(lambda: self.count_publishers("/tf"))
+
+    def wait_for_subscriber(self, topic: str) -> None:
+        assert self.spin_until(lambda: self.count_subscribers(topic)), f"nobody wants {topic}"
+        if topic == "/image_raw":
+            assert self.spin_until(self.camera.get_subscription_count)
+
+    def unconfigure(self) -> None:
+        if self.state() == "active":
+            self.transition("deactivate")
+        if self.state() == "inactive":
+            self.transition("cleanup")
+        assert self.state() == "unconfigured"
+
+    def stamped(self, message: Any, frame: str = "camera_optical", age: float = 0.0) -> Any:
+        """The message with the time now, less `age` seconds."""
+        nanoseconds = self.get_clock().now().nanoseconds - int(age * 1e9)
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(nanoseconds, 10**9)
+        message.header.frame_id = frame
+        return message
+
+    def answer(self, message: Any, publisher: Any = None) -> HeadPoseArray:
+        """The array that answers this image, which is sent until that comes, as a camera would."""
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up:
+            sent = self.stamped(message).header
+            (publisher or self.camera).publish(message)
+            if self.spin_until(lambda: any(a.header == sent for a in self.arrays), 0.5):  # noqa: B023
+                return next(a for a in self.arrays if a.header == sent)
+        raise AssertionError("the image was never answered")
+
+
+def picture(width: int = 320, height: int = 240, encoding: str = "rgb8", size: int = 3) -> Image:
+    """A noise image without header."""
+    message = Image(width=width, height=height, encoding=encoding, step=width * size)
+    noise = np.random.default_rng(0).integers(0, 256, width * height * size, np.uint8)
+    message.data = array("B", noise.tobytes())
+    return message
+
+
+def calibration(focal: float = 300.0, width: int = 320, height: int = 240) -> CameraInfo:
+    k = [focal, 0.0, width / 2, 0.0, focal, height / 2, 0.0, 0.0, 1.0]
+    return CameraInfo(width=width, height=height, k=k)

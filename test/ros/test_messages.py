@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimates to messages, with the conventions that msg/*.msg promise."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from graph import calibration
+from std_msgs.msg import Header
+
+from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
+from hpe_vlm_ros.geometry import matrix_from_quaternion as matrix
+from hpe_vlm_ros.msg import HeadPose
+from hpe_vlm_ros.nodes.messages import head_pose, head_transforms, intrinsics
+
+CAMERA = CameraIntrinsics(300.0, 300.0, 160.0, 120.0)
+SHAPE = HeadShape(0.3, (0.0, 0.0, -0.09))
+HEADER = Header(frame_id="camera_optical")
+
+
+def head(yaw=0.0, pitch=0.0, roll=0.0, box=(130.0, 90.0, 190.0, 150.0)):
+    rotation = rotation_from_angles(yaw, pitch, roll)
+    return SimpleNamespace(box=box, yaw=yaw, pitch=pitch, roll=roll, rotation=rotation, score=0.5)
+
+
+def orientation(pose):
+    q = pose.pose.pose.orientation
+    return matrix((q.x, q.y, q.z, q.w))
+
+
+def test_a_frontal_head_in_the_middle_looks_at_the_camera():
+    message = head_pose(head(), HEADER, CAMERA, SHAPE, looking_angle=15.0)
+    assert message.header == HEADER
+    assert (message.x_min, message.y_min, message.x_max, message.y_max) == (130, 90, 190, 150)
+    assert (message.yaw, message.pitch, message.roll) == (0, 0, 0)
+    assert message.score == 0.5 and message.status == HeadPose.STATUS_OK
+    assert message.position_source == HeadPose.POSITION_BOX_SIZE
+    place = message.pose.pose.position
+    # A sphere of 0.3 m that spans 60 pixels at a focal length of 300 is about 1.5 m away; the
+    # sellion lies 9 cm before its middle.
+    assert (place.x, place.y) == (pytest.approx(0.0), pytest.approx(0.0))
+    assert place.z == pytest.approx(1.5 - 0.09, abs=0.02)
+    # x out of the face is towards the camera; y, the subject's left, is the image's right; z is up.
+    expected = np.array([[0, 1, 0], [0, 0, -1], [-1, 0, 0]])
+    np.testing.assert_allclose(orientation(message), expected, atol=1e-9)
+    assert message.looking_at_robot
+    assert message.looking_at_robot_angle == pytest.approx(0.0, abs=1e-6)
+    assert math.isnan(message.looking_at_robot_score)
+
+
+def test_angles_are_radians_with_the_sign_of_the_convention():
+    message = head_pose(head(yaw=90.0), HEADER, CAMERA, SHAPE, looking_angle=15.0)
+    assert message.yaw == pytest.approx(math.pi / 2)
+    out_of_the_face = orientation(message)[:, 0]
+    np.testing.assert_allclose(out_of_the_face, [-1, 0, 0], atol=1e-9)  # the image's left
+    assert not message.looking_at_robot
+    # The sellion lies 9 cm further left than the middle of the head, 1.5 m away.
+    expected = math.pi / 2 + math.atan(0.09 / 1.5)
+    assert message.looking_at_robot_angle == pytest.approx(expected, abs=1e-3)
+    up = head_pose(head(pitch=30.0), HEADER, CAMERA, SHAPE, looking_angle=15.0)
+    assert orientation(up)[1, 0] == pytest.approx(-0.5)  # optical y is down
+
+
+def test_the_limit_of_looking_counts_from_the_ray_not_from_the_image_plane():
+    # At the right border a head that looks straight ahead does not look at the camera.
+    aside = head(box=(260.0, 90.0, 320.0, 150.0))
+    message = head_pose(aside, HEADER, CAMERA, SHAPE, looking_angle=15.0)
+    assert message.looking_at_robot_angle == pytest.approx(math.atan2(130, 300), abs=0.05)
+    assert not message.looking_at_robot
+    assert head_pose(aside, HEADER, CAMERA, SHAPE, looking_angle=30.0).looking_at_robot
+
+
+@pytest.mark.parametrize(("camera", "shape"), [(None, SHAPE), (CAMERA, None)])
+def test_what_is_unknown_is_not_a_number(camera, shape):
+    message = head_pose(head(), HEADER, camera, shape, looking_angle=180.0)
+    place = message.pose.pose.position
+    assert message.position_source == HeadPose.POSITION_NONE
+    assert all(math.isnan(v) for v in (place.x, place.y, place.z, message.looking_at_robot_angle))
+    assert not message.looking_at_robot
+    np.testing.assert_allclose(np.linalg.det(orientation(message)), 1.0)
+
+
+def test_frames_stand_where_the_head_is_and_at_unit_distance_where_that_is_unknown():
+    left, right = head(yaw=40.0, box=(10.0, 90.0, 70.0, 150.0)), head()
+    poses = [
+        head_pose(left, HEADER, None, SHAPE, looking_angle=15.0),
+        head_pose(right, HEADER, CAMERA, SHAPE, looking_angle=15.0),
+    ]
+    header = Header(frame_id="/camera_optical")
+    frames = list(head_transforms([left, right], poses, header, 320, 240))
+    assert [f.child_frame_id for f in frames] == ["face_0", "gaze_0", "face_1", "gaze_1"]
+    assert {f.header.frame_id for f in frames} == {"camera_optical"}  # tf2 takes no leading slash
+    unknown, known = frames[0].transform.translation, frames[2].transform.translation
+    assert np.linalg.norm([unknown.x, unknown.y, unknown.z]) == pytest.approx(1.0)
+    assert unknown.x / unknown.z == pytest.approx((40 - 160) / 320)
+    assert known.z == poses[1].pose.pose.position.z
+    q = frames[1].transform.rotation
+    # Gaze: z along it, towards the image's left and the camera; y down.
+    gaze = matrix((q.x, q.y, q.z, q.w))
+    turn = math.radians(40)
+    np.testing.assert_allclose(gaze[:, 2], [-math.sin(turn), 0, -math.cos(turn)], atol=1e-9)
+    np.testing.assert_allclose(gaze[:, 1], [0, 1, 0], atol=1e-9)
+
+
+def test_intrinsics_come_from_k():
+    camera = intrinsics(calibration(250.0), 320, 240)
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (250.0, 250.0, 160.0, 120.0)
+    unsized = calibration(250.0)
+    unsized.width = unsized.height = 0
+    assert intrinsics(unsized, 320, 240) == camera
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        (None, "no camera_info"),
+        (calibration(0.0), "focal lengths 0 and 0"),
+        (calibration(math.nan), "focal lengths nan"),
+        (calibration(width=640), "640x240"),
+    ],
+)
+def test_calibration_without_use_says_why(info, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        intrinsics(info, 320, 240)
+    assert "positions are unknown" in str(caught.value)

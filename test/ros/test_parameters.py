@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of parameters, the shipped YAML, and what the values mean."""
+
+import pytest
+from graph import shipped_parameters
+from rclpy.parameter import Parameter
+
+from hpe_vlm_ros.nodes.parameters import (
+    SPECIFICATIONS,
+    camera_info_topic,
+    check_change,
+    image_topic,
+)
+
+
+def test_the_shipped_file_holds_every_parameter_with_its_default_and_type():
+    shipped = shipped_parameters()
+    defaults = {s.name: s.default for s in SPECIFICATIONS}
+    assert shipped == defaults
+    assert {n: type(v) for n, v in shipped.items()} == {n: type(v) for n, v in defaults.items()}
+
+
+@pytest.mark.parametrize("specification", SPECIFICATIONS, ids=lambda s: s.name)
+def test_each_descriptor_says_what_and_how_far(specification):
+    descriptor = specification.descriptor()
+    assert len(descriptor.description) > 20
+    limits = [*descriptor.floating_point_range, *descriptor.integer_range]
+    if isinstance(specification.default, (int, float)) and specification.default is not True:
+        if specification.default is not False:
+            assert limits[0].from_value <= specification.default <= limits[0].to_value
+    assert bool(descriptor.additional_constraints) != specification.live
+
+
+@pytest.mark.parametrize(
+    ("transport", "topic", "expected", "info"),
+    [
+        ("raw", "image_raw", "image_raw", "camera_info"),
+        ("compressed", "image_raw", "image_raw/compressed", "camera_info"),
+        ("compressed", "/a/image/compressed", "/a/image/compressed", "/a/camera_info"),
+        ("raw", "/image", "/image", "/camera_info"),
+        ("raw", "/a/b/image", "/a/b/image", "/a/b/camera_info"),
+    ],
+)
+def test_topics(transport, topic, expected, info):
+    values = {"image_transport": transport, "image_topic": topic, "camera_info_topic": ""}
+    assert image_topic(values) == expected
+    assert camera_info_topic(values) == info
+    assert camera_info_topic({**values, "camera_info_topic": "/other"}) == "/other"
+
+
+def test_what_may_be_set_when():
+    model, rate = Parameter("model", value="/weights"), Parameter("max_rate", value=5.0)
+    assert check_change([model, rate], configured=False).successful
+    assert check_change([rate], configured=True).successful
+    refused = check_change([rate, model], configured=True)
+    assert not refused.successful and refused.reason.startswith("model ")
+    wrong = check_change([Parameter("image_transport", value="theora")], configured=False)
+    assert not wrong.successful and "raw or compressed" in wrong.reason
