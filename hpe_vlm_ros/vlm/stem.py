@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A convolutional stem for small models: EfficientNet-Lite0 down to stride 16, norms folded away.
+"""A convolutional stem for small models: EfficientNet-Lite0 at stride 16, norms folded away.
 
 Architecture: Tan & Le, "EfficientNet" (2019), in the Lite variant of the TensorFlow TPU models
 (no squeeze-and-excitation, ReLU6). Batch norms are constants at inference, so every convolution
@@ -13,14 +13,18 @@ import torch.nn.functional as F
 from torch import nn
 
 STEM_CHANNELS = 32
-# (expansion, channels, kernel, stride, repeats) of the stages up to stride 16
+# (expansion, channels, kernel, stride, repeats) of the stages
 STAGES = (
     (1, 16, 3, 1, 1),
     (6, 24, 3, 2, 2),
     (6, 40, 5, 2, 2),
     (6, 80, 3, 2, 3),
-    (6, 112, 5, 1, 3),
+    (6, 112, 5, 1, 3),  # the last at stride 16
+    (6, 192, 5, 2, 4),
+    (6, 320, 3, 1, 1),
 )
+FINE_BLOCKS = sum(stage[-1] for stage in STAGES[:5])
+FINE_CHANNELS = STAGES[4][1]
 
 
 class SameConv2d(nn.Conv2d):
@@ -59,7 +63,11 @@ class InvertedBottleneck(nn.Module):
 
 
 class EfficientNetLite0Stem(nn.Module):
-    """(B, 3, S, S) pictures to (B, width, S/16, S/16) features."""
+    """(B, 3, S, S) pictures to (B, width, S/16, S/16) features.
+
+    Fine features at stride 16 plus deep ones at stride 32, enlarged: one level of a feature pyramid
+    (Lin et al. 2017). What ImageNet taught the deep blocks need not be learnt anew on little data.
+    """
 
     def __init__(self, in_channels: int, width: int):
         super().__init__()
@@ -71,7 +79,8 @@ class EfficientNetLite0Stem(nn.Module):
                 blocks.append(InvertedBottleneck(channels, out, expansion, kernel, step))
                 channels = out
         self.blocks = nn.ModuleList(blocks)
-        self.head = SameConv2d(channels, width, 1)
+        self.head = SameConv2d(FINE_CHANNELS, width, 1)
+        self.deep_head = SameConv2d(channels, width, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         if images.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
@@ -83,6 +92,10 @@ class EfficientNetLite0Stem(nn.Module):
     def _features(self, images: torch.Tensor) -> torch.Tensor:
         # channels last: depthwise convolutions run about twice as fast on a CPU
         x = F.relu6(self.stem(images.contiguous(memory_format=torch.channels_last)))
-        for block in self.blocks:
+        for block in self.blocks[:FINE_BLOCKS]:
             x = block(x)
-        return self.head(x)
+        fine = self.head(x)
+        for block in self.blocks[FINE_BLOCKS:]:
+            x = block(x)
+        deep = F.interpolate(self.deep_head(x), size=fine.shape[-2:], mode="bilinear")
+        return fine + deep

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hpe_vlm_ros.vlm.stem import STAGES, EfficientNetLite0Stem
+from hpe_vlm_ros.vlm.stem import FINE_BLOCKS, STAGES, EfficientNetLite0Stem
 from training.pretrained_stem import BN_EPSILON, load_into
 
 
@@ -48,7 +48,7 @@ def test_folded_stem_equals_convolutions_with_norms() -> None:
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         y = F.relu6(reference.layer("_conv_stem", "_bn0", (32, 3, 3, 3), 2)(x))
-        index, width_in = 0, 32
+        index, width_in, fine = 0, 32, y
         for expansion, width, kernel, stride, repeats in STAGES:
             for repeat in range(repeats):
                 name, wide = f"_blocks.{index}", width_in * expansion
@@ -66,6 +66,9 @@ def test_folded_stem_equals_convolutions_with_norms() -> None:
                 z = project(F.relu6(depthwise(z)))
                 y = y + z if repeat else z
                 index, width_in = index + 1, width
+                fine = y if index == FINE_BLOCKS else fine
         stem = EfficientNetLite0Stem(3, 8)
         load_into(stem, reference.weights)
-        torch.testing.assert_close(stem(x), stem.head(y), atol=1e-3, rtol=1e-4)
+        deep = F.interpolate(stem.deep_head(y), scale_factor=2, mode="bilinear")
+        expected = stem.head(fine) + deep
+        torch.testing.assert_close(stem(x), expected, atol=1e-3, rtol=1e-4)
