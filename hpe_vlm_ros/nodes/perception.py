@@ -272,9 +272,9 @@ def spin(node: PerceptionNode) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Runs the node until Ctrl-C or SIGTERM; the exit status."""
-    # A terminal and a launch system send SIGINT both. rclpy's own handler, which rclpy.init sets,
+    # A terminal and a launch system both send SIGINT. rclpy's own handler, which rclpy.init sets,
     # shuts the context down; a KeyboardInterrupt on top would only leave a traceback.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     rclpy.init(args=args)
     try:
         node = PerceptionNode()

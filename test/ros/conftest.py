@@ -16,6 +16,8 @@ from hpe_vlm_ros.vlm.configuration import embedded
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
+SECOND = "/second"
+
 
 @pytest.fixture(scope="session", autouse=True)
 def private_graph() -> Iterator[None]:
@@ -62,6 +64,14 @@ def peer() -> Iterator[Peer]:
     made.close()
 
 
+@pytest.fixture
+def second_peer() -> Iterator[Peer]:
+    """A peer of the nodes that `start_node` starts."""
+    made = Peer(SECOND)
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
 def shared_node(
     tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
@@ -90,11 +100,12 @@ def active(node: NodeProcess, peer: Peer) -> NodeProcess:
 
 @pytest.fixture
 def start_node(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
-    """Starts further processes; whatever is left of them is ended afterwards."""
+    """Starts further processes, in a namespace apart from the shared node's; ends what is left."""
     started: list[NodeProcess] = []
 
     def start(**parameters: object) -> NodeProcess:
-        started.append(NodeProcess(tmp_path / f"node{len(started)}.log", **parameters))
+        log = tmp_path / f"node{len(started)}.log"
+        started.append(NodeProcess(log, SECOND, **parameters))
         return started[-1]
 
     yield start

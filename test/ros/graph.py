@@ -31,6 +31,7 @@ from hpe_vlm_ros.msg import HeadPoseArray
 ROOT = Path(__file__).parents[2]
 PARAMETERS = ROOT / "config" / "perception.yaml"
 PATIENCE = 240.0  # seconds; only a failing test waits that long
+Stamp = tuple[int, int, str]
 TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,
     "activate": Transition.TRANSITION_ACTIVATE,
@@ -47,9 +48,9 @@ def shipped_parameters() -> dict[str, Any]:
 class NodeProcess:
     """`python -m hpe_vlm_ros.nodes.perception` with the shipped parameter file."""
 
-    def __init__(self, log: Path, **parameters: object) -> None:
+    def __init__(self, log: Path, namespace: str = "/", **parameters: object) -> None:
         command = [sys.executable, "-m", "hpe_vlm_ros.nodes.perception", "--ros-args"]
-        command += ["--params-file", str(PARAMETERS)]
+        command += ["--params-file", str(PARAMETERS), "-r", f"__ns:={namespace}"]
         for name, value in parameters.items():
             command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
         self._log, self._seen = log, 0
@@ -90,17 +91,18 @@ class NodeProcess:
 class Peer(Node):
     """Publishes camera images, keeps what comes back, and asks for transitions."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = "/") -> None:
         self._own = Context()
         rclpy.init(context=self._own)
-        super().__init__("peer", context=self._own)
+        super().__init__("peer", namespace=namespace, context=self._own)
         self._executor = SingleThreadedExecutor(context=self._own)
         self._executor.add_node(self)
+        self.sent: list[Stamp] = []
         self.arrays: list[HeadPoseArray] = []
         self.transforms: list[Any] = []
-        self.camera = self.create_publisher(Image, "/image_raw", 1)
-        self.calibration = self.create_publisher(CameraInfo, "/camera_info", 1)
-        self.create_subscription(HeadPoseArray, "/perception/head_poses", self.arrays.append, 5)
+        self.camera = self.create_publisher(Image, "image_raw", 1)
+        self.calibration = self.create_publisher(CameraInfo, "camera_info", 1)
+        self.create_subscription(HeadPoseArray, "perception/head_poses", self.arrays.append, 5)
         tf_qos = QoSProfile(depth=100)
         self.create_subscription(
             TFMessage, "/tf", lambda message: self.transforms.extend(message.transforms), tf_qos
@@ -121,7 +123,7 @@ class Peer(Node):
 
     def frames_of(self, array: HeadPoseArray) -> dict[str, Any]:
         """The TF frames that have come for this array, by name."""
-        return {t.child_frame_id: t for t in self.transforms if t.header == array.header}
+        return {t.child_frame_id: t for t in self.transforms if stamp_of(t) == stamp_of(array)}
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """The response of a service of the node under test."""
@@ -135,10 +137,10 @@ class Peer(Node):
     def transition(self, name: str) -> bool:
         request = ChangeState.Request()
         request.transition.id = TRANSITIONS[name]
-        return bool(self.call(ChangeState, "/perception/change_state", request).success)
+        return bool(self.call(ChangeState, "perception/change_state", request).success)
 
     def state(self) -> str:
-        response = self.call(GetState, "/perception/get_state", GetState.Request())
+        response = self.call(GetState, "perception/get_state", GetState.Request())
         return str(response.current_state.label)
 
     def set_parameters(self, **values: Any) -> list[Any]:
@@ -146,19 +148,19 @@ class Peer(Node):
         request = SetParameters.Request()
         for name, value in values.items():
             request.parameters.append(Parameter(name, value=value).to_parameter_msg())
-        return list(self.call(SetParameters, "/perception/set_parameters", request).results)
+        return list(self.call(SetParameters, "perception/set_parameters", request).results)
 
-    def activate(self, topic: str = "/image_raw") -> None:
+    def activate(self, topic: str = "image_raw") -> None:
         """Configures and activates the node, and waits until all have found each other."""
         assert self.transition("configure") and self.transition("activate")
-        self.wait_for_subscriber(topic)
-        assert self.spin_until(lambda: self.count_publishers("/perception/head_poses"))
-        assert self.spin_until(lambda: self.count_publishers("/tf"))
+        self.wait_for_node(topic)
 
-    def wait_for_subscriber(self, topic: str) -> None:
+    def wait_for_node(self, topic: str = "image_raw") -> None:
         assert self.spin_until(lambda: self.count_subscribers(topic)), f"nobody wants {topic}"
-        if topic == "/image_raw":
+        if topic == "image_raw":
             assert self.spin_until(self.camera.get_subscription_count)
+        assert self.spin_until(lambda: self.count_publishers("perception/head_poses"))
+        assert self.spin_until(lambda: self.count_publishers("/tf"))
 
     def unconfigure(self) -> None:
         if self.state() == "active":
@@ -167,22 +169,33 @@ class Peer(Node):
             self.transition("cleanup")
         assert self.state() == "unconfigured"
 
-    def stamped(self, message: Any, frame: str = "camera_optical", age: float = 0.0) -> Any:
-        """The message with the time now, less `age` seconds."""
+    def send(self, message: Any, publisher: Any = None, age: float = 0.0) -> Stamp:
+        """Publishes it with the time now, less `age` seconds, as its stamp, which is returned."""
         nanoseconds = self.get_clock().now().nanoseconds - int(age * 1e9)
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(nanoseconds, 10**9)
-        message.header.frame_id = frame
-        return message
+        message.header.frame_id = "camera_optical"
+        self.sent.append(stamp_of(message))
+        (publisher or self.camera).publish(message)
+        return self.sent[-1]
 
-    def answer(self, message: Any, publisher: Any = None) -> HeadPoseArray:
+    def answer(self, message: Any, publisher: Any = None, age: float = 0.0) -> HeadPoseArray:
         """The array that answers this image, which is sent until that comes, as a camera would."""
-        give_up = time.monotonic() + PATIENCE
-        while time.monotonic() < give_up:
-            sent = self.stamped(message).header
-            (publisher or self.camera).publish(message)
-            if self.spin_until(lambda: any(a.header == sent for a in self.arrays), 0.5):  # noqa: B023
-                return next(a for a in self.arrays if a.header == sent)
-        raise AssertionError("the image was never answered")
+        stamps: list[Stamp] = []
+
+        def answers() -> list[HeadPoseArray]:
+            return [a for a in self.arrays if stamp_of(a) in stamps]
+
+        def sent_and_answered() -> bool:
+            stamps.append(self.send(message, publisher, age))
+            return self.spin_until(answers, 0.5)
+
+        assert self.spin_until(sent_and_answered), "the image was never answered"
+        return answers()[-1]
+
+
+def stamp_of(message: Any) -> Stamp:
+    header = message.header
+    return header.stamp.sec, header.stamp.nanosec, header.frame_id
 
 
 def picture(width: int = 320, height: int = 240, encoding: str = "rgb8", size: int = 3) -> Image:

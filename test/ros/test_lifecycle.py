@@ -12,22 +12,22 @@ from safetensors.torch import load_file, save_file
 
 
 def test_the_states_do_what_they_promise(node: NodeProcess, peer: Peer):
-    assert peer.count_publishers("/perception/head_poses") == 0
+    assert peer.count_publishers("perception/head_poses") == 0
     assert peer.transition("configure")
     assert "loaded tiny-" in node.log
-    assert peer.spin_until(lambda: peer.count_publishers("/perception/head_poses"))
-    assert peer.count_subscribers("/image_raw") == 0, "subscribed before it was active"
+    assert peer.spin_until(lambda: peer.count_publishers("perception/head_poses"))
+    assert peer.count_subscribers("image_raw") == 0, "subscribed before it was active"
 
     for _ in range(2):  # a second round works like the first
         assert peer.transition("activate")
-        peer.wait_for_subscriber("/image_raw")
+        peer.wait_for_node()
         assert peer.answer(picture()).heads
         assert peer.transition("deactivate")
-        assert peer.spin_until(lambda: not peer.count_subscribers("/image_raw"))
+        assert peer.spin_until(lambda: not peer.count_subscribers("image_raw"))
 
     assert peer.transition("cleanup")
     assert peer.state() == "unconfigured"
-    assert peer.spin_until(lambda: not peer.count_publishers("/perception/head_poses"))
+    assert peer.spin_until(lambda: not peer.count_publishers("perception/head_poses"))
     assert peer.set_parameters(image_topic="/image_raw")[0].successful
     peer.activate()
     assert peer.answer(picture()).heads
@@ -36,7 +36,7 @@ def test_the_states_do_what_they_promise(node: NodeProcess, peer: Peer):
 def test_a_transition_that_does_not_exist_is_refused(node: NodeProcess, peer: Peer):
     request = ChangeState.Request()
     request.transition.id = 3  # activate, though it is unconfigured
-    client = peer.create_client(ChangeState, "/perception/change_state")
+    client = peer.create_client(ChangeState, "perception/change_state")
     peer.spin_until(client.service_is_ready)
     client.call_async(request)
     assert peer.spin_until(lambda: "refused" in node.log), node.log
@@ -102,21 +102,20 @@ def test_bad_models_are_refused_and_the_node_stays(node, peer, tiny_model, tmp_p
     assert peer.answer(picture()).heads
 
 
-def test_ctrl_c_in_the_midst_of_work(start_node, peer, tiny_model):
+def test_ctrl_c_in_the_midst_of_work(start_node, second_peer, tiny_model):
     process = start_node(model=tiny_model, device="cpu", autostart=True, max_rate=0.0)
-    peer.wait_for_subscriber("/image_raw")
-    peer.answer(picture())
+    second_peer.wait_for_node()
+    second_peer.answer(picture())
     for _ in range(5):
-        peer.camera.publish(peer.stamped(picture()))
-    # A terminal sends it to the group and a launch system once more.
-    process.send(signal.SIGINT)
+        second_peer.send(picture())
+    process.send(signal.SIGINT)  # a terminal sends it to the group, and a launch system once more
     assert process.stop(signal.SIGINT) == 0
     assert "Traceback" not in process.log and "terminate" not in process.log, process.log
 
 
-def test_sigterm_before_it_is_configured(start_node, peer):
+def test_sigterm_before_it_is_configured(start_node, second_peer):
     process = start_node()
-    assert peer.state() == "unconfigured"
+    assert second_peer.state() == "unconfigured"
     assert process.stop(signal.SIGTERM) == 0
     assert "Traceback" not in process.log, process.log
 
