@@ -167,26 +167,25 @@ class PerceptionNode(LifecycleNode):
         self._camera_info = info
 
     def _on_image(self, message: AnyImage) -> None:
-        worker = self._worker
-        if worker is None:
+        if self._worker is None:
             return
-        if self._too_old(message):
-            worker.drop()
+        try:
+            self._check_age(message)
+        except images.ImageError as error:
+            self._on_failure(error)
         else:
-            worker.put(message)
+            self._worker.put(message)
 
-    def _too_old(self, message: AnyImage) -> bool:
+    def _check_age(self, message: AnyImage) -> None:
         limit = self.value("max_age")
         stamp = Time.from_msg(message.header.stamp, clock_type=ClockType.ROS_TIME)
         age = (self.get_clock().now() - stamp).nanoseconds / 1e9
-        if not limit or age <= limit:
-            return False
-        self._complain(
-            "stale",
-            f"image dropped: its stamp is {age:.1f} s old, max_age is {limit:g} s. Check the "
-            "camera's clock; when playing a bag, use its clock (use_sim_time) or set max_age to 0",
-        )
-        return True
+        if limit and age > limit:
+            raise images.ImageError(
+                "stale",
+                f"its stamp is {age:.1f} s old, max_age is {limit:g} s. Check the camera's clock; "
+                "when playing a bag, use its clock (use_sim_time) or set max_age to 0",
+            )
 
     # The worker thread
 
@@ -205,10 +204,7 @@ class PerceptionNode(LifecycleNode):
             self._complain(type(error).__name__, f"image dropped: {error!r}")
 
     def _answer(self, message: AnyImage) -> None:
-        if self._too_old(message):  # it may have waited for the one before
-            if self._worker is not None:
-                self._worker.drop()
-            return
+        self._check_age(message)  # again: it may have waited for the one before
         rgb = images.to_rgb(message)
         height, width, _ = rgb.shape
         if height * width > images.LARGE:
