@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import rclpy
@@ -25,8 +26,6 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -35,21 +34,12 @@ from tf2_msgs.msg import TFMessage
 from hpe_vlm_ros.drawing import draw_heads
 from hpe_vlm_ros.msg import HeadPoseArray
 from hpe_vlm_ros.nodes import images, messages, parameters
+from hpe_vlm_ros.nodes.qos import output_qos, overridable, sensor_qos
 from hpe_vlm_ros.nodes.worker import Complaints, NewestOnly
 
 AnyImage: TypeAlias = "Image | CompressedImage"
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOP_TIMEOUT = 3.0  # seconds; a launch system waits 5 before it insists
-
-
-def sensor_qos() -> QoSProfile:
-    """Newest only, from reliable and best-effort cameras alike; overrides write into it."""
-    return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-
-def output_qos(depth: int) -> QoSProfile:
-    """What tf2 and ordinary subscribers ask for; volatile, as is the default."""
-    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class PerceptionNode(LifecycleNode):
@@ -76,42 +66,15 @@ class PerceptionNode(LifecycleNode):
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        from hpe_vlm_ros.perceiver import HeadPerceiver  # imports torch: seconds, so only now
-
-        started = time.monotonic()
-        try:
-            self._perceiver = HeadPerceiver.load(
-                self.value("model") or None, self.value("device") or None
-            )
-        except Exception as error:  # whatever is wrong with the files, the node stays alive
-            self.get_logger().error(f"not configured: {error}")
-            return FAILURE
-        self._poses = self._output(HeadPoseArray, "~/head_poses", 5)
-        self._annotated = self._output(Image, "~/image_annotated", 1)
-        self._transforms = self._output(TFMessage, "/tf", 100)
-        self.get_logger().info(
-            f"loaded {self._perceiver.model_id} on {self._perceiver.device} "
-            f"in {time.monotonic() - started:.1f} s"
-        )
-        return super().on_configure(state)
+        loaded = self._attempt("configured", self._load, self._release)
+        return super().on_configure(state) if loaded else FAILURE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        result = super().on_activate(state)
-        values = {s.name: self.value(s.name) for s in parameters.SPECIFICATIONS}
-        compressed = values["image_transport"] == "compressed"
-        self._camera_info, self._complain = None, self._new_complaints()
-        self._worker = NewestOnly(self._answer, self._on_failure, self._min_period)
-        topic, info_topic = parameters.image_topic(values), parameters.camera_info_topic(values)
-        self._input(CompressedImage if compressed else Image, topic, self._on_image)
-        self._input(CameraInfo, info_topic, self._on_camera_info)
-        self.get_logger().info(
-            f"waiting for images on {self.resolve_topic_name(topic)}, "
-            f"camera_info on {self.resolve_topic_name(info_topic)}"
-        )
-        return result
+        listening = self._attempt("activated", self._listen, self.stop)
+        return super().on_activate(state) if listening else FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.stop(timeout=None)
+        self.stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -126,7 +89,48 @@ class PerceptionNode(LifecycleNode):
         self._release()
         return super().on_error(state)
 
-    def stop(self, timeout: float | None) -> bool:
+    def _attempt(self, what: str, action: Callable[[], None], undo: Callable[[], object]) -> bool:
+        """Whether the action succeeded; if not, why is told, since rclpy would keep it to itself."""
+        try:
+            action()
+            return True
+        except Exception as error:
+            hint = ""
+            if isinstance(error, ImportError):
+                hint = f": install this package's requirements.txt for {sys.executable}"
+            self.get_logger().error(f"not {what}: {error}{hint}")
+            undo()
+            return False
+
+    def _load(self) -> None:
+        from hpe_vlm_ros.perceiver import HeadPerceiver  # imports torch: seconds, so only now
+
+        started = time.monotonic()
+        self._perceiver = HeadPerceiver.load(
+            self.value("model") or None, self.value("device") or None
+        )
+        self._poses = self._output(HeadPoseArray, "~/head_poses", 5)
+        self._annotated = self._output(Image, "~/image_annotated", 1)
+        self._transforms = self._output(TFMessage, "/tf", 100)
+        self.get_logger().info(
+            f"loaded {self._perceiver.model_id} on {self._perceiver.device} "
+            f"in {time.monotonic() - started:.1f} s"
+        )
+
+    def _listen(self) -> None:
+        values = {s.name: self.value(s.name) for s in parameters.SPECIFICATIONS}
+        compressed = values["image_transport"] == "compressed"
+        self._camera_info, self._complain = None, self._new_complaints()
+        self._worker = NewestOnly(self._answer, self._on_failure, self._min_period)
+        topic, info_topic = parameters.image_topic(values), parameters.camera_info_topic(values)
+        self._input(CompressedImage if compressed else Image, topic, self._on_image)
+        self._input(CameraInfo, info_topic, self._on_camera_info)
+        self.get_logger().info(
+            f"waiting for images on {self.resolve_topic_name(topic)}, "
+            f"camera_info on {self.resolve_topic_name(info_topic)}"
+        )
+
+    def stop(self, timeout: float | None = None) -> bool:
         """No more images; whether the one in work ended within `timeout` seconds."""
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
@@ -135,7 +139,7 @@ class PerceptionNode(LifecycleNode):
         return worker is None or worker.stop(timeout)
 
     def _release(self) -> None:
-        self.stop(timeout=None)
+        self.stop()
         for publisher in self._outputs:
             self.destroy_lifecycle_publisher(publisher)
         self._outputs.clear()
@@ -151,10 +155,9 @@ class PerceptionNode(LifecycleNode):
         return publisher
 
     def _input(self, kind: Any, topic: str, callback: Any) -> None:
-        overridable = QoSOverridingOptions.with_default_policies()
         self._inputs.append(
             self.create_subscription(
-                kind, topic, callback, sensor_qos(), qos_overriding_options=overridable
+                kind, topic, callback, sensor_qos(), qos_overriding_options=overridable()
             )
         )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -48,15 +49,20 @@ def shipped_parameters() -> dict[str, Any]:
 class NodeProcess:
     """`python -m hpe_vlm_ros.nodes.perception` with the shipped parameter file."""
 
-    def __init__(self, log: Path, namespace: str = "/", **parameters: object) -> None:
+    def __init__(
+        self, log: Path, namespace: str = "/", path: Path | None = None, **parameters: object
+    ) -> None:
         command = [sys.executable, "-m", "hpe_vlm_ros.nodes.perception", "--ros-args"]
         command += ["--params-file", str(PARAMETERS), "-r", f"__ns:={namespace}"]
         for name, value in parameters.items():
             command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
         self._log, self._seen = log, 0
+        environment = dict(os.environ)
+        if path:  # modules in this folder come before all others
+            environment["PYTHONPATH"] = f"{path}:{environment.get('PYTHONPATH', '')}"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+                command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
             )
 
     @property

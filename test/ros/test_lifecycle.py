@@ -102,6 +102,25 @@ def test_bad_models_are_refused_and_the_node_stays(node, peer, tiny_model, tmp_p
     assert peer.answer(picture()).heads
 
 
+def test_a_topic_that_cannot_be_is_refused_and_the_node_stays(node: NodeProcess, peer: Peer):
+    peer.set_parameters(image_topic="/no topic")
+    assert peer.transition("configure")
+    assert not peer.transition("activate")
+    assert "not activated" in node.log and "/no topic" in node.log
+    assert peer.state() == "inactive" and node.alive
+
+
+def test_without_pytorch_the_node_says_what_to_install(start_node, second_peer, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError(\"No module named 'torch'\")\n")
+    process = start_node(path=tmp_path)
+    assert not second_peer.transition("configure")
+    assert "not configured: No module named 'torch': install" in process.log, process.log
+    assert "requirements.txt" in process.log
+    assert second_peer.state() == "unconfigured"
+    assert process.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in process.log, process.log
+
+
 def test_ctrl_c_in_the_midst_of_work(start_node, second_peer, tiny_model):
     process = start_node(model=tiny_model, device="cpu", autostart=True, max_rate=0.0)
     second_peer.wait_for_node()
@@ -111,13 +130,6 @@ def test_ctrl_c_in_the_midst_of_work(start_node, second_peer, tiny_model):
     process.send(signal.SIGINT)  # a terminal sends it to the group, and a launch system once more
     assert process.stop(signal.SIGINT) == 0
     assert "Traceback" not in process.log and "terminate" not in process.log, process.log
-
-
-def test_sigterm_before_it_is_configured(start_node, second_peer):
-    process = start_node()
-    assert second_peer.state() == "unconfigured"
-    assert process.stop(signal.SIGTERM) == 0
-    assert "Traceback" not in process.log, process.log
 
 
 def test_a_parameter_of_the_wrong_type_is_named(start_node):
