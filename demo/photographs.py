@@ -95,7 +95,7 @@ def look(clip: Clip, view: View) -> tuple[Rgb, CameraIntrinsics]:
         )
     ratio = np.array([small.shape[1] / picture.shape[1], small.shape[0] / picture.shape[0]])
     # OpenCV's angle is positive anticlockwise; the scene turns against the camera.
-    turn = cv2.getRotationMatrix2D((view.x, view.y), view.turn, scale)
+    turn = np.asarray(cv2.getRotationMatrix2D((view.x, view.y), view.turn, scale), np.float64)
     turn[:, 2] += (WIDTH / 2 - view.x, HEIGHT / 2 - view.y)
     middle = turn @ (*(clip.centre or (view.x, view.y)), 1.0)
     turn[:, :2] /= ratio

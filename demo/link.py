@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The other end of the node's topics: sends camera frames, collects poses and TF."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from geometry_msgs.msg import TransformStamped
+from lifecycle_msgs.srv import GetState
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+
+from demo.frames import Frame, header, nanoseconds
+from demo.process import NodeError, NodeProcess
+from hpe_vlm_ros.msg import HeadPoseArray
+
+ASK_AGAIN = 2.0  # seconds without an answer to a question about the state
+SAY_AGAIN = 3.0  # seconds without an answer to the first image
+READY = 600.0  # seconds; the largest models load for minutes
+TF_PATIENCE = 1.0  # seconds; TF follows the poses at once
+
+
+@dataclass
+class Sent:
+    """A frame that was sent, and what came back. Times in seconds of time.monotonic()."""
+
+    frame: Frame
+    at: float
+    back_at: float | None = None
+    answer: HeadPoseArray | None = None
+    transforms: list[TransformStamped] = field(default_factory=list)
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds from sending the image to receiving its poses; None without an answer."""
+        return None if self.back_at is None else self.back_at - self.at
+
+
+def image_topic(namespace: str) -> str:
+    return f"{namespace}/image_raw"
+
+
+class Link:
+    """A camera and a listener in one rclpy node, for the perception node in `namespace`.
+
+    Answers are matched with frames by the stamp in their header. Ctrl-C stays with the caller.
+    """
+
+    def __init__(self, namespace: str, transport: str) -> None:
+        self._context = Context()
+        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = Node("camera", namespace=namespace, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._by_stamp: dict[int, Sent] = {}
+        self.perception = f"{namespace}/perception"
+        topic, kind = image_topic(namespace), Image
+        if transport == "compressed":
+            topic, kind = f"{topic}/compressed", CompressedImage
+        node, qos = self._node, QoSProfile(depth=1)  # reliable, as a listener may ask for it
+        self._images = node.create_publisher(kind, topic, qos)
+        self._infos = node.create_publisher(CameraInfo, f"{namespace}/camera_info", qos)
+        poses = f"{self.perception}/head_poses"
+        self._poses = node.create_subscription(HeadPoseArray, poses, self._on_poses, 50)
+        node.create_subscription(TFMessage, "/tf", self._on_transforms, QoSProfile(depth=100))
+
+    def __enter__(self) -> Link:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def wait_for(self, process: NodeProcess, first: Frame) -> None:
+        """Until the node of this process answers `first`, which also warms it up; NodeError if it
+        does not. The frame gets a stamp before all others."""
+        give_up = time.monotonic() + READY
+        if (state := self._state(process, give_up)) != "active":
+            raise NodeError(f"the node is {state}, not active{process.last_words()}")
+        if self._node.count_publishers(self._poses.topic_name) > 1:
+            raise NodeError(
+                f"somebody else publishes {self._poses.topic_name} as well: set ROS_DOMAIN_ID to "
+                "another number below 102, or stop the other demo"
+            )
+        early = _at(first, first.stamp - 1)
+        pause = SAY_AGAIN
+        while time.monotonic() < give_up:
+            if self.receive(self.send(early), pause, process):
+                self.spin_until(lambda: False, 0.1)  # a second answer may be on its way
+                return
+            pause *= 2  # it may be slow rather than deaf
+        raise NodeError(f"the node answers no image{process.last_words()}")
+
+    def send(self, frame: Frame) -> Sent:
+        """Publishes a frame, its camera_info first."""
+        if frame.info is not None:
+            self._infos.publish(frame.info)
+        sent = Sent(frame, time.monotonic())
+        self._by_stamp[frame.stamp] = sent
+        self._images.publish(frame.image)
+        return sent
+
+    def receive(self, sent: Sent, timeout: float, process: NodeProcess) -> bool:
+        """Waits for the poses of a frame, and for their TF; whether the poses came."""
+        answered = self.spin_until(lambda: sent.answer is not None, timeout, process)
+        if sent.answer is not None and sent.answer.heads:
+            self.spin_until(lambda: sent.transforms, TF_PATIENCE, process)
+        return answered
+
+    def spin_until(
+        self, condition: Callable[[], object], timeout: float, process: NodeProcess | None = None
+    ) -> bool:
+        """Serves callbacks until the condition holds; whether it did within `timeout` seconds."""
+        give_up = time.monotonic() + timeout
+        while not condition():
+            left = give_up - time.monotonic()
+            if left <= 0:
+                return False
+            if process is not None:
+                process.check()
+            self._executor.spin_once(timeout_sec=min(left, 0.1))
+        return True
+
+    def _state(self, process: NodeProcess, give_up: float) -> str:
+        """The node's state once it serves requests, which it does after it has started itself."""
+        client = self._node.create_client(GetState, f"{self.perception}/get_state")
+        while time.monotonic() < give_up:
+            if not self.spin_until(client.service_is_ready, ASK_AGAIN, process):
+                continue
+            future = client.call_async(GetState.Request())
+            if self.spin_until(future.done, ASK_AGAIN, process):
+                return str(future.result().current_state.label)
+            client.remove_pending_request(future)
+        raise NodeError(f"the node does not come up{process.last_words()}")
+
+    def _on_poses(self, message: HeadPoseArray) -> None:
+        sent = self._by_stamp.get(nanoseconds(message.header.stamp))
+        if sent is not None and sent.answer is None:
+            sent.answer, sent.back_at = message, time.monotonic()
+
+    def _on_transforms(self, message: TFMessage) -> None:
+        for transform in message.transforms:
+            sent = self._by_stamp.get(nanoseconds(transform.header.stamp))
+            if sent is not None:
+                sent.transforms.append(transform)
+
+
+def _at(frame: Frame, stamp: int) -> Frame:
+    """The same frame at another time."""
+    image: Any = type(frame.image)()
+    for name in frame.image.get_fields_and_field_types():
+        setattr(image, name, getattr(frame.image, name))
+    image.header = header(stamp, frame.image.header.frame_id)
+    return replace(frame, image=image)

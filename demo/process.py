@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The perception node as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+ROOT = Path(__file__).parents[1]
+PARAMETERS = ROOT / "config" / "perception.yaml"
+NODE = "hpe_vlm_ros.nodes.perception"
+PATIENCE = 8.0  # seconds; the node needs 3 when it is asked to stop in the midst of an answer
+
+
+class NodeError(RuntimeError):
+    """The node does not do its work; the text says what is known about it."""
+
+
+def prepare_environment() -> None:
+    """DDS stays on this machine and lets large images through, unless the user set it up already.
+
+    Before rclpy.init; the node inherits it.
+    """
+    localhost = "ROS_LOCALHOST_ONLY" if os.environ.get("ROS_DISTRO") == "humble" else None
+    if localhost:
+        os.environ.setdefault(localhost, "1")
+    else:
+        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        os.environ.setdefault(name, str(ROOT / "config" / "fastdds.xml"))
+
+
+class NodeProcess:
+    """Runs `python -m module` until the context ends; what it prints goes to the file `log`.
+
+    parameters: values of the node's ROS parameters, above those of config/perception.yaml.
+    environment: variables beside this process's own.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        namespace: str,
+        parameters: Mapping[str, object],
+        module: str = NODE,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._log = log
+        self._command = [sys.executable, "-m", module, "--ros-args", "-r", f"__ns:={namespace}"]
+        self._command += ["--params-file", str(PARAMETERS)]
+        for name, value in parameters.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            self._command += ["-p", f"{name}:={text}"]
+        self._environment = {**os.environ, **(environment or {})}
+
+    def __enter__(self) -> NodeProcess:
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing may keep it from ending
+        try:
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGINT)
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def check(self) -> None:
+        """NodeError when the process has ended."""
+        status = self._process.poll()
+        if status is not None:
+            raise NodeError(f"the node ended by itself (status {status}){self.last_words()}")
+
+    def last_words(self) -> str:
+        """Its newest warnings and errors, else its last lines, for the end of a message."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        grave = [line for line in lines if "[WARN]" in line or "[ERROR]" in line]
+        shown = (grave or lines)[-4:]
+        said = "\n  ".join(["; it said:", *shown]) if shown else " and said nothing"
+        return f"{said}\n(all of it: {self._log})"
