@@ -89,15 +89,14 @@ class PerceptionNode(LifecycleNode):
         self._release()
         return super().on_error(state)
 
-    def _attempt(self, what: str, action: Callable[[], None], undo: Callable[[], object]) -> bool:
-        """Whether the action succeeded; if not, why is told, since rclpy would keep it to itself."""
+    def _attempt(self, what: str, do: Callable[[], None], undo: Callable[[], object]) -> bool:
+        """Whether it worked; if not, says why, which rclpy would keep to itself."""
         try:
-            action()
+            do()
             return True
         except Exception as error:
-            hint = ""
-            if isinstance(error, ImportError):
-                hint = f": install this package's requirements.txt for {sys.executable}"
+            remedy = f": install this package's requirements.txt for {sys.executable}"
+            hint = remedy if isinstance(error, ImportError) else ""
             self.get_logger().error(f"not {what}: {error}{hint}")
             undo()
             return False
