@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hpe_vlm_ros.answers import DETECTION_PROMPT, parse_boxes, pose_prompt
 from hpe_vlm_ros.vlm.decoding import Decision, ask, expected, most_likely
 from hpe_vlm_ros.vlm.engine import Engine
-from hpe_vlm_ros.vlm.grammar import Choice, Grammar, Kind, allowed_after
+from hpe_vlm_ros.vlm.grammar import Choice, Grammar, Kind, allowed_after, spell
 from hpe_vlm_ros.vlm.lanes import Lanes
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor, ImageSettings
@@ -66,7 +66,7 @@ def check_against_generate(engine: Engine, picture: Picture) -> int:
 
 
 def test_tokens_equal_generate_with_number_tokens(tiny_engine: Engines, picture: Picture) -> None:
-    counts = [check_against_generate(tiny_engine(seed), picture) for seed in range(8)]
+    counts = [check_against_generate(tiny_engine(seed), picture) for seed in range(5)]
     assert max(counts) > 1 and min(counts) < 4  # both ways out of the loop have been taken
 
 
@@ -75,7 +75,7 @@ def test_tokens_equal_generate_with_digit_tokens(
     kind: str, digit_tokenizers: dict, tiny_config: Callable, picture: Picture
 ) -> None:
     counts = []
-    for seed in range(6):
+    for seed in range(4):
         engine = digit_engine(tiny_config, digit_tokenizers[kind], seed)
         counts.append(check_against_generate(engine, picture))
     assert len(set(counts)) > 1
@@ -128,6 +128,30 @@ def test_forced_tokens_cost_no_forward(tiny_engine: Engines, picture: Picture) -
     (answer,) = ask(lanes, [prompt], [engine.grammar.boxes(3)])
     boxes = parse_boxes(engine.processor.decode(answer.tokens)).value
     assert boxes is not None and len(calls) <= max(1, 4 * len(boxes)) + 1
+
+
+def test_computing_ahead_changes_no_answer(tiny_engine: Engines, picture: Picture) -> None:
+    """Also where forced text follows the guess, so that what was computed ahead is of no use."""
+
+    def grammar(ahead: bool, between: list[int]) -> Grammar:
+        for _ in range(3):
+            pair = np.array([1010, 1006])
+            token = yield Choice(Kind.MORE, pair, guess=1010 if ahead else None)
+            if token == 1006:
+                return
+            yield from spell(between)
+            yield Choice(Kind.TEXT, np.arange(4, 1004))
+
+    lengths = set()
+    for seed in range(6):
+        engine = tiny_engine(seed)
+        prompt = engine.processor.encode_prompt(DETECTION_PROMPT)
+        for between in ([], [1012]):
+            lanes = lanes_of(engine, picture)
+            answers = [ask(lanes, [prompt], [grammar(a, between)])[0] for a in (True, False)]
+            assert answers[0].tokens == answers[1].tokens
+            lengths.add(len(answers[0].tokens))
+    assert len(lengths) > 2
 
 
 def decide(kind: Kind, weights: list[float], circular: bool = False) -> int:
