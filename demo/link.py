@@ -21,7 +21,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
 from demo.frames import Frame, header, nanoseconds
-from demo.process import NodeError, NodeProcess
+from demo.process import NodeError, NodeProcess, image_topic
 from hpe_vlm_ros.msg import HeadPoseArray
 
 ASK_AGAIN = 2.0  # seconds without an answer to a question about the state
@@ -46,10 +46,6 @@ class Sent:
         return None if self.back_at is None else self.back_at - self.at
 
 
-def image_topic(namespace: str) -> str:
-    return f"{namespace}/image_raw"
-
-
 class Link:
     """A camera and a listener in one rclpy node, for the perception node in `namespace`.
 
@@ -64,11 +60,9 @@ class Link:
         self._executor.add_node(self._node)
         self._by_stamp: dict[int, Sent] = {}
         self.perception = f"{namespace}/perception"
-        topic, kind = image_topic(namespace), Image
-        if transport == "compressed":
-            topic, kind = f"{topic}/compressed", CompressedImage
+        kind = CompressedImage if transport == "compressed" else Image
         node, qos = self._node, QoSProfile(depth=1)  # reliable, as a listener may ask for it
-        self._images = node.create_publisher(kind, topic, qos)
+        self._images = node.create_publisher(kind, image_topic(namespace, transport), qos)
         self._infos = node.create_publisher(CameraInfo, f"{namespace}/camera_info", qos)
         poses = f"{self.perception}/head_poses"
         self._poses = node.create_subscription(HeadPoseArray, poses, self._on_poses, 50)
@@ -122,6 +116,10 @@ class Link:
         if sent.answer is not None and sent.answer.heads:
             self.spin_until(lambda: sent.transforms, TF_PATIENCE, process)
         return answered
+
+    def forget(self, sent: Sent) -> None:
+        """Takes no more answers for this frame."""
+        self._by_stamp.pop(sent.frame.stamp, None)
 
     def spin_until(
         self, condition: Callable[[], object], timeout: float, process: NodeProcess | None = None

@@ -12,8 +12,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from demo.frames import Frame, SourceError, jpeg
-from demo.link import Link, Sent, image_topic
-from demo.process import NodeError, NodeProcess
+from demo.link import Link, Sent
+from demo.process import NodeError, NodeProcess, node_parameters
 from demo.sources import Source
 from hpe_vlm_ros.nodes.images import ImageError, to_rgb
 
@@ -53,7 +53,10 @@ def play(source: Source, options: Options, log: Path) -> Played:
         first = next(frames)
     except StopIteration:
         raise SourceError(f"{source.name}: there are no frames in it") from None
-    process = NodeProcess(log, NAMESPACE, _parameters(source, options))
+    values = node_parameters(
+        NAMESPACE, source.transport, options.model, options.device, lossless=not options.realtime
+    )
+    process = NodeProcess(log, NAMESPACE, values)
     with process, Link(NAMESPACE, source.transport) as link:
         print("starting the node and loading the model", flush=True)
         link.wait_for(process, first)
@@ -125,22 +128,3 @@ def _keep_small(sent: Sent) -> None:
     if hasattr(image, "encoding"):
         small = jpeg(to_rgb(image), image.header)
         sent.frame = replace(sent.frame, image=small)
-
-
-def _parameters(source: Source, options: Options) -> dict[str, object]:
-    values: dict[str, object] = {
-        "autostart": True,
-        "image_transport": source.transport,
-        "max_rate": 0.0,
-        "max_age": 0.0,  # recordings keep the stamps they were made with
-    }
-    if options.model:
-        values["model"] = str(Path(options.model).expanduser().resolve())
-    if options.device:
-        values["device"] = options.device
-    if not options.realtime:  # every frame must arrive, be it as large as it may
-        topic = image_topic(NAMESPACE)
-        if source.transport == "compressed":
-            topic += "/compressed"
-        values[f"qos_overrides.{topic}.subscription.reliability"] = "reliable"
-    return values

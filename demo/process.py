@@ -35,6 +35,34 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, str(ROOT / "config" / "fastdds.xml"))
 
 
+def image_topic(namespace: str, transport: str) -> str:
+    """Where images of this transport (raw or compressed) travel."""
+    return f"{namespace}/image_raw" + ("/compressed" if transport == "compressed" else "")
+
+
+def node_parameters(
+    namespace: str, transport: str, model: str, device: str, lossless: bool
+) -> dict[str, object]:
+    """Parameters of a node that starts itself and answers as fast as it can, whatever the stamps.
+
+    model, device: empty for the node's defaults. lossless: every image must arrive, however large.
+    """
+    values: dict[str, object] = {
+        "autostart": True,
+        "image_transport": transport,
+        "max_rate": 0.0,
+        "max_age": 0.0,  # recordings keep the stamps they were made with
+    }
+    if model:
+        values["model"] = str(Path(model).expanduser().resolve())
+    if device:
+        values["device"] = device
+    if lossless:
+        topic = image_topic(namespace, transport)
+        values[f"qos_overrides.{topic}.subscription.reliability"] = "reliable"
+    return values
+
+
 class NodeProcess:
     """Runs `python -m module` until the context ends; what it prints goes to the file `log`.
 
