@@ -24,7 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from demo.process import NODE, NodeError, NodeProcess, node_parameters, prepare_environment
+from demo.process import (
+    NODE,
+    NodeError,
+    NodeProcess,
+    end_with_a_signal,
+    node_parameters,
+    prepare_environment,
+)
 
 if TYPE_CHECKING:
     from benchmarks.pictures import Picture
@@ -63,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.frames < 1 or options.threads < 1 or min(options.heads) < 0:
         parser().error("--frames and --threads need 1 or more, --heads 0 or more")
+    end_with_a_signal()
     try:
         take_cores(options.threads)
         prepare_environment()

@@ -60,6 +60,7 @@ def play(source: Source, options: Options, log: Path) -> Played:
     with process, Link(NAMESPACE, source.transport) as link:
         print("starting the node and loading the model", flush=True)
         link.wait_for(process, first)
+        print("playing; Ctrl-C ends it" if source.live else "playing", flush=True)
         if not source.live:  # a camera's first picture has grown old meanwhile
             frames = chain([first], frames)
         bar = tqdm(frames, total=source.total, unit="frame", disable=None, leave=False)

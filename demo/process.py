@@ -17,6 +17,13 @@ NODE = "hpe_vlm_ros.nodes.perception"
 PATIENCE = 8.0  # seconds; the node needs 3 when it is asked to stop in the midst of an answer
 
 
+def end_with_a_signal() -> None:
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt here, even where a shell or make, having started
+    this process in the background, left them ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 class NodeError(RuntimeError):
     """The node does not do its work; the text says what is known about it."""
 

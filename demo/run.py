@@ -9,11 +9,12 @@ poses and TF travel over DDS.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from demo.process import NodeError, end_with_a_signal, prepare_environment
 
 OUT = Path(__file__).parent / "out"
 EXAMPLES = """\
@@ -53,9 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the demo; the exit status: 1 after a message about what went wrong, 130 for Ctrl-C."""
-    # Make and shells may start their children with these signals ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_with_a_signal()
     try:
         options = parser().parse_args(arguments)
         return run(options)
@@ -65,8 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    from demo.process import NodeError, prepare_environment
-
     prepare_environment()
     from demo.frames import SourceError
     from demo.play import Options, play
@@ -76,9 +73,7 @@ def run(options: argparse.Namespace) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         print("preparing the images", flush=True)
         source = open_source(options.source, options.out, options.topic).first(options.frames)
-        print(f"playing {source.name}", flush=True)
-        if source.live:
-            print("Ctrl-C ends it", flush=True)
+        print(f"source: {source.name}", flush=True)
         how = Options(options.model, options.device, options.realtime, options.timeout)
         played = play(source, how, options.out / "node.log")
         show(played, options.out)

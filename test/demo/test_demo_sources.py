@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be played, what cannot, and that pictures keep their colours and order."""
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import String
+
+from demo.bags import BagWriter, camera_info_topic
+from demo.frames import SourceError, camera_info, from_pixels, header, jpeg
+from demo.sources import LONGEST, open_source
+from hpe_vlm_ros.geometry import CameraIntrinsics
+from hpe_vlm_ros.nodes.images import rgb_to_image, to_rgb
+
+CAMERA = CameraIntrinsics(200.0, 210.0, 80.0, 60.0)
+
+
+def colour(red, green, blue, width=64, height=48):
+    pixels = np.empty((height, width, 3), np.uint8)
+    pixels[:] = (red, green, blue)
+    return pixels
+
+
+def write_bag(folder, *messages):
+    with BagWriter(folder) as bag:
+        for topic, time, message in messages:
+            bag.write(topic, time, message)
+    return folder
+
+
+def test_a_video_plays_in_its_own_colours_and_time(tmp_path):
+    file = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 20, (64, 48))
+    for level in (40, 120, 200):
+        writer.write(cv2.cvtColor(colour(level, 30, 60), cv2.COLOR_RGB2BGR))
+    writer.release()
+    source = open_source(str(file), tmp_path)
+    frames = list(source.frames)
+    assert source.total == 3 and not source.live
+    for frame, level in zip(frames, (40, 120, 200), strict=True):
+        np.testing.assert_allclose(to_rgb(frame.image)[24, 32], (level, 30, 60), atol=12)
+    assert np.diff([frame.stamp for frame in frames]).tolist() == [50_000_000] * 2
+
+
+def test_pictures_play_by_name_and_large_ones_shrink(tmp_path):
+    for name, pixels in (("b.png", colour(0, 0, 250)), ("a.jpg", colour(250, 0, 0, 2600, 1300))):
+        cv2.imwrite(str(tmp_path / name), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    frames = list(open_source(str(tmp_path), tmp_path).frames)
+    assert [frame.caption for frame in frames] == ["a.jpg", "b.png"]
+    first, second = (to_rgb(frame.image) for frame in frames)
+    assert first.shape == (LONGEST // 2, LONGEST, 3) and first[0, 0, 0] > 230 > first[0, 0, 2]
+    assert second.shape == (48, 64, 3) and second[0, 0, 2] > 230 > second[0, 0, 0]
+
+
+def test_no_more_frames_than_asked_for(tmp_path):
+    for name in "abcd":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), colour(0, 0, 0))
+    source = open_source(str(tmp_path), tmp_path).first(3)
+    assert source.total == 3 and len(list(source.frames)) == 3
+    assert open_source(str(tmp_path), tmp_path).first(0).total == 4
+
+
+def test_a_bag_gives_its_fullest_topic_with_the_calibration_beside_it(tmp_path):
+    heads = [header(10**18 + i, "head_camera") for i in range(3)]
+    messages = [("/other/image_raw", 5, rgb_to_image(colour(9, 9, 9), heads[0]))]
+    messages += [("/cam/camera_info", 6, camera_info(heads[0], CAMERA, 64, 48))]
+    messages += [("/cam/image/compressed", 7, jpeg(colour(250, 0, 0), head)) for head in heads]
+    messages += [("/cam/depth/compressedDepth", 8, CompressedImage(header=h)) for h in heads * 2]
+    source = open_source(str(write_bag(tmp_path / "bag", *messages)), tmp_path)
+    frames = list(source.frames)
+    assert (
+        source.transport == "compressed" and source.total == 3 and "/other/image_raw" in source.name
+    )
+    for frame, head, (_, _, message) in zip(frames, heads, messages[2:5], strict=True):
+        assert frame.image == message and frame.image.header == head
+        assert frame.info.k.tolist() == [200, 0, 80, 0, 210, 60, 0, 0, 1]
+        assert (frame.info.width, frame.info.height) == (64, 48)
+
+    (frame,) = open_source(str(tmp_path / "bag"), tmp_path, "/other/image_raw").frames
+    assert frame.image == messages[0][2] and frame.info is None
+
+
+def test_stamps_that_do_not_grow_are_replaced(tmp_path):
+    pixels = colour(1, 2, 3)
+    times = [(10**9, 0), (2 * 10**9, 0), (2 * 10**9, 0), (4 * 10**9, 3 * 10**9)]
+    messages = [("/image_raw", time, rgb_to_image(pixels, header(s))) for time, s in times]
+    frames = list(open_source(str(write_bag(tmp_path / "bag", *messages)), tmp_path).frames)
+    assert [f.stamp for f in frames] == [10**9, 2 * 10**9, 2 * 10**9 + 1, 3 * 10**9]
+
+
+def test_a_bag_holds_the_definitions_of_what_is_in_it(tmp_path):
+    frame = from_pixels(colour(1, 2, 3), 7, CAMERA)
+    folder = write_bag(tmp_path / "bag", ("/i", 7, frame.image), ("/c", 7, frame.info))
+    with AnyReader([folder]) as reader:
+        found = {c.topic: reader.deserialize(raw, c.msgtype) for c, _, raw in reader.messages()}
+    assert bytes(found["/i"].data) == bytes(frame.image.data)
+    assert found["/c"].distortion_model == "plumb_bob"
+
+
+def test_only_bags_are_replaced(tmp_path):
+    folder = write_bag(tmp_path / "bag", ("/s", 1, String(data="old")))
+    write_bag(folder, ("/s", 1, String(data="new")))
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(FileExistsError, match="mine is in the way"):
+        BagWriter(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("nowhere.mp4", None, "no such file or folder"),
+        ("/dev/video97", None, "no such camera"),
+        ("97", None, "no such camera"),
+        ("/dev/null", None, "gives no picture"),
+        ("words.mp4", b"not a video at all", "can play no video"),
+        ("empty.mp4", b"", "can play no video"),
+        ("broken.mcap", b"\x89MCAP0\r\n and then nothing", "cannot be read as a bag"),
+        ("broken.db3", b"SQLite format 3", "cannot be read as a bag"),
+        ("broken.png", b"not a picture", "not a picture that OpenCV reads"),
+    ],
+)
+def test_bad_sources_are_named_with_a_remedy(tmp_path, name, content, message):
+    path = tmp_path / name if "." in name else name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=message):
+        list(open_source(str(path), tmp_path).frames)
+
+
+def test_bad_folders_and_bags_are_named_with_a_remedy(tmp_path):
+    with pytest.raises(SourceError, match="neither a rosbag2 .* nor pictures"):
+        open_source(str(tmp_path), tmp_path)
+    words = write_bag(tmp_path / "words", ("/chatter", 1, String(data="hello")))
+    with pytest.raises(SourceError, match="no images"):
+        open_source(str(words), tmp_path)
+    image = rgb_to_image(colour(1, 2, 3), header(5))
+    images = write_bag(tmp_path / "images", ("/front/image_raw", 1, image))
+    with pytest.raises(SourceError, match="no images on /rear.*/front/image_raw"):
+        open_source(str(images), tmp_path, "/rear")
+
+
+def test_where_calibration_is_looked_for():
+    assert camera_info_topic("/cam/image_raw/compressed") == "/cam/camera_info"
+    assert camera_info_topic("/image_raw") == "/camera_info"
+    assert camera_info_topic("image") == "camera_info"

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark runs and ends in one line of JSON; its numbers are nobody's business here."""
+
+import json
+
+import pytest
+
+from benchmarks.pictures import SIZE, collage, picture_with
+from hpe_vlm_ros.perceiver import HeadPerceiver
+
+
+def test_the_last_line_is_json(start, tiny_model, tmp_path):
+    perceiver = HeadPerceiver.load(tiny_model, "cpu")
+    pictures = {n: picture_with(n, lambda rgb: len(perceiver(rgb)), tmp_path) for n in range(1, 6)}
+    heads = next(n for n, picture in pictures.items() if picture is not None)
+    options = ["--model", tiny_model, "--frames", 2, "--threads", 1, "--heads", heads, 19]
+    running = start("benchmarks.node", *options)
+    assert running.finish() == 0, running.output
+    assert not running.left_over()
+    said = json.loads(running.output.splitlines()[-1])
+    assert said["heads"] == [heads, 19] and said["frames"] == 2 and said["threads"] == 1
+    assert said["model"] == perceiver.model_id and said["size"] == [640, 480]
+    for name in ("fps", "latency_p50_ms", "latency_p95_ms", "fps_without_prefix_reuse", "ratio"):
+        measured, impossible = said[name]
+        assert measured > 0 and impossible is None, name  # nobody finds 19 heads here
+    assert said["ratio"][0] == pytest.approx(
+        said["fps"][0] / said["fps_without_prefix_reuse"][0], rel=0.05
+    )
+
+
+@pytest.mark.parametrize("heads", [0, 1, 2, 5, 19])
+def test_collages_show_so_many_portraits(heads):
+    pixels = collage(heads, 128).pixels
+    assert pixels.shape == (SIZE[1], SIZE[0], 3)
+    orange = (pixels[..., 0] > 180) & (pixels[..., 2] < 90)
+    assert bool(orange.any()) == bool(heads)
+    one = ((collage(1, 64).pixels != collage(0, 64).pixels).any(axis=2)).sum()
+    shown = ((collage(heads, 64).pixels != collage(0, 64).pixels).any(axis=2)).sum()
+    assert shown == pytest.approx(heads * one, rel=0.01)
+
+
+def test_a_picture_is_chosen_by_what_the_model_finds(tmp_path):
+    tried = []
+
+    def second(rgb):
+        tried.append(rgb)
+        return len(tried)
+
+    assert picture_with(2, second, tmp_path).pixels is tried[1]
+    assert picture_with(2, lambda rgb: 7, tmp_path) is None
