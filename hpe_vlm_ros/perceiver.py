@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one door to the model: a camera image goes in, heads with their poses come out.
 
-    from hpe_vlm_ros.perceiver import HeadPerceiver
-    perceiver = HeadPerceiver.load()
-    for head in perceiver(image):       # uint8 H x W x 3, RGB
-        print(head.box, head.yaw, head.pitch, head.roll)
+from hpe_vlm_ros.perceiver import HeadPerceiver
+perceiver = HeadPerceiver.load()
+for head in perceiver(image):       # uint8 H x W x 3, RGB
+    print(head.box, head.yaw, head.pitch, head.roll)
 """
 
 from __future__ import annotations

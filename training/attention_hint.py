@@ -2,8 +2,8 @@
 """Training-only hint: a number about a head should be decided while looking at that head.
 
 Finding the patches that a box in the prompt covers is the slowest thing a small decoder learns from
-answers alone. The hint asks half of the attention heads of some layers to spend their attention from
-the deciding token on the patches in the head's box; everything else stays free.
+answers alone. The hint asks half of the attention heads of some layers to spend their attention
+from the deciding token on the patches in the head's box; everything else stays free.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _layer_loss(
     vision = attention.vision_expert_query_key_value.weight
 
     def part(start: int) -> torch.Tensor:
-        """Queries (start 0) or keys (start = width) of the hinted heads, (B, heads, T, head_dim)."""
+        """Queries (start 0) or keys (start = width) of hinted heads, (B, heads, T, head_dim)."""
         spoken, pictured = language[start : start + half], vision[start : start + half]
         y = routing(x, lambda t: t @ spoken.T, lambda t: t @ pictured.T)
         y = y.view(*x.shape[:2], -1, attention.head_dim).transpose(1, 2)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training-only supervision: every patch says whether a head is there, its box and pose.
 
-The answer loss alone teaches the tower through a few number tokens a picture. `DenseHead` teaches every
-patch of the vision tower in numbers, `DenseAnswers` every image token of the decoder in number tokens, the
-language the prompts ask in. Both are thrown away afterwards: the runtime knows only the text answer.
+The answer loss alone teaches the tower through a few number tokens a picture. `DenseHead` teaches
+every patch of the vision tower in numbers, `DenseAnswers` every image token of the decoder in
+number tokens, the language the prompts ask in. Both are thrown away afterwards: the runtime knows
+only the text answer.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class DenseHead(nn.Module):
 
 
 class DenseAnswers(nn.Module):
-    """Image tokens (N, width) of the decoder -> (N, 7, width), one vector each for x0, y0, x1, y1, yaw,
-    pitch, roll, to be read with the decoder's own `lm_head`."""
+    """Image tokens (N, width) of the decoder -> (N, 7, width), one vector each for x0, y0, x1, y1,
+    yaw, pitch, roll, to be read with the decoder's own `lm_head`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -46,9 +47,13 @@ class DenseAnswers(nn.Module):
 
 
 def owners(
-    picture: list[Head], grid: tuple[int, int], size: tuple[int, int], min_visible: float, min_size: float
+    picture: list[Head],
+    grid: tuple[int, int],
+    size: tuple[int, int],
+    min_visible: float,
+    min_size: float,
 ) -> torch.Tensor:
-    """Index of the head that owns each patch of a `grid` = (rows, columns), (N,) int64, -1 = nobody.
+    """Index of the head that owns each patch of a `grid` = (rows, columns), (N,) int64, -1 = none.
 
     A patch belongs to a head when its centre lies in the middle of the box (`CENTRE_SHARE`); the
     smallest box wins a contested patch. `size` = (height, width) of the picture.
@@ -76,7 +81,11 @@ def patch_centres(grid: tuple[int, int]) -> torch.Tensor:
 
 
 def dense_targets(
-    heads: list[list[Head]], grid: tuple[int, int], size: tuple[int, int], min_visible: float, min_size: float
+    heads: list[list[Head]],
+    grid: tuple[int, int],
+    size: tuple[int, int],
+    min_visible: float,
+    min_size: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Per patch of a `grid` = (rows, columns) over pictures of `size` = (height, width):
     owner mask (B, N) bool, box edges (B, N, 4) as distances left, top, right, bottom in patches,
@@ -95,15 +104,22 @@ def dense_targets(
             head, inside = picture[int(index)], owner == index
             box = torch.as_tensor(head.box, dtype=torch.float32) / step
             edges[row, inside] = (centres[inside] - box) * sign
-            turns[row, inside] = torch.as_tensor(head.rotation[:, :2].T.ravel(), dtype=torch.float32)
+            turns[row, inside] = torch.as_tensor(
+                head.rotation[:, :2].T.ravel(), dtype=torch.float32
+            )
     return owned, edges, turns
 
 
 def dense_answer_targets(
-    heads: list[list[Head]], grid: tuple[int, int], size: tuple[int, int], min_visible: float, min_size: float
+    heads: list[list[Head]],
+    grid: tuple[int, int],
+    size: tuple[int, int],
+    min_visible: float,
+    min_size: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Which image tokens (B, N) bool must say something, and what: kinds and values (owned, 7) of
-    `packing`, box on the 0..999 grid and angles in degrees. A head without an angle triple says nothing."""
+    `packing`, box on the 0..999 grid and angles in degrees. A head without an angle triple says
+    nothing."""
     owned = torch.zeros(len(heads), grid[0] * grid[1], dtype=torch.bool)
     values: list[list[float]] = []
     for row, picture in enumerate(heads):
@@ -127,7 +143,8 @@ def head_values(head: Head, size: tuple[int, int]) -> list[float] | None:
 
 
 def rotation_from_6d(columns: torch.Tensor) -> torch.Tensor:
-    """Gram-Schmidt of two 3-vectors (..., 6) to a rotation matrix (..., 3, 3) (Zhou et al. 2019)."""
+    """Gram-Schmidt of two 3-vectors (..., 6) to a rotation matrix (..., 3, 3) (Zhou et al.
+    2019)."""
     first = F.normalize(columns[..., :3], dim=-1)
     second = columns[..., 3:] - (first * columns[..., 3:]).sum(-1, keepdim=True) * first
     second = F.normalize(second, dim=-1)
@@ -137,7 +154,8 @@ def rotation_from_6d(columns: torch.Tensor) -> torch.Tensor:
 def dense_loss(
     output: torch.Tensor, owned: torch.Tensor, edges: torch.Tensor, turns: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """{"dense_object", "dense_box", "dense_turn"}: cross-entropy, L1 of log edges, squared chord of rotation."""
+    """{"dense_object", "dense_box", "dense_turn"}: cross-entropy, L1 of log edges, squared chord
+    of rotation."""
     losses = {
         "dense_object": F.binary_cross_entropy_with_logits(
             output[..., 0], owned.float(), pos_weight=torch.tensor(3.0)

@@ -3,8 +3,9 @@
 
     python -m training.fit_head_shape SCENES [--model models/embedded]
 
-The model of `hpe_vlm_ros.geometry.head_position`: a sphere of `diameter` metres is as high as the box,
-and the sellion lies `offset` metres (head axes) from the sphere's centre. Written into the checkpoint.
+The model of `hpe_vlm_ros.geometry.head_position`: a sphere of `diameter` metres is as high as the
+box, and the sellion lies `offset` metres (head axes) from the sphere's centre. Written into the
+checkpoint.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ MIN_HEIGHT = 20.0  # pixels; below, rounding of the box dominates
 def fit_head_shape(samples: list[Sample]) -> tuple[float, np.ndarray, np.ndarray]:
     """Diameter (m), offset (3,) (m, head axes) and residuals (N,) (m) over unoccluded heads.
 
-    The sellion is linear in both: diameter times the centre of a sphere of one metre, plus R offset.
+    The sellion is linear in both: diameter times the centre of a sphere of one metre, plus R
+    offset.
     Soft-L1 on the distance-normalised residual, since hats and hair move single boxes far.
     Raises ValueError when fewer than 50 heads qualify.
     """
@@ -43,7 +45,9 @@ def fit_head_shape(samples: list[Sample]) -> tuple[float, np.ndarray, np.ndarray
             rotations.append(head.rotation)
             truths.append(head.position)
     if len(truths) < 50:
-        raise ValueError(f"{len(truths)} heads qualify; at least 50 whole heads with a position are needed")
+        raise ValueError(
+            f"{len(truths)} heads qualify; at least 50 whole heads with a position are needed"
+        )
     ray, rotation, truth = np.array(rays), np.array(rotations), np.array(truths)
     distance = np.linalg.norm(truth, axis=1, keepdims=True)
 
@@ -73,14 +77,25 @@ def main(scenes: Path, model: Path | None = None) -> None:
     diameter, offset, residuals = fit_head_shape(read_synthetic(scenes))
     shape = {"diameter": round(diameter, 4), "offset": [round(float(v), 4) for v in offset]}
     median, high = np.percentile(residuals, [50, 90])
-    print(f"{len(residuals)} heads: diameter {diameter:.3f} m, offset {np.round(offset, 3)} m (head axes)")
+    print(
+        f"{len(residuals)} heads: diameter {diameter:.3f} m, "
+        f"offset {np.round(offset, 3)} m (head axes)"
+    )
     print(f"position error with true boxes: median {median:.3f} m, 90 % below {high:.3f} m")
     if model is not None:
         file = model / "config.json"
         config = json.loads(file.read_text())
         config["head_shape"] = shape
         file.write_text(json.dumps(config, indent=2) + "\n")
-    print(json.dumps({"head_shape": shape, "heads": len(residuals), "median_error_m": round(float(median), 4)}))
+    print(
+        json.dumps(
+            {
+                "head_shape": shape,
+                "heads": len(residuals),
+                "median_error_m": round(float(median), 4),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

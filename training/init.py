@@ -54,10 +54,11 @@ def grid_features(side: int, width: int) -> Tensor:
 
 
 def place_vectors(numbers: Tensor, side: int) -> Tensor:
-    """(side * side, width) vectors of patch centres, from the vectors (1000, width) of their coordinates.
+    """(side * side, width) vectors of patch centres, from the vectors (1000, width) of their
+    coordinates.
 
-    A patch at (x, y) is the vector of x plus a fixed rotation of the vector of y, so that box numbers
-    in a question and patches of the picture match from the start.
+    A patch at (x, y) is the vector of x plus a fixed rotation of the vector of y, so that box
+    numbers in a question and patches of the picture match from the start.
     """
     centres = ((torch.arange(side) + 0.5) / side * 1000).long()
     columns = numbers[centres]

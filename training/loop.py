@@ -28,7 +28,8 @@ from .losses import answer_loss
 
 
 def learning_rate_factor(step: int, steps: int, warmup: int, cooldown: float) -> float:
-    """Linear warm-up, constant, then half a cosine to zero over the last `cooldown` share of the steps.
+    """Linear warm-up, constant, then half a cosine to zero over the last `cooldown` share of the
+    steps.
 
     The constant middle lets a run be extended without retraining what came before.
     """
@@ -111,7 +112,8 @@ class Learner(nn.Module):
         self._features, self._fresh = output, True
 
     def losses(self, batch: Batch, min_visible: float, min_size: float) -> dict[str, torch.Tensor]:
-        """Losses by name plus, detached, "angle_error": the argmax angle tokens' mean error, degrees."""
+        """Losses by name plus, detached, "angle_error": the argmax angle tokens' mean error,
+        degrees."""
         hidden = self.model.model(
             input_ids=batch.input_ids,
             pixel_values=batch.pixel_values.contiguous(memory_format=torch.channels_last),
@@ -181,7 +183,8 @@ def save_checkpoint(path: Path, **state: Any) -> None:
 
 
 class RunLog:
-    """One JSON object a line in `path`, with the seconds since the run (or its resumption) began."""
+    """One JSON object a line in `path`, with the seconds since the run (or its resumption)
+    began."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

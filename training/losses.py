@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masked answer loss: cross-entropy on text, soft targets on whole-number tokens.
 
-A number token's target is a bump around the true value, linear for coordinates and circular for angles,
-so that 071 for 072 costs little; plain cross-entropy over 1000 unrelated classes learns far slower.
+A number token's target is a bump around the true value, linear for coordinates and circular for
+angles, so that 071 for 072 costs little; plain cross-entropy over 1000 unrelated classes learns
+far slower.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from .data.packing import ANGLE, COORDINATE, NO_NUMBER
 DEGREES = 360
 
 
-def soft_targets(kinds: torch.Tensor, values: torch.Tensor, sigmas: tuple[float, float]) -> torch.Tensor:
+def soft_targets(
+    kinds: torch.Tensor, values: torch.Tensor, sigmas: tuple[float, float]
+) -> torch.Tensor:
     """Distributions over the numbers 0..999, (N, 1000), for N number tokens.
 
-    kinds (N,) COORDINATE or ANGLE, values (N,) real; sigmas = (coordinate in grid units, angle in degrees).
+    kinds (N,) COORDINATE or ANGLE, values (N,) real;
+    sigmas = (coordinate in grid units, angle in degrees).
     """
     grid = torch.arange(1000, dtype=torch.float32)
     distance = (grid[None] - values[:, None]).abs()

@@ -4,8 +4,9 @@
     python -m training.stage1_pretrain --config config/training/embedded_stage1.yaml \
         --data DIR --validation DIR --out runs/stage1
 
-Head boxes and head poses are learnt together: one picture, one detection prompt, up to `max_poses` pose
-prompts. A killed run continues where its last checkpoint stands when the same command is given again.
+Head boxes and head poses are learnt together: one picture, one detection prompt, up to `max_poses`
+pose prompts. A killed run continues where its last checkpoint stands when the same command is
+given again.
 The deployable model lies in OUT/model, rewritten with every checkpoint. On a CPU two processes of
 one thread learn faster than one of two: start with `torchrun --nproc_per_node 2 -m training...`.
 """
@@ -53,6 +54,8 @@ WEIGHTS = {
     "hint": 0.3,
 }
 
+PACKING, AUGMENTATION = PackingOptions(), Augmentation()
+
 
 def train(
     data: list[Path],
@@ -76,8 +79,8 @@ def train(
     seed: int = 1,
     workers: int = 1,
     threads: int = 2,
-    packing: PackingOptions = PackingOptions(),
-    augmentation: Augmentation = Augmentation(),
+    packing: PackingOptions = PACKING,
+    augmentation: Augmentation = AUGMENTATION,
 ) -> None:
     """Train the embedded model on rendered scenes.
 
@@ -142,7 +145,9 @@ def train(
         losses = run(batch, packing.min_visible, packing.min_size)
         total = sum(WEIGHTS.get(name, 0.0) * value for name, value in losses.items())
         if not torch.isfinite(total):
-            raise FloatingPointError(f"step {step}: loss is {total.item()}; lower --rate and resume")
+            raise FloatingPointError(
+                f"step {step}: loss is {total.item()}; lower --rate and resume"
+            )
         optimizer.zero_grad(set_to_none=True)
         total.backward()
         average_gradients(learner.parameters(), world)
@@ -167,7 +172,8 @@ def train(
 
 
 def freeze_stem(model: CogVLMForCausalLM, blocks: int) -> None:
-    """Keep the first `blocks` blocks of the convolutional stem (and its first convolution) fixed."""
+    """Keep the first `blocks` blocks of the convolutional stem (and its first convolution)
+    fixed."""
     stem = model.model.vision.patch_embedding.proj
     for part in [stem.stem, *stem.blocks[:blocks]] if blocks else []:
         part.requires_grad_(False)

@@ -3,7 +3,8 @@
 
     python -m training.stage5_evaluate [--model models/embedded] [--data training/testsets/scenes]
 
-Two protocols: end to end (the model's own boxes), and with true boxes in the prompt, as in the paper.
+Two protocols: end to end (the model's own boxes), and with true boxes in the prompt, as in the
+paper.
 Prints tables for people and, as the last line, one JSON object for programs.
 """
 
@@ -74,19 +75,22 @@ def report(evaluation: Evaluation) -> str:
         ("TRUE BOXES", evaluation.true_boxes),
     ):
         rows = [
-            ("all", metrics.score(records)), *metrics.by_yaw(records), *metrics.by_size(records)
+            ("all", metrics.score(records)),
+            *metrics.by_yaw(records),
+            *metrics.by_size(records),
         ]
         parts.append(metrics.format_table(title, rows))
     total = metrics.score(evaluation.true_boxes)
     parts.append(
-        f"{total.without_triple} of {total.heads} heads have no yaw, pitch, roll triple: they count in "
-        "the geodesic error only. Sizes are pixels at the model's input; angles in degrees."
+        f"{total.without_triple} of {total.heads} heads have no yaw, pitch, roll triple: they count "
+        "in the geodesic error only. Sizes are pixels at the model's input; angles in degrees."
     )
     return "\n\n".join(parts)
 
 
 def summary(evaluation: Evaluation) -> dict[str, float | int | None]:
-    """The numbers for programs. `mae*` and `geodesic_median` are with true boxes; angles in degrees."""
+    """The numbers for programs. `mae*` and `geodesic_median` are with true boxes; angles in
+    degrees."""
     own, given = metrics.score(evaluation.end_to_end), metrics.score(evaluation.true_boxes)
     numbers: dict[str, float | int] = {
         "recall": own.recall,

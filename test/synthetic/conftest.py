@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A toy person (a ball with a nose on a column) and a world full of it, without any body model."""
+
 import numpy as np
 import pytest
 
@@ -53,13 +54,25 @@ def toy_person(rig):
     weights[:, 0] = 1
     of_head = (np.arange(len(triangles)) < 2 * len(skull_triangles)).astype(np.uint8)
     return Person(
-        rest, vertex_normals(rest, triangles), np.concatenate([skull_uv, skull_uv, trunk_uv]),
-        bones, weights, triangles, (1 - of_head).astype(np.uint8), of_head,
+        rest,
+        vertex_normals(rest, triangles),
+        np.concatenate([skull_uv, skull_uv, trunk_uv]),
+        bones,
+        weights,
+        triangles,
+        (1 - of_head).astype(np.uint8),
+        of_head,
         np.ones(len(rest), np.float32),
         np.array([joint for _, joint in BONES.values()], np.float32),
-        np.array([0.0, -0.13, 0.73], np.float32), np.arange(2 * n), np.arange(2 * n),
-        np.array([0, 0]), np.array([0, 0]), np.zeros(2, np.float32), ("body", "clothes"),
-        "painted", 0.7,
+        np.array([0.0, -0.13, 0.73], np.float32),
+        np.arange(2 * n),
+        np.arange(2 * n),
+        np.array([0, 0]),
+        np.array([0, 0]),
+        np.zeros(2, np.float32),
+        ("body", "clothes"),
+        "painted",
+        0.7,
     )
 
 

@@ -13,7 +13,8 @@ from training.synthetic.textures import TextureStore, linear_to_srgb, srgb_to_li
 CAMERA = Camera(64, 48, 50.0, tilted(0, 0), np.zeros(3))
 WHITE = Light(
     np.eye(9, 3, dtype=np.float32) * 0 + np.array([[3.5449], *[[0]] * 8], np.float32),
-    np.array([0, 0, 1], np.float32), np.zeros(3, np.float32),
+    np.array([0, 0, 1], np.float32),
+    np.zeros(3, np.float32),
 )
 
 
@@ -28,9 +29,19 @@ def square(y, half, texture=0, flags=0, flip=False):
     uv = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     maps = np.hstack([np.eye(3) * 0.5, np.zeros((3, 1))])[None].astype(np.float32)
     return Mesh(
-        points, np.tile(np.array([0, -1, 0], np.float32), (4, 1)), uv, triangles,
-        np.zeros(2, np.uint8), np.array([0, 1], np.uint8), np.ones(4, np.float32),
-        np.array([texture]), np.array([flags]), np.zeros(1, np.float32), maps, points[0], 0.0,
+        points,
+        np.tile(np.array([0, -1, 0], np.float32), (4, 1)),
+        uv,
+        triangles,
+        np.zeros(2, np.uint8),
+        np.array([0, 1], np.uint8),
+        np.ones(4, np.float32),
+        np.array([texture]),
+        np.array([flags]),
+        np.zeros(1, np.float32),
+        maps,
+        points[0],
+        0.0,
     )
 
 

@@ -41,7 +41,8 @@ def test_without_rng_the_picture_is_only_resized():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_box_and_rotation_follow_the_turned_camera(seed, monkeypatch):
-    """Recover the camera turn from the drawn label, then project the ball again with that camera."""
+    """Recover the camera turn from the drawn label, then project the ball again with that
+    camera."""
     sample, centre = scene()
     image = np.zeros((240, 320, 3), np.uint8)
     options = Augmentation(mirror=False, colour=False, aspect_share=0.0, zoom=(1.2, 1.2))
@@ -59,7 +60,9 @@ def test_pixels_move_with_the_box():
     image = np.zeros((240, 320, 3), np.uint8)
     x0, y0, x1, y1 = sample.heads[0].box.round().astype(int)
     ys, xs = np.mgrid[:240, :320]
-    ball = ((xs - (x0 + x1) / 2) / ((x1 - x0) / 2)) ** 2 + ((ys - (y0 + y1) / 2) / ((y1 - y0) / 2)) ** 2 < 1
+    ball = ((xs - (x0 + x1) / 2) / ((x1 - x0) / 2)) ** 2 + (
+        (ys - (y0 + y1) / 2) / ((y1 - y0) / 2)
+    ) ** 2 < 1
     image[ball] = 255
     checked = 0
     for seed in range(20):
@@ -81,7 +84,9 @@ def test_pixels_move_with_the_box():
 def test_truncated_head_loses_visibility():
     sample, _ = scene()
     sample.heads[0].box = np.array([300.0, 100, 340, 140])
-    options = Augmentation(pan=0, tilt=0, roll=0, zoom=(1, 1), aspect_share=0, mirror=False, colour=False)
+    options = Augmentation(
+        pan=0, tilt=0, roll=0, zoom=(1, 1), aspect_share=0, mirror=False, colour=False
+    )
     image = np.zeros((240, 320, 3), np.uint8)
     _, heads = render_view(sample, image, (240, 320), np.random.default_rng(0), options)
     assert heads[0].box[2] == 320

@@ -64,7 +64,10 @@ def test_dense_targets_own_the_patches_in_the_middle_of_the_box():
 
 
 def test_dense_targets_leave_out_tiny_and_hidden_heads():
-    heads = [Head(np.array([0.0, 0, 8, 8]), np.eye(3)), Head(np.array([50.0, 50, 90, 90]), np.eye(3), 0.1)]
+    heads = [
+        Head(np.array([0.0, 0, 8, 8]), np.eye(3)),
+        Head(np.array([50.0, 50, 90, 90]), np.eye(3), 0.1),
+    ]
     owned, _, _ = dense_targets([heads], (14, 14), (224, 224), 0.2, 10)
     assert not owned.any()
 
@@ -79,4 +82,6 @@ def test_dense_loss_is_zero_for_the_truth_and_one_for_the_opposite_turn():
     assert all(float(value) < 1e-5 for value in losses.values())
     half_turn = torch.as_tensor(np.diag([-1.0, 1, -1])[:, :2].T.ravel(), dtype=torch.float32)
     output[..., 5:] = half_turn
-    assert float(dense_loss(output, owned, edges, turns)["dense_turn"]) == pytest.approx(1.0, abs=1e-5)
+    assert float(dense_loss(output, owned, edges, turns)["dense_turn"]) == pytest.approx(
+        1.0, abs=1e-5
+    )

@@ -7,9 +7,9 @@ from jsonargparse import ArgumentParser
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from training import stage1_pretrain
+from training.data.synthetic import read_synthetic
 from training.loop import learning_rate_factor
 from training.stage5_evaluate import evaluate, report, summary
-from training.data.synthetic import read_synthetic
 
 RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*.yaml"))
 
@@ -82,11 +82,11 @@ def test_frozen_blocks_do_not_move_and_others_do(scenes, tmp_path):
 def test_rate_warms_up_holds_and_cools_down():
     factors = [learning_rate_factor(step, 100, 10, 0.3) for step in range(100)]
     assert factors[0] == 0.1 and factors[9:70] == [1.0] * 61
-    assert all(a > b for a, b in zip(factors[70:], factors[71:], strict=False)) and factors[-1] < 0.01
+    assert (
+        all(a > b for a, b in zip(factors[70:], factors[71:], strict=False)) and factors[-1] < 0.01
+    )
 
 
 def test_too_few_samples_is_an_error(scenes, tmp_path):
     with pytest.raises(ValueError, match="6 samples cannot fill a batch of 7"):
         run(scenes, tmp_path / "run", batch_size=7)
-
-

@@ -2,8 +2,8 @@
 """Augmentation whose labels stay exact: a turned and zoomed virtual camera, mirror, camera faults.
 
 Turning a pinhole camera about its centre by R maps the picture by the homography K' R K^-1 and the
-head's rotation M to R M (Hartley & Zisserman, Multiple View Geometry, 8.4.2), so a warped scene is as
-exactly labelled as the rendered one. A plain crop or in-plane shift would not be.
+head's rotation M to R M (Hartley & Zisserman, Multiple View Geometry, 8.4.2), so a warped scene is
+as exactly labelled as the rendered one. A plain crop or in-plane shift would not be.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def render_view(
     rng: np.random.Generator | None = None,
     options: Augmentation | None = None,
 ) -> tuple[np.ndarray, list[Head]]:
-    """The sample as the model sees it: image (H, W, 3) uint8 of `size` = (height, width) and its heads.
+    """The sample as the model sees it: image (H, W, 3) uint8 of `size` = (height, width), and heads.
 
     Without `rng` the picture is only resized. With it a random virtual camera looks at the scene.
     """
@@ -86,10 +86,10 @@ def _resized(
 
 def _camera_rotation(rng: np.random.Generator, options: Augmentation) -> np.ndarray:
     """Rotation (3, 3) from the old optical frame to the turned camera's."""
-    pan, tilt, roll = np.radians(
-        rng.uniform(-1, 1, 3) * (options.pan, options.tilt, options.roll)
-    )
-    rotation = [cv2.Rodrigues(np.array(axis))[0] for axis in ([0, pan, 0], [tilt, 0, 0], [0, 0, roll])]
+    pan, tilt, roll = np.radians(rng.uniform(-1, 1, 3) * (options.pan, options.tilt, options.roll))
+    rotation = [
+        cv2.Rodrigues(np.array(axis))[0] for axis in ([0, pan, 0], [tilt, 0, 0], [0, 0, roll])
+    ]
     return rotation[2] @ rotation[1] @ rotation[0]
 
 
@@ -119,7 +119,8 @@ def _mirror_head(head: Head, width: int) -> Head:
 
 
 def _camera_faults(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Exposure, contrast, gamma and white balance as one table a channel, then grey, blur, noise."""
+    """Exposure, contrast, gamma and white balance as one table a channel, then grey, blur,
+    noise."""
     levels = np.arange(256) / 255.0
     gamma = np.exp(rng.uniform(-0.25, 0.25))
     contrast = np.exp(rng.uniform(-0.2, 0.2))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training batches that depend on (seed, step) alone, so that a resumed run sees what a whole run saw."""
+"""Training batches that depend on (seed, step) alone, so that a resumed run sees what a whole run
+saw."""
 
 from __future__ import annotations
 
@@ -53,7 +54,11 @@ class StepDataset(Dataset[Batch]):
         for index in self.indices(step)[self.rank :: self.world]:
             sample = self.samples[index]
             view, seen = render_view(
-                sample, sample.load(), self.size, rng if self.augmentation else None, self.augmentation
+                sample,
+                sample.load(),
+                self.size,
+                rng if self.augmentation else None,
+                self.augmentation,
             )
             images.append(self.processor.image_tensor(view))
             prompts.append(

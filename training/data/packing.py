@@ -2,7 +2,8 @@
 """One image and all its prompts in one row: the image prefix is computed once, as on the robot.
 
 Row: [BOS BOI patches EOI] [question 1, answer 1, EOS] [question 2, answer 2, EOS] ...
-Each prompt sees the prefix and itself, never another prompt, and its positions start after the image's.
+Each prompt sees the prefix and itself, never another prompt, and its positions start after the
+image's.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class PackingOptions:
 @dataclass
 class Prompt:
     """Token ids of question and answer, and for every answer token which kind of number it is
-    (NO_NUMBER, COORDINATE, ANGLE), its real value (grid units or degrees) and the index of the head it
-    tells about (-1 = none)."""
+    (NO_NUMBER, COORDINATE, ANGLE), its real value (grid units or degrees) and the index of the
+    head it tells about (-1 = none)."""
 
     question: list[int]
     answer: list[int]
@@ -146,11 +147,12 @@ def _prompt(
 
 @dataclass
 class Batch:
-    """Packed rows. T is the longest row; rows are padded on the right with segment -1 and token type -1.
+    """Packed rows. T is the longest row; rows are padded on the right with segment -1 and token
+    type -1.
 
     pixel_values (B, 3, H, W); input_ids, token_type_ids, position_ids, segments (B, T) int64;
-    targets, kinds, about (B, T) int64 and values (B, T) float: the token that position t must predict,
-    -100 where nothing is learnt, and the index in `heads` of whom it is about, -1 = nobody.
+    targets, kinds, about (B, T) int64 and values (B, T) float: the token that position t must
+    predict, -100 where nothing is learnt, and the index in `heads` of whom it is about (-1: none).
     """
 
     pixel_values: torch.Tensor
@@ -165,11 +167,13 @@ class Batch:
     heads: list[list[Head]]
 
     def attention_mask(self) -> torch.Tensor:
-        """(B, 1, T, T) bool, True = may attend: causal, within the prefix (segment 0) and the own prompt."""
+        """(B, 1, T, T) bool, True = may attend: causal, in the prefix and the own prompt."""
         length = self.segments.shape[1]
         causal = torch.ones(length, length, dtype=torch.bool).tril()
         query, key = self.segments[:, :, None], self.segments[:, None, :]
-        return ((causal & ((key == 0) | (key == query))) | torch.eye(length, dtype=torch.bool))[:, None]
+        return ((causal & ((key == 0) | (key == query))) | torch.eye(length, dtype=torch.bool))[
+            :, None
+        ]
 
 
 def pack(
@@ -179,7 +183,8 @@ def pack(
     num_image_tokens: int,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Batch:
-    """Rows of a batch. images: (3, H, W) float each; num_image_tokens counts BOI, patches and EOI."""
+    """Rows of a batch. images: (3, H, W) float each; num_image_tokens counts BOI, patches and
+    EOI."""
     prefix = 1 + num_image_tokens
     lengths = [prefix + sum(len(p.question) + len(p.answer) for p in row) for row in prompts]
     shape = (len(prompts), max(lengths))

@@ -15,13 +15,15 @@ def read_synthetic(folder: Path | str, limit: int | None = None) -> list[Sample]
     """All scenes of a rendered folder, in the order of their names.
 
     Reads every `labels*.jsonl` below `folder`; a scene whose picture is missing is an error, since
-    a silent gap would change the score. Raises FileNotFoundError or ValueError naming file and line.
+    a silent gap would change the score. Raises FileNotFoundError or ValueError naming file and
+    line.
     """
     folder = Path(folder)
     label_files = sorted(folder.glob("**/labels*.jsonl"))
     if not label_files:
         raise FileNotFoundError(
-            f"{folder}: no labels*.jsonl; render scenes with `python -m training.synthetic.render {folder}`"
+            f"{folder}: no labels*.jsonl; render scenes with "
+            f"`python -m training.synthetic.render {folder}`"
         )
     samples = [sample for file in label_files for sample in _read_labels(file)]
     samples.sort(key=lambda sample: str(sample.image_path))

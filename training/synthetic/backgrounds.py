@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Backgrounds without people: panoramas, furnished rooms, plain photographs and patterns."""
+
 from __future__ import annotations
 
 import math
@@ -33,7 +34,10 @@ def panorama_view(image: Array, camera: Camera, turn: float) -> Array:
     u = (azimuth / (2 * np.pi) - turn) % 1.0 * width - 0.5
     v = polar / np.pi * height - 0.5
     return cv2.remap(
-        image, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR,
+        image,
+        u.astype(np.float32),
+        v.astype(np.float32),
+        cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_WRAP,
     )
 
@@ -112,8 +116,13 @@ def room_view(textures: Array, camera: Camera, size: Array, origin: Array, glow:
     """Inside of a box (size, origin: its lower corner, metres), linear (H, W, 3)."""
     out = np.empty((camera.height, camera.width, 3), np.float32)
     _room(
-        rays(camera), camera.position.astype(np.float32), origin.astype(np.float32),
-        size.astype(np.float32), textures, glow.astype(np.float32), out,
+        rays(camera),
+        camera.position.astype(np.float32),
+        origin.astype(np.float32),
+        size.astype(np.float32),
+        textures,
+        glow.astype(np.float32),
+        out,
     )
     return out
 
@@ -147,9 +156,7 @@ def _room(direction, eye, origin, size, textures, glow, out):  # type: ignore[no
             ix, iy = int(fx) % n, int(fy) % n
             jx, jy = (ix + 1) % n, (iy + 1) % n
             ax, ay = fx - math.floor(fx), fy - math.floor(fy)
-            corner = min(
-                abs(pz - origin[2]), abs(origin[2] + size[2] - pz) if axis != 2 else 1.0
-            )
+            corner = min(abs(pz - origin[2]), abs(origin[2] + size[2] - pz) if axis != 2 else 1.0)
             if axis == 2:
                 corner = min(
                     min(px - origin[0], origin[0] + size[0] - px),

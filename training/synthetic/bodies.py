@@ -5,6 +5,7 @@ The bank is computed once in a process of its own (torch stays out of the render
 kept as memory-mapped files; posing needs only the rig saved beside it. The vertices are the 19,158
 of the MakeHuman base mesh, so that MakeHuman clothes and hair fit.
 """
+
 from __future__ import annotations
 
 import multiprocessing
@@ -19,8 +20,16 @@ from training.synthetic import Array, Integers
 
 VERSION = 1
 FACE_PREFIXES = (
-    "forehead", "head-", "nose", "mouth", "chin", "neck", "eyebrows",
-    "l-eye", "l-cheek", "l-ear",
+    "forehead",
+    "head-",
+    "nose",
+    "mouth",
+    "chin",
+    "neck",
+    "eyebrows",
+    "l-eye",
+    "l-cheek",
+    "l-ear",
 )
 # These turn or move the skull against its bone, which would falsify the label, or look like injury.
 EXCLUDED = ("head-angle", "head-trans", "neck-trans", "-trans-out", "head-age")
@@ -70,8 +79,11 @@ def load_bank(folder: Path, split: str, seed: int, count: int) -> BodyBank:
 def _load_rig(path: Path) -> Rig:
     with np.load(path) as data:
         return Rig(
-            tuple(str(x) for x in data["labels"]), data["parents"], data["bones"],
-            data["weights"], data["template"],
+            tuple(str(x) for x in data["labels"]),
+            data["parents"],
+            data["bones"],
+            data["weights"],
+            data["template"],
         )
 
 
@@ -89,9 +101,7 @@ def _compute(stem: Path, rig_path: Path, split: str, seed: int, count: int) -> N
     with torch.no_grad():
         for start in range(0, count, 16):
             ids = range(start, min(start + 16, count))
-            traits_, arrays = zip(
-                *(_sample(model, split, seed, i) for i in ids), strict=True
-            )
+            traits_, arrays = zip(*(_sample(model, split, seed, i) for i in ids), strict=True)
             inputs = [
                 torch.as_tensor(np.stack(column), dtype=torch.float32)
                 for column in zip(*arrays, strict=True)
@@ -175,8 +185,10 @@ def _expression(labels: list[str], rng: np.random.Generator) -> Array:
     if rng.random() < 0.35:
         return out
     allowed = [
-        i for i, label in enumerate(labels)
-        if not label.endswith("Right") and not label.startswith(("eyeLook", "tongue", "mouthRoll"))
+        i
+        for i, label in enumerate(labels)
+        if not label.endswith("Right")
+        and not label.startswith(("eyeLook", "tongue", "mouthRoll"))
         and label not in ("jawLeft", "jawForward", "mouthLeft", "eyeBlinkLeft")
     ]
     for i in rng.choice(allowed, rng.integers(1, 6), replace=False):

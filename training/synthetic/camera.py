@@ -3,6 +3,7 @@
 
 World: z up, the untilted camera looks along +y. Optical frame: x right, y down, z forward.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

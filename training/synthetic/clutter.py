@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Simple objects around people: occluders, furniture and head-like decoys (balls, eggs, busts)."""
+
 from __future__ import annotations
 
 import numpy as np

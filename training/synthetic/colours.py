@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random colours of skin, hair and clothes as affine maps of a texture's linear albedo."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,9 +9,17 @@ from training.synthetic import Array
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 HAIR = np.array(
-    [[0.010, 0.009, 0.008], [0.022, 0.015, 0.011], [0.05, 0.030, 0.018], [0.10, 0.060, 0.032],
-     [0.20, 0.125, 0.060], [0.36, 0.25, 0.13], [0.16, 0.055, 0.022], [0.28, 0.27, 0.26],
-     [0.55, 0.54, 0.52]]
+    [
+        [0.010, 0.009, 0.008],
+        [0.022, 0.015, 0.011],
+        [0.05, 0.030, 0.018],
+        [0.10, 0.060, 0.032],
+        [0.20, 0.125, 0.060],
+        [0.36, 0.25, 0.13],
+        [0.16, 0.055, 0.022],
+        [0.28, 0.27, 0.26],
+        [0.55, 0.54, 0.52],
+    ]
 )
 HAIR_ODDS = np.array([0.2, 0.19, 0.16, 0.12, 0.09, 0.09, 0.04, 0.06, 0.05])
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draw posed meshes over a background with supersampling."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -65,22 +66,60 @@ class Canvas:
         scale = self.scale
         screen = np.zeros_like(mesh.points)
         project(
-            mesh.points, camera.rotation.astype(np.float32), camera.position.astype(np.float32),
-            camera.focal * scale, self.width * scale / 2, self.height * scale / 2, NEAR, screen,
+            mesh.points,
+            camera.rotation.astype(np.float32),
+            camera.position.astype(np.float32),
+            camera.focal * scale,
+            self.width * scale / 2,
+            self.height * scale / 2,
+            NEAR,
+            screen,
         )
         levels = np.zeros(len(mesh.triangles), np.uint8)
         draw(
-            screen, mesh.uv, mesh.triangles, mesh.materials, mesh.of_head, mesh.textures,
-            mesh.flags, self.texels, self.tables, owner, self.depth, self.triangle_of, self.bary,
-            self.owner_of, levels,
+            screen,
+            mesh.uv,
+            mesh.triangles,
+            mesh.materials,
+            mesh.of_head,
+            mesh.textures,
+            mesh.flags,
+            self.texels,
+            self.tables,
+            owner,
+            self.depth,
+            self.triangle_of,
+            self.bary,
+            self.owner_of,
+            levels,
         )
         shadow, shadow_screen = _shadow(mesh, light)
         shade(
-            (owner, owner + 1), mesh.triangles, mesh.materials, levels, mesh.normals, mesh.points,
-            mesh.uv, mesh.occlusion, shadow_screen, mesh.textures, mesh.maps, mesh.gloss,
-            self.texels, self.tables, TO_LINEAR, light.sh, light.direction, light.colour, shadow,
-            np.float32(0.012), camera.position.astype(np.float32), self.triangle_of, self.bary,
-            self.owner_of, self.colour,
+            (owner, owner + 1),
+            mesh.triangles,
+            mesh.materials,
+            levels,
+            mesh.normals,
+            mesh.points,
+            mesh.uv,
+            mesh.occlusion,
+            shadow_screen,
+            mesh.textures,
+            mesh.maps,
+            mesh.gloss,
+            self.texels,
+            self.tables,
+            TO_LINEAR,
+            light.sh,
+            light.direction,
+            light.colour,
+            shadow,
+            np.float32(0.012),
+            camera.position.astype(np.float32),
+            self.triangle_of,
+            self.bary,
+            self.owner_of,
+            self.colour,
         )
         screen[:, :2] /= scale
         return screen

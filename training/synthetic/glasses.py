@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spectacles made of thin tubes, fitted between the eyes of any body."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -73,6 +74,9 @@ def fit_of(points: Array, template: Array) -> Fit:
     for axis, (a, b) in enumerate((CHEEKS, DEPTH, CROWN_CHIN)):
         scales.append((a, b, float(abs(template[a, axis] - template[b, axis]))))
     return Fit(
-        np.full((count, 3), SELLION), np.tile(np.array([1.0, 0, 0], np.float32), (count, 1)),
-        points, tuple(scales), np.zeros(0, np.int64),
+        np.full((count, 3), SELLION),
+        np.tile(np.array([1.0, 0, 0], np.float32), (count, 1)),
+        points,
+        tuple(scales),
+        np.zeros(0, np.int64),
     )

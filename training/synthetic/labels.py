@@ -5,6 +5,7 @@ The rotation M takes head axes (x subject's left, y down to the chin, z out of t
 to the camera's optical frame (x right, y down, z forward); the identity is a frontal face. Angles
 are DirectMHP / 300W-LP: M = Rx(-pitch) Ry(yaw) Rz(roll), yaw in (-180, 180], |pitch|, |roll| < 90.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -58,7 +59,11 @@ def clip_box(box: Array, width: float, height: float) -> Array | None:
 
 
 def visible_share(
-    screen: Array, triangles: Integers, of_head: Integers, box: Array, owner_of: Integers,
+    screen: Array,
+    triangles: Integers,
+    of_head: Integers,
+    box: Array,
+    owner_of: Integers,
     owner: int,
 ) -> float:
     """Share of the head's silhouette (0..1) that shows: neither covered nor outside the image."""

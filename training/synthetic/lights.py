@@ -4,6 +4,7 @@
 Panoramas may be `.exr` files, or the `.js` modules with base64 EXR data of npm's `@pmndrs/assets`
 (CC0). Directions: z up, the panorama's middle column looks along -y.
 """
+
 from __future__ import annotations
 
 import base64
@@ -108,8 +109,12 @@ def sphere(height: int) -> tuple[Array, Array]:
     azimuth = (np.arange(2 * height) + 0.5) / height * np.pi - np.pi
     sine = np.sin(polar)[:, None]
     directions = np.stack(
-        [-np.sin(azimuth) * sine, -np.cos(azimuth) * sine,
-         np.broadcast_to(np.cos(polar)[:, None], (height, 2 * height))], -1,
+        [
+            -np.sin(azimuth) * sine,
+            -np.cos(azimuth) * sine,
+            np.broadcast_to(np.cos(polar)[:, None], (height, 2 * height)),
+        ],
+        -1,
     )
     return directions.astype(np.float32), (sine * (np.pi / height) ** 2).astype(np.float32)
 
@@ -127,9 +132,18 @@ def light_of(small: Array, turn: float = 0.0) -> Light:
     soft = small * scale
     x, y, z = directions[..., 0], directions[..., 1], directions[..., 2]
     basis = np.stack(
-        [np.full_like(x, 0.282095), 0.488603 * y, 0.488603 * z, 0.488603 * x, 1.092548 * x * y,
-         1.092548 * y * z, 0.315392 * (3 * z * z - 1), 1.092548 * x * z,
-         0.546274 * (x * x - y * y)], -1,
+        [
+            np.full_like(x, 0.282095),
+            0.488603 * y,
+            0.488603 * z,
+            0.488603 * x,
+            1.092548 * x * y,
+            1.092548 * y * z,
+            0.315392 * (3 * z * z - 1),
+            1.092548 * x * z,
+            0.546274 * (x * x - y * y),
+        ],
+        -1,
     )
     sh = np.einsum("hwk,hwc,hw->kc", basis, soft, np.broadcast_to(solid, x.shape))
     extra = (small - soft) * solid[..., None]
@@ -138,7 +152,8 @@ def light_of(small: Array, turn: float = 0.0) -> Light:
     length = float(np.linalg.norm(towards))
     direction = towards / length if length > 1e-6 else np.array([0.0, 0.0, 1.0])
     return Light(
-        sh.astype(np.float32), direction.astype(np.float32),
+        sh.astype(np.float32),
+        direction.astype(np.float32),
         (extra.sum((0, 1)) / np.pi).astype(np.float32),
     )
 

@@ -4,6 +4,7 @@
 Frames: Anny's, metres, x to the subject's left, y to its back, z up. MakeHuman files use decimetres
 with y up and z to the front.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Procedural textures (uint8 RGB or RGBA): skin, eyes, hair, cloth, walls."""
+
 from __future__ import annotations
 
 import cv2

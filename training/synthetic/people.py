@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dressed identities: one resting mesh with skinning, materials, occlusion and head landmarks."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -102,8 +103,10 @@ def _outfit(
     if cover_name != "hood" and not bald:
         cropped = hat or cover_name in ("beanie", "helmet", "cap")
         use_crop = style < (0.08 if female else 0.3) or (cropped and not female)
-        worn += one("crop") if use_crop or not wardrobe.choices("hair", split) else _hair(
-            wardrobe, split, female, bool(cropped), rng
+        worn += (
+            one("crop")
+            if use_crop or not wardrobe.choices("hair", split)
+            else _hair(wardrobe, split, female, bool(cropped), rng)
         )
     worn += cover + hat
     if rng.random() < 0.06:
@@ -129,8 +132,14 @@ def _hair(
 
 
 def _merge(
-    bank: BodyBank, parts: list[tuple[Garment, Integers | None]], body: Array, body_normals: Array,
-    index: int, skin: int, skin_name: str, rng: np.random.Generator,
+    bank: BodyBank,
+    parts: list[tuple[Garment, Integers | None]],
+    body: Array,
+    body_normals: Array,
+    index: int,
+    skin: int,
+    skin_name: str,
+    rng: np.random.Generator,
 ) -> Person:
     head = bank.rig.labels.index("head")
     chin, back = body[CHIN, 2], _skull_back(bank, body, head)
@@ -148,7 +157,8 @@ def _merge(
         rest.append(points)
         shared = garment.fit is None and garment.thickness is None
         normals.append(
-            body_normals[garment.corners] if shared and garment.kind == "body"
+            body_normals[garment.corners]
+            if shared and garment.kind == "body"
             else vertex_normals(points, local)
         )
         uv.append(garment.uv)
@@ -173,16 +183,25 @@ def _merge(
     garments = [garment for garment, _ in parts]
     of_head = np.asarray(np.concatenate(in_head)[all_triangles].all(1), np.uint8)
     return Person(
-        all_rest, all_normals, np.concatenate(uv).astype(np.float32),
-        np.concatenate(bones).astype(np.int16), np.concatenate(weights).astype(np.float32),
-        all_triangles, np.concatenate(materials), of_head,
+        all_rest,
+        all_normals,
+        np.concatenate(uv).astype(np.float32),
+        np.concatenate(bones).astype(np.int16),
+        np.concatenate(weights).astype(np.float32),
+        all_triangles,
+        np.concatenate(materials),
+        of_head,
         occlusion(all_rest, all_normals, all_triangles, body[SELLION]),
-        np.asarray(bank.joints[index], np.float32), body[SELLION],
-        np.concatenate(box), np.concatenate(bald),
+        np.asarray(bank.joints[index], np.float32),
+        body[SELLION],
+        np.concatenate(box),
+        np.concatenate(bald),
         np.array([skin if g.kind == "body" else g.texture for g in garments]),
         np.array([g.flags for g in garments]),
         np.array([g.gloss for g in garments], np.float32),
-        tuple(g.kind for g in garments), skin_name, float(bank.traits[index][1]),
+        tuple(g.kind for g in garments),
+        skin_name,
+        float(bank.traits[index][1]),
     )
 
 
@@ -217,9 +236,7 @@ def _vary_hair(points: Array, body: Array, rng: np.random.Generator) -> Array:
     return out.astype(np.float32)
 
 
-def _uncovered(
-    triangles: Integers, points: Array, moved: Array, covers: list[Shell]
-) -> Integers:
+def _uncovered(triangles: Integers, points: Array, moved: Array, covers: list[Shell]) -> Integers:
     """Hair triangles not under a hat; `moved` (V, 3): the body against the template."""
     template = points - moved[SELLION]
     hidden = np.zeros(len(points), bool)

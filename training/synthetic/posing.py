@@ -5,6 +5,7 @@ Every bone carries a rotation about its joint, in the axes of the resting body (
 y back, z up). A resting head is exactly frontal, so the head bone's accumulated rotation is the
 head's rotation.
 """
+
 from __future__ import annotations
 
 import math
@@ -78,8 +79,9 @@ def between(source, target):  # type: ignore[no-untyped-def]
     """Shortest rotation (3, 3) that turns one direction into another."""
     a = source / math.sqrt(source[0] ** 2 + source[1] ** 2 + source[2] ** 2)
     b = target / math.sqrt(target[0] ** 2 + target[1] ** 2 + target[2] ** 2)
-    axis = np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
-                     a[0] * b[1] - a[1] * b[0]])
+    axis = np.array(
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    )
     sine = math.sqrt(axis[0] ** 2 + axis[1] ** 2 + axis[2] ** 2)
     cosine = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
     if sine < 1e-6:
@@ -152,8 +154,14 @@ def _legs(
 
 
 def _limb(
-    out: Array, joints: Array, bones: list[int], upper: tuple[float, ...],
-    lower: tuple[float, ...], sign: float, noise: float, rng: np.random.Generator,
+    out: Array,
+    joints: Array,
+    bones: list[int],
+    upper: tuple[float, ...],
+    lower: tuple[float, ...],
+    sign: float,
+    noise: float,
+    rng: np.random.Generator,
 ) -> None:
     """Turn a two-part limb so that its parts point along the given directions (plus noise)."""
     first, second, end = bones
@@ -162,4 +170,3 @@ def _limb(
     out[first] = between((joints[second] - joints[first]).astype(np.float64), target)
     target = np.array(lower) * mirror + rng.normal(0, noise, 3)
     out[second] = between((joints[end] - joints[second]).astype(np.float64), out[first].T @ target)
-

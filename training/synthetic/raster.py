@@ -6,6 +6,7 @@ Everything is float32 and compiled by numba. Screen coordinates are pixels, x ri
 a pinhole camera, minus the distance for a parallel one), both of which are linear on the screen.
 Attributes are interpolated affinely: triangles of people are small against their distance.
 """
+
 from __future__ import annotations
 
 import math
@@ -95,8 +96,21 @@ def texel(texels, table, level, u, v):  # type: ignore[no-untyped-def]
 
 @jit
 def draw(  # type: ignore[no-untyped-def]
-    screen, uv, triangles, materials, of_head, material_texture, material_flags,
-    texels, tables, owner, depth, triangle_of, bary, owner_of, levels,
+    screen,
+    uv,
+    triangles,
+    materials,
+    of_head,
+    material_texture,
+    material_flags,
+    texels,
+    tables,
+    owner,
+    depth,
+    triangle_of,
+    bary,
+    owner_of,
+    levels,
 ):
     """Visibility pass of one mesh. Writes depth, triangle index, two barycentrics and the owner.
 
@@ -157,7 +171,10 @@ def draw(  # type: ignore[no-untyped-def]
                     continue
                 if (flags & FLAG_ALPHA) != 0:
                     k = texel(
-                        texels, table, level, uv[a, 0] + w1 * du1 + w2 * du2,
+                        texels,
+                        table,
+                        level,
+                        uv[a, 0] + w1 * du1 + w2 * du2,
                         uv[a, 1] + w1 * dv1 + w2 * dv2,
                     )
                     # an ordered 2x2 pattern of thresholds turns supersampling into soft edges

@@ -24,6 +24,7 @@ scene, and heads with
   position   of the nose bridge between the eyes, metres, optical frame
   skin       light, medium or dark
 """
+
 from __future__ import annotations
 
 import argparse
@@ -78,8 +79,16 @@ def make_world(args: argparse.Namespace) -> tuple[World, Canvas]:
     cloth += [g.texture for g in wardrobe.choices("clothes", args.split)]
     texels, tables = wardrobe.store.arrays()
     world = World(
-        bank.rig, person, count, room, panoramas, _photos(args.split), cloth,
-        wardrobe.store.means, args.split, args.seed,
+        bank.rig,
+        person,
+        count,
+        room,
+        panoramas,
+        _photos(args.split),
+        cloth,
+        wardrobe.store.means,
+        args.split,
+        args.seed,
     )
     return world, Canvas(args.size[0], args.size[1], args.supersample, texels, tables)
 
@@ -153,7 +162,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--supersample", type=int, default=2)
     parser.add_argument("--identities", type=int, help="people to draw from")
     parser.add_argument(
-        "--cache", type=Path, default=Path.home() / ".cache/hpe_vlm_ros/synthetic",
+        "--cache",
+        type=Path,
+        default=Path.home() / ".cache/hpe_vlm_ros/synthetic",
         help="folder for the bank of bodies",
     )
     return parser.parse_args(arguments)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sampling of whole scenes: who stands where and turned how, under which light, before what."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -83,8 +84,12 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     image = canvas.over(background * np.float32(min(max(level, 0.35 * gain), 2.5 * gain)))
     heads = [h for h in (_label(canvas, camera, *d) for d in drawn) if h is not None]
     label = {
-        "width": canvas.width, "height": canvas.height, "focal": round(camera.focal, 3),
-        "seed": world.seed, "scene": index, "heads": heads,
+        "width": canvas.width,
+        "height": canvas.height,
+        "focal": round(camera.focal, 3),
+        "seed": world.seed,
+        "scene": index,
+        "heads": heads,
     }
     return develop(image, rng), label
 
@@ -156,8 +161,11 @@ def _exposed(light: Light, rng: np.random.Generator) -> tuple[Light, float]:
     hue = light.sh[0] / around / 3.5449 * 3.5449 * 0.282
     neutral = (hue / hue.mean()) ** np.float32(-0.6)  # the camera's white balance, incomplete
     return (
-        replace(light, sh=(light.sh * gain * neutral).astype(np.float32),
-                colour=(colour * gain * neutral).astype(np.float32)),
+        replace(
+            light,
+            sh=(light.sh * gain * neutral).astype(np.float32),
+            colour=(colour * gain * neutral).astype(np.float32),
+        ),
         gain,
     )
 
@@ -180,19 +188,35 @@ def _objects(
         skin_like = np.array([0.45, 0.27, 0.18]) * rng.uniform(0.3, 1.2)
         colour = tinted(skin_like, mean) if rng.random() < 0.3 else cloth_map(mean, rng)
         count = len(triangles)
-        out.append(Mesh(
-            points + centre.astype(np.float32), normals, uv, triangles,
-            np.zeros(count, np.uint8), np.zeros(count, np.uint8),
-            np.full(len(points), 0.9, np.float32), np.array([texture]), np.array([0]),
-            np.array([rng.uniform(0, 0.4)], np.float32), colour[None].astype(np.float32),
-            centre, 0.0,
-        ))
+        out.append(
+            Mesh(
+                points + centre.astype(np.float32),
+                normals,
+                uv,
+                triangles,
+                np.zeros(count, np.uint8),
+                np.zeros(count, np.uint8),
+                np.full(len(points), 0.9, np.float32),
+                np.array([texture]),
+                np.array([0]),
+                np.array([rng.uniform(0, 0.4)], np.float32),
+                colour[None].astype(np.float32),
+                centre,
+                0.0,
+            )
+        )
     return out
 
 
 def _add_person(
-    world: World, canvas: Canvas, camera: Camera, light: Light, place: Place, floor: bool,
-    owner: int, rng: np.random.Generator,
+    world: World,
+    canvas: Canvas,
+    camera: Camera,
+    light: Light,
+    place: Place,
+    floor: bool,
+    owner: int,
+    rng: np.random.Generator,
 ) -> tuple[Person, Array, Array, Array, int, str]:
     """Pose, place and draw a person; returns what the label needs."""
     person = world.person(int(rng.integers(world.identities)))
@@ -208,14 +232,30 @@ def _add_person(
     move = (target - here).astype(np.float32)
     points, normals = np.empty_like(person.rest), np.empty_like(person.rest)
     skin(
-        person.rest, person.normals, person.bones, person.weights, linear,
-        shift + move, points, normals,
+        person.rest,
+        person.normals,
+        person.bones,
+        person.weights,
+        linear,
+        shift + move,
+        points,
+        normals,
     )
     maps, tone = _colours(world, person, rng)
     mesh = Mesh(
-        points, normals, person.uv, person.triangles, person.materials, person.of_head,
-        person.occlusion, person.textures, person.flags, person.gloss, maps,
-        target, 0.45 if place.size > 26 * camera.width / 320 else 0.0,
+        points,
+        normals,
+        person.uv,
+        person.triangles,
+        person.materials,
+        person.of_head,
+        person.occlusion,
+        person.textures,
+        person.flags,
+        person.gloss,
+        maps,
+        target,
+        0.45 if place.size > 26 * camera.width / 320 else 0.0,
     )
     screen = canvas.add(mesh, owner, camera, light)
     sellion = linear[head] @ person.sellion + shift[head] + move
@@ -223,7 +263,11 @@ def _add_person(
 
 
 def _standing(
-    camera: Camera, place: Place, here: Array, person: Person, free: Array,
+    camera: Camera,
+    place: Place,
+    here: Array,
+    person: Person,
+    free: Array,
     rng: np.random.Generator,
 ) -> Array:
     """Keep the column and depth but put the feet on the floor, when the head stays in view."""
@@ -237,9 +281,7 @@ def _standing(
     return free
 
 
-def _colours(
-    world: World, person: Person, rng: np.random.Generator
-) -> tuple[Array, str]:
+def _colours(world: World, person: Person, rng: np.random.Generator) -> tuple[Array, str]:
     means = [world.texture_means[t] for t in person.textures]
     skin_colour, tone = skin_map(means[0], rng)
     hair = hair_colour(person.age, rng)
@@ -261,8 +303,14 @@ def _colours(
 
 
 def _label(
-    canvas: Canvas, camera: Camera, person: Person, screen: Array, linear: Array, sellion: Array,
-    owner: int, tone: str,
+    canvas: Canvas,
+    camera: Camera,
+    person: Person,
+    screen: Array,
+    linear: Array,
+    sellion: Array,
+    owner: int,
+    tone: str,
 ) -> dict[str, Any] | None:
     full = labels.box_of(screen, person.box_points)
     if full is None:
@@ -276,7 +324,8 @@ def _label(
         screen, person.triangles, person.of_head, full, canvas.owners(), owner + 1
     )
     return {
-        "box": _rounded(box, 2), "full_box": _rounded(full, 2),
+        "box": _rounded(box, 2),
+        "full_box": _rounded(full, 2),
         "rotation": [_rounded(row, 6) for row in rotation],
         "angles": None if angles is None else _rounded(np.array(angles), 3),
         "visible": round(share, 3),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deferred shading of the pixels that a mesh won in the visibility pass."""
+
 from __future__ import annotations
 
 import math
@@ -15,8 +16,8 @@ def irradiance(sh, x, y, z, channel):  # type: ignore[no-untyped-def]
     """
     s = 0.282095 * sh[0, channel]
     s += 0.6666667 * 0.488603 * (sh[1, channel] * y + sh[2, channel] * z + sh[3, channel] * x)
-    s += 0.25 * 1.092548 * (
-        sh[4, channel] * x * y + sh[5, channel] * y * z + sh[7, channel] * x * z
+    s += (
+        0.25 * 1.092548 * (sh[4, channel] * x * y + sh[5, channel] * y * z + sh[7, channel] * x * z)
     )
     s += 0.25 * 0.315392 * sh[6, channel] * (3.0 * z * z - 1.0)
     s += 0.25 * 0.546274 * sh[8, channel] * (x * x - y * y)
@@ -25,10 +26,31 @@ def irradiance(sh, x, y, z, channel):  # type: ignore[no-untyped-def]
 
 @jit
 def shade(  # type: ignore[no-untyped-def]
-    owners, triangles, materials, levels, normals, points, uv, occlusion, shadow_screen,
-    material_texture, material_matrix, material_gloss, texels, tables, to_linear,
-    sh, key_direction, key_colour, shadow, shadow_bias, eye,
-    triangle_of, bary, owner_of, colour,
+    owners,
+    triangles,
+    materials,
+    levels,
+    normals,
+    points,
+    uv,
+    occlusion,
+    shadow_screen,
+    material_texture,
+    material_matrix,
+    material_gloss,
+    texels,
+    tables,
+    to_linear,
+    sh,
+    key_direction,
+    key_colour,
+    shadow,
+    shadow_bias,
+    eye,
+    triangle_of,
+    bary,
+    owner_of,
+    colour,
 ):
     """Fill `colour` (H, W, 3, linear light) where owner_of is owners[0] or owners[1].
 
@@ -63,7 +85,9 @@ def shade(  # type: ignore[no-untyped-def]
             ao = w0 * occlusion[a] + w1 * occlusion[b] + w2 * occlusion[c]
             m = materials[t]
             k = texel(
-                texels, tables[material_texture[m]], levels[t],
+                texels,
+                tables[material_texture[m]],
+                levels[t],
                 w0 * uv[a, 0] + w1 * uv[b, 0] + w2 * uv[c, 0],
                 w0 * uv[a, 1] + w1 * uv[b, 1] + w2 * uv[c, 1],
             )
@@ -92,17 +116,20 @@ def shade(  # type: ignore[no-untyped-def]
                 hx, hy, hz = lx + vx, ly + vy, lz + vz
                 length = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
                 h = max((nx * hx + ny * hy + nz * hz) / length, 0.0)
-                shine = gloss * lit * h ** 24.0
+                shine = gloss * lit * h**24.0
             rim = 1.0 - max(nx * vx + ny * vy + nz * vz, 0.0)
             sheen = 0.25 * gloss * rim * rim * rim * ao
             for i in range(3):
                 albedo = (
-                    material_matrix[m, i, 0] * red + material_matrix[m, i, 1] * green
-                    + material_matrix[m, i, 2] * blue + material_matrix[m, i, 3]
+                    material_matrix[m, i, 0] * red
+                    + material_matrix[m, i, 1] * green
+                    + material_matrix[m, i, 2] * blue
+                    + material_matrix[m, i, 3]
                 )
                 albedo = min(max(albedo, 0.005), 0.95)
                 around = irradiance(sh, nx, ny, nz, i)
                 colour[y, x, i] = (
                     albedo * (around * ao + key_colour[i] * lit)
-                    + shine * key_colour[i] + sheen * around
+                    + shine * key_colour[i]
+                    + sheen * around
                 )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Textures in one flat array with their mip levels, and the sRGB transfer curve."""
+
 from __future__ import annotations
 
 from pathlib import Path

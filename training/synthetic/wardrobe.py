@@ -5,6 +5,7 @@ The folder is optional; its layout is that of MakeHuman's system assets (`skins/
 `hair/*/*.mhclo`, `hairtex`, `clothes/*/*.mhclo`, `clothtex`, `eyebrows/*`). Names in TEST_ONLY
 never appear in a training scene and are the only ones of their kind (hair, skin) in a test scene.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -22,10 +23,14 @@ from training.synthetic.shells import SHELLS, Shell, shell_shift, shell_thicknes
 from training.synthetic.textures import TextureStore
 
 TEST_ONLY = {
-    "short02", "ponytail01", "bob01",
-    "young_lightskinned_male_diffuse2", "middleage_lightskinned_female_diffuse2",
+    "short02",
+    "ponytail01",
+    "bob01",
+    "young_lightskinned_male_diffuse2",
+    "middleage_lightskinned_female_diffuse2",
     "old_darkskinned_male_diffuse",
-    "shaved", "mop",
+    "shaved",
+    "mop",
 }
 
 
@@ -122,8 +127,16 @@ def _cut(
     rig: Rig, name: str, kind: str, mesh: ObjMesh, texture: int, flags: int, gloss: float
 ) -> Garment:
     return Garment(
-        name, kind, mesh.uv, mesh.triangles, mesh.corners, rig.bones[mesh.corners],
-        rig.weights[mesh.corners], texture, flags, gloss,
+        name,
+        kind,
+        mesh.uv,
+        mesh.triangles,
+        mesh.corners,
+        rig.bones[mesh.corners],
+        rig.weights[mesh.corners],
+        texture,
+        flags,
+        gloss,
     )
 
 
@@ -141,8 +154,16 @@ def _eyes(rig: Rig, meshes: list[ObjMesh], texture: int) -> Garment:
         flat[behind] /= np.maximum(np.linalg.norm(flat[behind], axis=1, keepdims=True), 1e-6)
         uv.append(0.5 + 0.49 * flat)
     return Garment(
-        "eyes", "eye", np.concatenate(uv).astype(np.float32), triangles, corners,
-        rig.bones[corners], rig.weights[corners], texture, FLAG_CULL, 0.6,
+        "eyes",
+        "eye",
+        np.concatenate(uv).astype(np.float32),
+        triangles,
+        corners,
+        rig.bones[corners],
+        rig.weights[corners],
+        texture,
+        FLAG_CULL,
+        0.6,
     )
 
 
@@ -163,10 +184,18 @@ def _add_shells(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh, rng: np.random.Gene
         around = np.arctan2(points[used, 0], points[used, 1] + 0.06)
         uv = np.stack([around * 0.09 * scale, points[used, 2] * scale], 1)
         garment = Garment(
-            shell.name, shell.kind, uv.astype(np.float32),
-            triangles.reshape(-1, 3).astype(np.int32), corners, rig.bones[corners],
-            rig.weights[corners], wardrobe.store.add(painter(rng)), 0, shell.gloss,
-            thickness=thickness[used].astype(np.float32), shift=shift[used].astype(np.float32),
+            shell.name,
+            shell.kind,
+            uv.astype(np.float32),
+            triangles.reshape(-1, 3).astype(np.int32),
+            corners,
+            rig.bones[corners],
+            rig.weights[corners],
+            wardrobe.store.add(painter(rng)),
+            0,
+            shell.gloss,
+            thickness=thickness[used].astype(np.float32),
+            shift=shift[used].astype(np.float32),
             shell=shell,
         )
         wardrobe.garments.setdefault(shell.list_name, []).append(garment)
@@ -179,10 +208,21 @@ def _add_glasses(wardrobe: Wardrobe, rig: Rig) -> None:
         count = len(points)
         bones, weights = np.full((count, 4), head), np.zeros((count, 4), np.float32)
         weights[:, 0] = 1
-        wardrobe.garments.setdefault("glasses", []).append(Garment(
-            style, "glasses", uv, triangles, np.arange(count), bones, weights, 0, 0, 0.5,
-            fit=fit_of(points, rig.template),
-        ))
+        wardrobe.garments.setdefault("glasses", []).append(
+            Garment(
+                style,
+                "glasses",
+                uv,
+                triangles,
+                np.arange(count),
+                bones,
+                weights,
+                0,
+                0,
+                0.5,
+                fit=fit_of(points, rig.template),
+            )
+        )
 
 
 def _add_plain(wardrobe: Wardrobe, rig: Rig, base: Path, rng: np.random.Generator) -> None:
@@ -239,8 +279,18 @@ def _fitted(
     if kind in ("hair", "hat"):
         bones, weights = _mostly_head(rig, fit, bones, weights)
     return Garment(
-        path.stem, kind, mesh.uv, mesh.triangles, mesh.corners, bones[mesh.corners],
-        weights[mesh.corners], texture, flags, gloss, fit=fit, solid=store.alpha(texture, mesh.uv),
+        path.stem,
+        kind,
+        mesh.uv,
+        mesh.triangles,
+        mesh.corners,
+        bones[mesh.corners],
+        weights[mesh.corners],
+        texture,
+        flags,
+        gloss,
+        fit=fit,
+        solid=store.alpha(texture, mesh.uv),
     )
 
 
