@@ -47,7 +47,7 @@ def render_view(
     rng: np.random.Generator | None = None,
     options: Augmentation | None = None,
 ) -> tuple[np.ndarray, list[Head]]:
-    """The sample as the model sees it: image (H, W, 3) uint8 of `size` = (height, width), and heads.
+    """The sample as the model sees it: image (H, W, 3) uint8 of `size` (height, width), and heads.
 
     Without `rng` the picture is only resized. With it a random virtual camera looks at the scene.
     """
