@@ -82,8 +82,8 @@ def report(evaluation: Evaluation) -> str:
         parts.append(metrics.format_table(title, rows))
     total = metrics.score(evaluation.true_boxes)
     parts.append(
-        f"{total.without_triple} of {total.heads} heads have no yaw, pitch, roll triple: they count\n"
-        "in the geodesic error only. Sizes are pixels at the model's input; angles in degrees."
+        f"{total.without_triple} of {total.heads} heads have no yaw, pitch, roll triple:\n"
+        "they count in the geodesic error only. Sizes are pixels at the model's input; angles in degrees."
     )
     return "\n\n".join(parts)
 
