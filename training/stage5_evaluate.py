@@ -83,7 +83,8 @@ def report(evaluation: Evaluation) -> str:
     total = metrics.score(evaluation.true_boxes)
     parts.append(
         f"{total.without_triple} of {total.heads} heads have no yaw, pitch, roll triple:\n"
-        "they count in the geodesic error only. Sizes are pixels at the model's input; angles in degrees."
+        "they count in the geodesic error only. Sizes are pixels at the model's input;\n"
+        "angles are degrees."
     )
     return "\n\n".join(parts)
 
