@@ -25,6 +25,7 @@ def private_graph() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         # Above 101 the ports that belong to a domain meet those given to ordinary sockets.
         patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+        patch.setenv("ROS_PYTHON_CHECK_FIELDS", "1")  # as Humble always does
         if os.environ.get("ROS_DISTRO") == "humble":
             patch.setenv("ROS_LOCALHOST_ONLY", "1")
         else:
