@@ -60,7 +60,8 @@ def to_rgb(message: Image | CompressedImage) -> Rgb:
 def image_to_rgb(message: Image) -> Rgb:
     """uint8 (H, W, 3) RGB of a sensor_msgs/Image; ImageError when it is unusable."""
     _check(message)
-    if message.encoding in bridged_encodings():
+    packed = message.step == message.width * _ENCODINGS[message.encoding][0]
+    if packed and message.encoding in bridged_encodings():  # padded rows confuse some versions
         return np.asarray(_bridge().imgmsg_to_cv2(message, desired_encoding="rgb8"))
     return _convert(message)
 
@@ -130,8 +131,8 @@ def _bridge_agrees(encoding: str) -> bool:
     bridge = _bridge()
     if bridge is None:
         return False
-    height, width, padding = 18, 20, 4
-    step = width * _ENCODINGS[encoding][0] + padding
+    height, width = 18, 20
+    step = width * _ENCODINGS[encoding][0]
     probe = Image(height=height, width=width, encoding=encoding, step=step)
     probe.data.frombytes(np.random.default_rng(0).bytes(height * step))
     try:

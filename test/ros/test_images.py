@@ -175,8 +175,10 @@ def test_cv_bridge_is_used_where_its_arrays_are_equal(fresh_bridge):
     assert bridged_encodings() == {"rgb8"}
     calls.clear()
     for encoding, stored, rgb in colours():
-        np.testing.assert_array_equal(to_rgb(message(stored, encoding)), rgb)
-    assert calls == ["rgb8"]
+        for padding in (0, 4):
+            np.testing.assert_array_equal(to_rgb(message(stored, encoding, padding)), rgb)
+        np.testing.assert_array_equal(to_rgb(message(stored, encoding, padding=4)), rgb)
+    assert calls == ["rgb8"], "only what it can do, and no padded rows"
 
 
 def test_a_cv_bridge_that_cannot_be_imported_is_done_without(fresh_bridge, monkeypatch, capsys):
@@ -190,10 +192,12 @@ def test_a_cv_bridge_that_cannot_be_imported_is_done_without(fresh_bridge, monke
     assert bridged_encodings() == frozenset()
     assert capsys.readouterr().err == ""
     for encoding, stored, rgb in colours():
-        np.testing.assert_array_equal(to_rgb(message(stored, encoding)), rgb)
+        for padding in (0, 4):
+            np.testing.assert_array_equal(to_rgb(message(stored, encoding, padding)), rgb)
 
 
 def test_the_installed_cv_bridge_gives_equal_arrays():
     pytest.importorskip("cv_bridge", reason="no cv_bridge here: a ROS 2 install has it")
     for encoding, stored, rgb in colours():
-        np.testing.assert_array_equal(to_rgb(message(stored, encoding)), rgb)
+        for padding in (0, 4):
+            np.testing.assert_array_equal(to_rgb(message(stored, encoding, padding)), rgb)
