@@ -9,11 +9,13 @@ of smooth waves over n/1000 (coordinates) and over n/360 (angles, which come ful
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from hpe_vlm_ros.vlm import checkpoint
 from hpe_vlm_ros.vlm.configuration import embedded
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
@@ -109,4 +111,11 @@ def new_embedded_model(image_size: int) -> tuple[CogVLMForCausalLM, CogVLMProces
     load_imagenet(model.model.vision.patch_embedding.proj)
     init_number_embeddings(model, processor.tokenizer)
     # convolutions on a CPU are several times faster with channels last
+    return model.to(memory_format=torch.channels_last), processor
+
+
+def trained_model(folder: Path) -> tuple[CogVLMForCausalLM, CogVLMProcessor]:
+    """A model folder's weights and processor, to be trained further."""
+    processor = checkpoint.load_processor(folder, checkpoint.load_config(folder))
+    model = checkpoint.load_model(folder, "cpu").requires_grad_(True)
     return model.to(memory_format=torch.channels_last), processor

@@ -30,7 +30,7 @@ from .data.augment import Augmentation
 from .data.batches import StepDataset, step_loader
 from .data.packing import PackingOptions
 from .data.synthetic import read_synthetic
-from .init import new_embedded_model
+from .init import new_embedded_model, trained_model
 from .loop import (
     Learner,
     RunLog,
@@ -61,6 +61,7 @@ def train(
     data: list[Path],
     validation: Path,
     out: Path,
+    start: Path | None = None,
     image_size: int = 224,
     steps: int = 4000,
     tower_steps: int = 0,
@@ -88,7 +89,8 @@ def train(
         data: folders of scenes to learn from.
         validation: folder of scenes to watch (never learnt).
         out: where checkpoint, log and model go; an existing checkpoint is continued.
-        image_size: side of the square the model sees, in pixels.
+        start: model folder to train further; without it a new model with an ImageNet stem.
+        image_size: side of the square a new model sees, in pixels.
         steps: optimiser steps of the whole run.
         tower_steps: first steps that train the vision tower alone, three times as fast.
         batch_size: pictures a step.
@@ -112,7 +114,7 @@ def train(
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     share = rank, world = join_processes()
-    model, processor = new_embedded_model(image_size)
+    model, processor = trained_model(start) if start else new_embedded_model(image_size)
     learner = Learner(
         model, processor.tokenizer.convert_tokens_to_ids("000"), (sigma_box, sigma_angle)
     )

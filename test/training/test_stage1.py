@@ -64,6 +64,17 @@ def test_what_was_trained_can_be_scored(scenes, tmp_path):
     assert "TRUE BOXES" in report(evaluation)
 
 
+def test_a_model_folder_can_be_trained_further(scenes, tmp_path):
+    run(scenes, tmp_path / "first", steps=2)
+    folder = tmp_path / "first" / "model"
+    still = run(scenes, tmp_path / "still", start=folder, steps=1, rate=0.0, save_every=1)
+    moved = run(scenes, tmp_path / "moved", start=folder, steps=1, save_every=1)
+    stored = HeadPerceiver.load(folder, "cpu")._engine.model.state_dict()
+    name = "model.layers.0.self_attn.language_expert_dense.weight"
+    torch.testing.assert_close(still["learner"][f"model.{name}"], stored[name], rtol=0, atol=0)
+    assert not torch.equal(moved["learner"][f"model.{name}"], stored[name])
+
+
 def test_frozen_blocks_do_not_move_and_others_do(scenes, tmp_path):
     torch.manual_seed(1)
     model, _ = stage1_pretrain.new_embedded_model(64)
