@@ -21,7 +21,7 @@ import numpy as np
 
 from demo.frames import Frame, Rgb, from_pixels
 from hpe_vlm_ros.geometry import CameraIntrinsics
-from training.data.sample import Head
+from training.data.sample import Sample
 from training.data.synthetic import read_synthetic
 
 ROOT = Path(__file__).parents[1]
@@ -162,15 +162,15 @@ def photograph_clips() -> list[Clip]:
 
 
 def scene_clips(folder: Path = TEST_SCENES, count: int = SCENES) -> list[Clip]:
-    """Slow zooms into rendered scenes that show many heads well; none without the test set."""
+    """Slow zooms into rendered scenes with many heads, all to be seen well; none without the test
+    set."""
     try:
         samples = read_synthetic(folder)
     except FileNotFoundError:
         return []
-    clear = [(sum(_clear(head) for head in sample.heads), sample) for sample in samples]
-    best = sorted(clear, key=lambda pair: -pair[0])[: 4 * count : 4]
+    best = sorted(samples, key=_clear_heads, reverse=True)[: 4 * count : 4]
     shown = []
-    for number, (_, sample) in enumerate(best, start=1):
+    for number, sample in enumerate(best, start=1):
         x, y = sample.width / 2, sample.height / 2
         whole = max(sample.width, sample.height * WIDTH / HEIGHT)
         views = [View(x, y, whole), View(x, y, 0.88 * whole, 4.0)]
@@ -178,9 +178,14 @@ def scene_clips(folder: Path = TEST_SCENES, count: int = SCENES) -> list[Clip]:
     return shown
 
 
-def _clear(head: Head) -> bool:
-    x0, _, x1, _ = head.box
-    return bool(x1 - x0 >= 40 and head.visible > 0.6)
+def _clear_heads(sample: Sample) -> int:
+    """How many heads are whole, neither tiny nor hidden, less those that are not."""
+    clear = 0
+    for head in sample.heads:
+        x0, y0, x1, y1 = head.box
+        whole = x0 > 0 and y0 > 0 and x1 < sample.width and y1 < sample.height
+        clear += bool(whole and head.visible > 0.8 and 0.06 < (x1 - x0) / sample.width < 0.4)
+    return 2 * clear - len(sample.heads)
 
 
 def _between(views: Sequence[View], share: float) -> View:

@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tf2_msgs.msg import TFMessage
 
 from demo.bags import BagWriter
 from demo.frames import Rgb
@@ -102,23 +102,21 @@ def frame_rate(stamps: Sequence[int]) -> float:
 
 
 def write_results(sent: Sequence[Sent], folder: Path) -> Path:
-    """A rosbag2 with every image (JPEG), its calibration, poses and TF under original headers."""
-    from tf2_msgs.msg import TFMessage
+    """A rosbag2 with every image (JPEG), its calibration, poses and TF under original headers.
 
-    entries: list[tuple[int, str, Any]] = []
-    for one in sent:
-        stamp = one.frame.stamp
-        entries.append((stamp, f"{NAMESPACE}/image_raw/compressed", one.frame.image))
-        if one.frame.info is not None:
-            entries.append((stamp, f"{NAMESPACE}/camera_info", one.frame.info))
-        if one.answer is not None and one.latency is not None:
-            answered = stamp + int(one.latency * 1e9)
-            entries.append((answered, f"{NAMESPACE}/perception/head_poses", one.answer))
-            if one.transforms:
-                entries.append((answered, "/tf", TFMessage(transforms=one.transforms)))
+    All that belongs to a frame lies at the time of its stamp, so that the bag plays at the source's
+    pace with the answers beside their images, however long the model took.
+    """
     with BagWriter(folder) as bag:
-        for time, topic, message in sorted(entries, key=lambda entry: entry[0]):
-            bag.write(topic, time, message)
+        for one in sent:
+            stamp = one.frame.stamp
+            bag.write(f"{NAMESPACE}/image_raw/compressed", stamp, one.frame.image)
+            if one.frame.info is not None:
+                bag.write(f"{NAMESPACE}/camera_info", stamp, one.frame.info)
+            if one.answer is not None:
+                bag.write(f"{NAMESPACE}/perception/head_poses", stamp, one.answer)
+            if one.transforms:
+                bag.write("/tf", stamp, TFMessage(transforms=one.transforms))
     return folder
 
 
@@ -151,7 +149,8 @@ def _by_caption(answers: Sequence[Sent]) -> list[str]:
     lines = ["", f"{'':<22} frames  heads per frame  looking at the camera"]
     for name, group in kinds.items():
         found = [head for s in group if s.answer for head in s.answer.heads]
-        looking = f"{np.mean([h.looking_at_robot for h in found]):.0%}" if found else "-"
+        known = [h for h in found if math.isfinite(h.looking_at_robot_angle)]
+        looking = f"{np.mean([h.looking_at_robot for h in known]):.0%}" if known else "unknown"
         lines.append(f"{name:<22} {len(group):>6} {len(found) / len(group):>16.2f} {looking:>22}")
     return lines
 

@@ -74,7 +74,7 @@ def test_rendered_scenes_with_most_heads_are_shown(tmp_path):
     assert scene_clips(tmp_path) == []
     records = []
     for number, count in enumerate((1, 3, 2)):
-        heads = [{"box": [0, 0, 50, 50], "rotation": np.eye(3).tolist(), "visible": 1.0}] * count
+        heads = [{"box": [5, 5, 50, 50], "rotation": np.eye(3).tolist(), "visible": 1.0}] * count
         name = f"{number}.png"
         cv2.imwrite(str(tmp_path / name), np.full((240, 320, 3), 80 * number, np.uint8))
         record = {"image": name, "width": 320, "height": 240, "focal": 300.0, "heads": heads}
