@@ -24,6 +24,7 @@ from std_msgs.msg import Header
 from demo.frames import FRAME_ID, Frame, SourceError, nanoseconds
 
 MESSAGES = Path(__file__).parents[1] / "msg"
+OF_A_BAG = (".mcap", ".yaml")
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
@@ -40,14 +41,15 @@ def typestore() -> Typestore:
 class BagWriter:
     """Writes rclpy messages into a new MCAP rosbag2 with their definitions.
 
-    A bag that lies in `folder` is replaced; FileExistsError when anything else does.
+    A bag that lies in `folder`, even half of one, is replaced; FileExistsError when anything else
+    does.
     """
 
     def __init__(self, folder: Path) -> None:
-        if (folder / "metadata.yaml").is_file():
+        if folder.exists():
+            if not folder.is_dir() or any(f.suffix not in OF_A_BAG for f in folder.iterdir()):
+                raise FileExistsError(f"{folder} is in the way and not a bag: move it elsewhere")
             shutil.rmtree(folder)
-        elif folder.exists():
-            raise FileExistsError(f"{folder} is in the way and not a bag: move it elsewhere")
         self._types = typestore()
         self._writer = Writer(folder, version=8, storage_plugin=StoragePlugin.MCAP)
         self._connections: dict[str, Connection] = {}

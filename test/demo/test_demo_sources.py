@@ -102,7 +102,10 @@ def test_a_bag_holds_the_definitions_of_what_is_in_it(tmp_path):
 def test_only_bags_are_replaced(tmp_path):
     folder = write_bag(tmp_path / "bag", ("/s", 1, String(data="old")))
     write_bag(folder, ("/s", 1, String(data="new")))
+    (folder / "metadata.yaml").unlink()  # as a recorder leaves it that was killed
+    write_bag(folder, ("/s", 1, String(data="newer")))
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(FileExistsError, match="mine is in the way"):
         BagWriter(tmp_path / "mine")
 
