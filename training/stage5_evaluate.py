@@ -19,9 +19,9 @@ import torch
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
+from hpe_vlm_ros import metrics
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
 
-from . import metrics
 from .data.sample import Sample
 from .data.synthetic import read_synthetic
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hpe_vlm_ros.geometry import (
+from .geometry import (
     angles_from_rotations,
     box_iou,
     circular_difference,
@@ -66,6 +66,21 @@ def heads(
     )
     share = np.ones(len(box)) if visible is None else np.asarray(visible, dtype=float)
     return Heads(box, rotation, angle, share.reshape(len(box)))
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Who answers for whom in one image.
+
+    size (N,): of each true head, pixels of the model's input; counts (N,): whether it counts;
+    answer (N,): index of the prediction for it, -1 for none, and -1 for heads that do not count;
+    false_alarms (F,): indices of predictions that answer for nobody.
+    """
+
+    size: Array
+    counts: Mask
+    answer: NDArray[np.intp]
+    false_alarms: NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -124,10 +139,10 @@ def match_boxes(predicted: ArrayLike, true: ArrayLike, iou: float = 0.5) -> NDAr
     return np.array(pairs, dtype=np.intp).reshape(-1, 2)
 
 
-def end_to_end(
+def assign(
     predicted: Heads, true: Heads, scale: tuple[float, float] = (1.0, 1.0), rules: Rules = Rules()
-) -> Records:
-    """Score an image's predictions by their own boxes.
+) -> Assignment:
+    """Match an image's predictions with its true heads by their boxes.
 
     `scale` is (across, down) pixels of the model's input per pixel of the image. Predictions left
     over that overlap a head that does not count, or lie mostly within it, are dropped; the rest are
@@ -135,11 +150,20 @@ def end_to_end(
     """
     size, counts = _sizes(true.boxes, scale), _counting(true, scale, rules)
     pairs = match_boxes(predicted.boxes, true.boxes[counts], rules.iou)
-    answer = np.full(len(true.boxes), -1)
+    answer = np.full(len(true.boxes), -1, dtype=np.intp)
     answer[np.flatnonzero(counts)[pairs[:, 1]]] = pairs[:, 0]
     left = np.setdiff1d(np.arange(len(predicted.boxes)), pairs[:, 0])
     absorbed = _absorbed(predicted.boxes[left], true.boxes[~counts], rules.iou)
-    return _records(predicted, answer, true, size, counts, false_alarms=int((~absorbed).sum()))
+    return Assignment(size, counts, answer, left[~absorbed])
+
+
+def end_to_end(
+    predicted: Heads, true: Heads, scale: tuple[float, float] = (1.0, 1.0), rules: Rules = Rules()
+) -> Records:
+    """Score an image's predictions by their own boxes; arguments as for `assign`."""
+    who = assign(predicted, true, scale, rules)
+    alarms = len(who.false_alarms)
+    return _records(predicted, who.answer, true, who.size, who.counts, alarms)
 
 
 def given_boxes(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hpe_vlm_ros.geometry import rotation_from_angles
-from training.metrics import (
+from hpe_vlm_ros.metrics import (
     Heads,
     Rules,
     by_size,
