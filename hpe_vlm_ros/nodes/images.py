@@ -126,11 +126,11 @@ def _bridge() -> Any:
 
 
 def _bridge_agrees(encoding: str) -> bool:
-    from sensor_msgs.msg import Image
-
     bridge = _bridge()
     if bridge is None:
         return False
+    from sensor_msgs.msg import Image
+
     height, width = 18, 20
     step = width * _ENCODINGS[encoding][0]
     probe = Image(height=height, width=width, encoding=encoding, step=step)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped, Vector3
 from numpy.typing import NDArray
-from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from hpe_vlm_ros.geometry import (
@@ -22,31 +21,12 @@ from hpe_vlm_ros.geometry import (
     quaternion_from_matrix,
 )
 from hpe_vlm_ros.msg import HeadPose
+from hpe_vlm_ros.placing import angle_to_origin, intrinsics, unit_ray
+
+__all__ = ["head_pose", "head_transforms", "intrinsics"]
 
 if TYPE_CHECKING:
     from hpe_vlm_ros.perceiver import HeadEstimate
-
-
-def intrinsics(info: CameraInfo | None, width: int, height: int) -> CameraIntrinsics:
-    """The camera of an image of this size in pixels; ValueError says why there is none.
-
-    Taken from K, so lens distortion is overlooked.
-    """
-    unknown = "so head positions are unknown"
-    if info is None:
-        raise ValueError(f"no camera_info has come, {unknown}: set camera_info_topic")
-    if (info.width, info.height) not in ((0, 0), (width, height)):
-        raise ValueError(
-            f"camera_info is for {info.width}x{info.height} pixels, the image has {width}x{height},"
-            f" {unknown}: set camera_info_topic to that of this image"
-        )
-    fx, fy, cx, cy = (float(info.k[i]) for i in (0, 4, 2, 5))
-    try:
-        return CameraIntrinsics(fx, fy, cx, cy)
-    except ValueError as error:
-        raise ValueError(
-            f"camera_info has focal lengths {fx:g} and {fy:g}, {unknown}: calibrate the camera"
-        ) from error
 
 
 def head_pose(
@@ -70,7 +50,7 @@ def head_pose(
     message.pose.pose = Pose(
         position=Point(**_xyz(position)), orientation=_quaternion(face_rotation(head.rotation))
     )
-    angle = _angle_to_origin(position, gaze_rotation(head.rotation)[:, 2])
+    angle = angle_to_origin(position, gaze_rotation(head.rotation)[:, 2])
     message.looking_at_robot = angle <= math.radians(looking_angle)
     message.looking_at_robot_angle = angle
     message.looking_at_robot_score = math.nan
@@ -95,7 +75,7 @@ def head_transforms(
         place = pose.pose.pose.position
         origin = np.array([place.x, place.y, place.z])
         if pose.position_source == HeadPose.POSITION_NONE:
-            origin = _unit_ray(head.box, width, height)
+            origin = unit_ray(head.box, width, height)
         frames = ("face", face_rotation(head.rotation)), ("gaze", gaze_rotation(head.rotation))
         for name, rotation in frames:
             yield TransformStamped(
@@ -105,20 +85,6 @@ def head_transforms(
                     translation=Vector3(**_xyz(origin)), rotation=_quaternion(rotation)
                 ),
             )
-
-
-def _unit_ray(box: Iterable[float], width: int, height: int) -> NDArray[np.float64]:
-    x0, y0, x1, y1 = box
-    ray = np.array([((x0 + x1) - width) / (2 * width), ((y0 + y1) - height) / (2 * width), 1.0])
-    return ray / np.linalg.norm(ray)
-
-
-def _angle_to_origin(position: NDArray[np.float64], gaze: NDArray[np.float64]) -> float:
-    """Radians between the gaze and the ray from the head to the camera; NaN where unknown."""
-    distance = float(np.linalg.norm(position))
-    if not distance > 0:  # NaN as well
-        return math.nan
-    return float(np.arccos(np.clip(gaze @ -position / distance, -1.0, 1.0)))
 
 
 def _xyz(vector: NDArray[np.float64]) -> dict[str, float]:
