@@ -9,6 +9,7 @@ only the text answer.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -89,7 +90,7 @@ def dense_targets(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Per patch of a `grid` = (rows, columns) over pictures of `size` = (height, width):
     owner mask (B, N) bool, box edges (B, N, 4) as distances left, top, right, bottom in patches,
-    first two rotation columns (B, N, 6).
+    first two rotation columns (B, N, 6), NaN where unknown.
     """
     step = torch.tensor([size[1] / grid[1], size[0] / grid[0]]).repeat(2)
     centres = patch_centres(grid).repeat(1, 2)
@@ -104,9 +105,8 @@ def dense_targets(
             head, inside = picture[int(index)], owner == index
             box = torch.as_tensor(head.box, dtype=torch.float32) / step
             edges[row, inside] = (centres[inside] - box) * sign
-            turns[row, inside] = torch.as_tensor(
-                head.rotation[:, :2].T.ravel(), dtype=torch.float32
-            )
+            turn = np.full(6, np.nan) if head.rotation is None else head.rotation[:, :2].T.ravel()
+            turns[row, inside] = torch.as_tensor(turn, dtype=torch.float32)
     return owned, edges, turns
 
 
@@ -136,7 +136,7 @@ def dense_answer_targets(
 
 def head_values(head: Head, size: tuple[int, int]) -> list[float] | None:
     """The seven real numbers of a head: box on the 0..999 grid, yaw, pitch, roll modulo 360."""
-    angles = angles_from_rotation(head.rotation)
+    angles = None if head.rotation is None else angles_from_rotation(head.rotation)
     if angles is None:
         return None
     return exact_grid(head.box, size[1], size[0]) + [angle % 360 for angle in angles]
@@ -165,6 +165,8 @@ def dense_loss(
         return losses | {"dense_box": output.sum() * 0, "dense_turn": output.sum() * 0}
     chosen = output[owned]
     losses["dense_box"] = F.l1_loss(chosen[:, 1:5], torch.asinh(edges[owned]))
-    predicted, true = rotation_from_6d(chosen[:, 5:]), rotation_from_6d(turns[owned])
-    losses["dense_turn"] = ((predicted - true) ** 2).sum((-1, -2)).mean() / 8  # 1 = opposite
+    known = ~turns[owned].isnan().any(-1)
+    predicted = rotation_from_6d(chosen[known, 5:])
+    chord = ((predicted - rotation_from_6d(turns[owned][known])) ** 2).sum((-1, -2))
+    losses["dense_turn"] = chord.sum() / known.sum().clamp(min=1) / 8  # 1 = opposite
     return losses

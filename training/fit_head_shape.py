@@ -36,7 +36,8 @@ def fit_head_shape(samples: list[Sample]) -> tuple[float, np.ndarray, np.ndarray
     rays, rotations, truths = [], [], []
     for sample in samples:
         for head in sample.heads:
-            if head.position is None or not _qualifies(head.box, head.visible, sample):
+            known = head.position is not None and head.rotation is not None
+            if not (known and sample.focal and _qualifies(head.box, head.visible, sample)):
                 continue
             camera = CameraIntrinsics(
                 sample.focal, sample.focal, sample.width / 2, sample.height / 2

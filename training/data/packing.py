@@ -57,13 +57,17 @@ def build_prompts(
     tokenizer: PreTrainedTokenizerBase,
     options: PackingOptions,
     rng: np.random.Generator,
+    all_heads: bool = True,
 ) -> list[Prompt]:
-    """The detection prompt and up to `max_poses` pose prompts of one picture of `size` = (h, w)."""
+    """The detection prompt and up to `max_poses` pose prompts of one picture of `size` = (h, w).
+
+    Without `all_heads` there is no detection prompt: an unlabelled head must not be denied.
+    """
     height, width = size
     taught = [index for index, head in enumerate(heads) if _is_taught(head, options)]
     taught.sort(key=lambda index: -_size(heads[index]))
     taught = sorted(taught[: options.max_heads], key=lambda index: heads[index].box[0])
-    prompts = [_detection_prompt(heads, taught, width, height, tokenizer)]
+    prompts = [_detection_prompt(heads, taught, width, height, tokenizer)] if all_heads else []
     for index in rng.permutation(taught)[: options.max_poses]:
         prompt = _pose_prompt(heads, index, width, height, tokenizer, options.box_jitter, rng)
         if prompt is not None:
@@ -111,7 +115,7 @@ def _pose_prompt(
     rng: np.random.Generator,
 ) -> Prompt | None:
     head = heads[index]
-    angles = angles_from_rotation(head.rotation)
+    angles = None if head.rotation is None else angles_from_rotation(head.rotation)
     if angles is None:
         return None
     extent = np.tile(head.box[2:] - head.box[:2], 2)

@@ -15,26 +15,53 @@ class Head:
     """One labelled head.
 
     box: (4,) float, x0 y0 x1 y1 in pixels of the image.
-    rotation: (3, 3) float, head in the camera optical frame (`hpe_vlm_ros.geometry`).
-    visible: share of the head that can be seen, 0..1 (occlusion and image border).
+    rotation: (3, 3) float, head in the camera optical frame (`hpe_vlm_ros.geometry`), None where
+        the pose is unknown: such a head is only a box.
+    visible: share of the head that can be seen, 0..1 (occlusion and image border); 1 where the
+        source does not say.
     position: (3,) float, the sellion in the camera optical frame in metres, None where unknown.
     """
 
     box: np.ndarray
-    rotation: np.ndarray
+    rotation: np.ndarray | None
     visible: float = 1.0
     position: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Expression:
+    """Something in the image that words single out: each of `sentences` means the thing in `box`.
+
+    box: (4,) float, x0 y0 x1 y1 in pixels. ref_id: its number in the source, None where it has
+    none.
+    """
+
+    sentences: tuple[str, ...]
+    box: np.ndarray
+    ref_id: int | None = None
+
+
 @dataclass
 class Sample:
-    """One image with its heads. `focal` is in pixels, the principal point is the image centre."""
+    """One image with what is known of it.
+
+    `focal` is in pixels with the principal point at the image centre, None where the camera is
+    unknown. `all_heads` is False where heads may show that are not among `heads`: such an image
+    must not teach how many there are.
+    """
 
     image_path: Path
     width: int
     height: int
-    focal: float
+    focal: float | None
     heads: list[Head] = field(default_factory=list)
+    expressions: list[Expression] = field(default_factory=list)
+    all_heads: bool = True
+
+    @property
+    def likely_focal(self) -> float:
+        """The focal length in pixels; of an unknown camera the longer side (53 degrees across)."""
+        return float(max(self.width, self.height)) if self.focal is None else self.focal
 
     def load(self) -> np.ndarray:
         """Read the picture, uint8 H x W x 3 RGB. Raises ValueError naming an unreadable file."""
