@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be tuned about tracking; the defaults suit the embedded model at 1 to 10 Hz."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from .motion import Motion
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All may change between two images. Angles in degrees, lengths in heights of the head's box.
+
+    Attributes:
+        birth_frames: images in which a head must be found before it gets an id.
+        timeout: seconds a head may go unseen before its id is given up for good.
+        stale_after: seconds unseen after which a prediction is flagged stale instead of predicted.
+        pose_weight: 0 assigns heads by box alone, 1 by pose alone.
+        rotation_noise: standard deviation of one answer about each axis, where the answer itself
+            does not say. It differs from image to image and is averaged away.
+        rotation_bias: the part of an answer's error that is the same in the next image, per axis;
+            no averaging helps against it, so it is added to every covariance that goes out.
+        turn_speed: typical speed of a turning head about each axis, degrees per second.
+        move_speed: typical speed of a head across the image, heads per second.
+        memory: seconds for which a head goes on as it moved; predictions come to rest after it.
+        box_noise: standard deviation of a box's middle, in heads, and of the log of its sides.
+    """
+
+    birth_frames: int = 3
+    timeout: float = 2.0
+    stale_after: float = 1.0
+    pose_weight: float = 0.2
+    rotation_noise: float = 15.0
+    rotation_bias: float = 8.0
+    turn_speed: float = 60.0
+    move_speed: float = 2.0
+    memory: float = 0.7
+    box_noise: float = 0.08
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least = 0.0 if field.name in ("pose_weight", "rotation_bias", "stale_after") else 1e-6
+            if not (math.isfinite(value) and value >= least):
+                raise ValueError(f"{field.name} is {value}: must be a positive number")
+        if self.pose_weight > 1:
+            raise ValueError(f"pose_weight is {self.pose_weight}: must be within 0 and 1")
+
+    @property
+    def turning(self) -> Motion:
+        return Motion(math.radians(self.turn_speed), self.memory)
+
+    def moving(self, height: float) -> Motion:
+        """Of a box this many pixels high: middle in pixels, then the logs of width and height."""
+        across = self.move_speed * height
+        return Motion((across, across, SIZE_SPEED, SIZE_SPEED), self.memory)
+
+
+SIZE_SPEED = 0.3  # per second, of the log of a box's sides: walking up to a camera from 3 m away

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The heads that one camera sees, over time."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from hpe_vlm_ros.geometry import box_iou, geodesic_degrees
+
+from .assignment import generalised_iou, pairs
+from .motion import Array
+from .settings import Settings
+from .track import Observation, PixelBox, Status, Track, TrackedHead
+
+__all__ = ["Ids", "LateFrame", "Observation", "Settings", "Status", "TrackedHead", "Tracker"]
+
+GATE = 13.8  # 99.9 % of chi squared with two degrees of freedom: how far a head may have jumped
+SIZE_RATIO = 2.5  # how much larger or smaller a head's box may have become
+DOUBLE = 0.5  # overlap above which an unassigned box is a second one of a known head
+NEWCOMER = 0.1  # cost added for a head without an id: established ones are served first
+LATE_IN_A_ROW = 5  # images from the past after which it is time that has jumped
+
+
+class LateFrame(ValueError):
+    """An image that is not newer than the one before; the tracks are as they were."""
+
+
+class Ids:
+    """h0001, h0002, ...: never the same twice. One such source may serve several trackers."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def next(self) -> str:
+        with self._lock:
+            return f"h{next(self._numbers):04d}"
+
+
+class Tracker:
+    """Gives heads ids that stay, and their poses at each image's stamp.
+
+    `settings` may be replaced at any time. Not thread-safe.
+    """
+
+    def __init__(self, settings: Settings | None = None, ids: Ids | None = None) -> None:
+        self.settings = settings or Settings()
+        self._ids = ids or Ids()
+        self._tracks: list[Track] = []
+        self._stamp: int | None = None
+        self._late = 0
+
+    def reset(self) -> None:
+        """Forgets every head; ids go on where they were."""
+        self._tracks, self._stamp, self._late = [], None, 0
+
+    def update(
+        self, stamp: int, found: Sequence[Observation], size: tuple[float, float] | None = None
+    ) -> list[TrackedHead]:
+        """Heads at this image, from left to right; those not found in it are predicted.
+
+        Args:
+            stamp: nanoseconds, of the image.
+            found: the model's answer; boxes of positive size.
+            size: width and height of the image in pixels; heads predicted beyond it have left.
+
+        Raises:
+            LateFrame: the stamp is not after the last one. When it is earlier by more than the
+                timeout, or this happens several times in a row, time has jumped (a bag that
+                starts again): then every head is forgotten instead.
+        """
+        self._check(stamp)
+        for track in self._tracks:
+            track.advance(stamp, self.settings)
+        self._assign(stamp, found)
+        self._stamp = stamp
+        heads = [(track, track.at(stamp, self.settings)) for track in self._tracks]
+        self._tracks = [track for track, head in heads if self._lives(track, head, size)]
+        shown = [head for track, head in heads if track in self._tracks and _shown(track)]
+        return sorted(shown, key=lambda head: head.box[0] + head.box[2])
+
+    def predict(self, stamp: int) -> list[TrackedHead]:
+        """Heads with ids at a time without an answer; changes nothing. LateFrame as in update."""
+        if self._stamp is not None and stamp < self._stamp:
+            raise LateFrame(f"{(self._stamp - stamp) / 1e9:.3f} s before the newest image")
+        heads = [track.at(stamp, self.settings) for track in self._tracks if track.id]
+        return sorted(
+            (head for head in heads if head.unseen <= self.settings.timeout),
+            key=lambda head: head.box[0] + head.box[2],
+        )
+
+    def _check(self, stamp: int) -> None:
+        if self._stamp is None or stamp > self._stamp:
+            self._late = 0
+            return
+        back = (self._stamp - stamp) / 1e9
+        self._late += 1
+        if back <= self.settings.timeout and self._late < LATE_IN_A_ROW:
+            raise LateFrame(f"its stamp is {back:.3f} s before that of the image answered last")
+        self.reset()
+
+    def _assign(self, stamp: int, found: Sequence[Observation]) -> None:
+        cost, allowed = self._cost(found)
+        chosen = pairs(cost, allowed)
+        taken = {column for _, column in chosen}
+        hit = {row for row, _ in chosen}
+        for row, column in chosen:
+            self._tracks[row].hit(found[column], self.settings)
+        for row, track in enumerate(self._tracks):
+            if row not in hit:
+                track.miss()
+        known = [found[column].box for column in taken]
+        for column, seen in enumerate(found):
+            if column not in taken and not _double(seen.box, known):
+                self._tracks.append(Track(stamp, seen, self.settings))
+                known.append(seen.box)
+        for track in self._tracks:
+            if not track.id and track.hits >= self.settings.birth_frames:
+                track.id = self._ids.next()
+
+    def _cost(self, found: Sequence[Observation]) -> tuple[Array, np.ndarray]:
+        """Cost (tracks, found) in 0..1 and which pairs may be."""
+        shape = len(self._tracks), len(found)
+        cost, allowed = np.zeros(shape), np.zeros(shape, bool)
+        if 0 in shape:
+            return cost, allowed
+        weight = self.settings.pose_weight
+        boxes = [track.box for track in self._tracks]
+        overlap = generalised_iou(boxes, [seen.box for seen in found])
+        for row, track in enumerate(self._tracks):
+            for column, seen in enumerate(found):
+                turn = 0.5 if track.rotation is None or seen.rotation is None else (
+                    float(geodesic_degrees(track.rotation, seen.rotation)) / 180
+                )  # fmt: skip
+                near = (1 - overlap[row, column]) / 2
+                cost[row, column] = (1 - weight) * near + weight * turn + NEWCOMER * (not track.id)
+                far, ratio = track.distance(seen.box, self.settings)
+                allowed[row, column] = far <= GATE and 1 / SIZE_RATIO <= ratio <= SIZE_RATIO
+        return cost, allowed
+
+    def _lives(self, track: Track, head: TrackedHead, size: tuple[float, float] | None) -> bool:
+        if not track.id:
+            return track.misses < 2
+        if head.unseen > self.settings.timeout:
+            return False
+        return head.status is Status.OK or size is None or _within(head.box, size)
+
+
+def _shown(track: Track) -> bool:
+    """Heads without an id are shown where they are found only."""
+    return bool(track.id) or track.misses == 0
+
+
+def _double(box: PixelBox, known: Sequence[PixelBox]) -> bool:
+    return bool(known) and bool((box_iou([box], known) > DOUBLE).any())
+
+
+def _within(box: PixelBox, size: tuple[float, float]) -> bool:
+    """Whether the box's middle lies in the image."""
+    return 0 <= box[0] + box[2] <= 2 * size[0] and 0 <= box[1] + box[3] <= 2 * size[1]
