@@ -14,6 +14,7 @@ setup(
         "numpy>=1.26",
         "opencv-python-headless>=4.8,<5",
         "safetensors>=0.4",
+        "scipy>=1.11",
         "torch>=2.6",
         "transformers>=5.23,<6",
     ],
