@@ -32,11 +32,10 @@ from torch import Tensor, nn
 
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 
-from .merging.lora_folding import fold, low_rank_update
+from .merging.lora_folding import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, fold, low_rank_update
 
 FUSED = "query_key_value"  # ends the names of projections with Q, K and V in one
 ADAPTER = "default"  # peft's name for the only adapter
-ADAPTER_WEIGHTS, ADAPTER_OPTIONS = "adapter.safetensors", "adapter.json"
 
 
 @dataclass(frozen=True)

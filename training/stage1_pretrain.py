@@ -13,6 +13,7 @@ one thread learn faster than one of two: start with `torchrun --nproc_per_node 2
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 from .data.augment import Augmentation
 from .data.batches import StepDataset, step_loader
+from .data.collage import Collage
 from .data.packing import PackingOptions
 from .data.synthetic import read_synthetic
 from .init import new_embedded_model, trained_model
@@ -41,6 +43,7 @@ from .loop import (
     save_checkpoint,
     set_rate,
 )
+from .normed_stem import fold, settle, unfold
 
 WEIGHTS = {
     "text": 1.0,
@@ -54,14 +57,14 @@ WEIGHTS = {
     "hint": 0.3,
 }
 
-PACKING, AUGMENTATION = PackingOptions(), Augmentation()
+PACKING, AUGMENTATION, COLLAGE = PackingOptions(), Augmentation(), Collage()
 
 
 def train(
     data: list[Path],
     validation: Path,
     out: Path,
-    start: Path | None = None,
+    base: Path | None = None,
     image_size: int = 224,
     steps: int = 4000,
     tower_steps: int = 0,
@@ -82,6 +85,7 @@ def train(
     threads: int = 2,
     packing: PackingOptions = PACKING,
     augmentation: Augmentation = AUGMENTATION,
+    collage: Collage = COLLAGE,
 ) -> None:
     """Train the embedded model on rendered scenes.
 
@@ -89,7 +93,7 @@ def train(
         data: folders of scenes to learn from.
         validation: folder of scenes to watch (never learnt).
         out: where checkpoint, log and model go; an existing checkpoint is continued.
-        start: model folder to train further; without it a new model with an ImageNet stem.
+        base: model folder to train further; without it a new model with an ImageNet stem.
         image_size: side of the square a new model sees, in pixels.
         steps: optimiser steps of the whole run.
         tower_steps: first steps that train the vision tower alone, three times as fast.
@@ -110,15 +114,21 @@ def train(
         threads: threads of the arithmetic.
         packing: which heads are taught, how many pose prompts a picture.
         augmentation: ranges of the virtual camera.
+        collage: how many pictures are collages of single heads, and how they are made.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     share = rank, world = join_processes()
-    model, processor = trained_model(start) if start else new_embedded_model(image_size)
+    model, processor = trained_model(base) if base else new_embedded_model(image_size)
     learner = Learner(
         model, processor.tokenizer.convert_tokens_to_ids("000"), (sigma_box, sigma_angle)
     )
-    freeze_stem(model, frozen_stem_blocks)
+    stem = model.model.vision.patch_embedding.proj
+    watched = _dataset(
+        read_synthetic(validation), model.config, processor, batch_size, seed, packing, None, share
+    )
+    unfold(stem, frozen_stem_blocks)
+    settle(stem, watched[0].pixel_values)
     slow = {id(p) for p in model.model.vision.patch_embedding.proj.parameters() if p.ndim == 4}
     optimizer = build_optimizer([learner], slow, stem_factor, weight_decay)
     resume, first = out / "checkpoint.pt", 0
@@ -132,10 +142,7 @@ def train(
 
     samples = [sample for folder in data for sample in read_synthetic(folder)]
     dataset = _dataset(
-        samples, model.config, processor, batch_size, seed, packing, augmentation, share
-    )
-    watched = _dataset(
-        read_synthetic(validation), model.config, processor, batch_size, seed, packing, None, share
+        samples, model.config, processor, batch_size, seed, packing, augmentation, share, collage
     )
     log = RunLog(out / f"log{rank or ''}.jsonl")
     log.write(event="start", step=first, scenes=len(samples), parameters=model.num_parameters())
@@ -160,7 +167,9 @@ def train(
         if step % 20 == 0:
             log.write(step=step, loss=total.item(), **values)
         if (step + 1) % save_every == 0 or step + 1 == steps:
+            learner.eval()
             seen = _validate(run, watched, validation_batches, packing)
+            learner.train()
             log.write(step=step + 1, **seen)
             if rank:
                 continue
@@ -170,15 +179,14 @@ def train(
                 optimizer=optimizer.state_dict(),
                 step=step + 1,
             )
-            checkpoint.save(out / "model", model, processor)
+            checkpoint.save(out / "model", deployed(model), processor)
 
 
-def freeze_stem(model: CogVLMForCausalLM, blocks: int) -> None:
-    """Keep the first `blocks` blocks of the convolutional stem (and its first convolution)
-    fixed."""
-    stem = model.model.vision.patch_embedding.proj
-    for part in [stem.stem, *stem.blocks[:blocks]] if blocks else []:
-        part.requires_grad_(False)
+def deployed(model: CogVLMForCausalLM) -> CogVLMForCausalLM:
+    """A copy whose stem is folded, as the robot runs it."""
+    copied = copy.deepcopy(model)
+    fold(copied.model.vision.patch_embedding.proj)
+    return copied
 
 
 def _dataset(
@@ -190,11 +198,12 @@ def _dataset(
     packing: PackingOptions,
     augmentation: Augmentation | None,
     share: tuple[int, int],
+    collage: Collage | None = None,
 ) -> StepDataset:
     size = (config.vision_config.image_size,) * 2
     tokens = config.num_image_tokens
     return StepDataset(
-        samples, processor, size, tokens, batch_size, seed, packing, augmentation, share
+        samples, processor, size, tokens, batch_size, seed, packing, augmentation, share, collage
     )
 
 

@@ -67,12 +67,11 @@ def render_view(
     view = cv2.warpPerspective(
         image, homography, (width, height), flags=cv2.INTER_LINEAR, borderValue=fill
     )
-    heads = [_warp_head(head, homography, rotation, width, height) for head in sample.heads]
+    heads = [warp_head(head, homography, rotation, width, height) for head in sample.heads]
     if options.mirror and rng.random() < 0.5:
-        view = np.ascontiguousarray(view[:, ::-1])
-        heads = [_mirror_head(head, width) for head in heads]
+        view, heads = mirrored(view, heads)
     if options.colour:
-        view = _camera_faults(view, rng)
+        view = camera_faults(view, rng)
     return view, heads
 
 
@@ -93,7 +92,7 @@ def _camera_rotation(rng: np.random.Generator, options: Augmentation) -> np.ndar
     return rotation[2] @ rotation[1] @ rotation[0]
 
 
-def _warp_head(
+def warp_head(
     head: Head, homography: np.ndarray, rotation: np.ndarray, width: int, height: int
 ) -> Head:
     """Warp the ellipse inscribed in the box (heads are round, corners are background) and clip."""
@@ -112,13 +111,17 @@ def _warp_head(
     return Head(box, rotation @ head.rotation, head.visible * inside)
 
 
-def _mirror_head(head: Head, width: int) -> Head:
-    x0, y0, x1, y1 = head.box
-    box = np.array([width - x1, y0, width - x0, y1])
-    return Head(box, mirror_rotation(head.rotation), head.visible)
+def mirrored(view: np.ndarray, heads: list[Head]) -> tuple[np.ndarray, list[Head]]:
+    """The picture and its heads as a mirror shows them."""
+    width, swapped = view.shape[1], []
+    for head in heads:
+        x0, y0, x1, y1 = head.box
+        box = np.array([width - x1, y0, width - x0, y1])
+        swapped.append(Head(box, mirror_rotation(head.rotation), head.visible))
+    return np.ascontiguousarray(view[:, ::-1]), swapped
 
 
-def _camera_faults(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def camera_faults(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exposure, contrast, gamma and white balance as one table a channel, then grey, blur,
     noise."""
     levels = np.arange(256) / 255.0

@@ -10,9 +10,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
-from .augment import Augmentation, render_view
+from .augment import Augmentation, camera_faults, mirrored, render_view
+from .collage import Collage, make_collage, subjects
 from .packing import Batch, PackingOptions, build_prompts, pack
-from .sample import Sample
+from .sample import Head, Sample
 
 
 class StepDataset(Dataset[Batch]):
@@ -32,6 +33,7 @@ class StepDataset(Dataset[Batch]):
         packing: PackingOptions,
         augmentation: Augmentation | None,
         share: tuple[int, int] = (0, 1),
+        collage: Collage | None = None,
     ) -> None:
         if len(samples) < batch_size:
             raise ValueError(f"{len(samples)} samples cannot fill a batch of {batch_size}")
@@ -40,6 +42,8 @@ class StepDataset(Dataset[Batch]):
         self.batch_size, self.seed = batch_size, seed
         self.packing, self.augmentation = packing, augmentation
         self.rank, self.world = share
+        self.collage = collage if collage and collage.share > 0 else None
+        self.subjects = subjects(samples, self.collage) if self.collage else []
 
     def indices(self, step: int) -> np.ndarray:
         """The samples of a step (batch_size,); the tail that does not fill a batch is left out."""
@@ -52,20 +56,24 @@ class StepDataset(Dataset[Batch]):
         rng = np.random.default_rng((self.seed, step, 1 + self.rank))
         images, prompts, heads = [], [], []
         for index in self.indices(step)[self.rank :: self.world]:
-            sample = self.samples[index]
-            view, seen = render_view(
-                sample,
-                sample.load(),
-                self.size,
-                rng if self.augmentation else None,
-                self.augmentation,
-            )
+            view, seen = self._view(self.samples[index], rng)
             images.append(self.processor.image_tensor(view))
             prompts.append(
                 build_prompts(seen, self.size, self.processor.tokenizer, self.packing, rng)
             )
             heads.append(seen)
         return pack(images, prompts, heads, self.num_image_tokens, self.processor.tokenizer)
+
+    def _view(self, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, list[Head]]:
+        """The sample as it is, as a random camera sees it, or a collage in its place."""
+        if self.augmentation is None:
+            return render_view(sample, sample.load(), self.size)
+        if self.collage is None or rng.random() >= self.collage.share:
+            return render_view(sample, sample.load(), self.size, rng, self.augmentation)
+        view, heads = make_collage(self.subjects, self.size, rng, self.collage)
+        if self.augmentation.mirror and rng.random() < 0.5:
+            view, heads = mirrored(view, heads)
+        return (camera_faults(view, rng) if self.augmentation.colour else view), heads
 
 
 def step_loader(dataset: StepDataset, first: int, last: int, workers: int) -> DataLoader:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from .registry import Layer, merge_method
 
+ADAPTER_WEIGHTS, ADAPTER_OPTIONS = "adapter.safetensors", "adapter.json"  # an adapter's files
+
 
 @merge_method
 def lora_folding(original: Tensor, tuned: Tensor, layer: Layer) -> Tensor:

@@ -54,15 +54,16 @@ def methods() -> dict[str, Method]:
     return dict(sorted(_METHODS.items()))
 
 
-def chosen(name: str, options: Mapping[str, Any]) -> Method:
-    """The method `name` with its options set; ValueError for names that do not exist."""
+def chosen(name: str, options: Mapping[str, Any]) -> partial[Tensor]:
+    """The method `name` with all options set; ValueError for names that do not exist."""
     known = methods()
     if name not in known:
         raise ValueError(f"there is no merge method {name!r}: choose one of {', '.join(known)}")
-    parameters = list(inspect.signature(known[name]).parameters)[3:]
-    if wrong := sorted(options.keys() - set(parameters)):
+    parameters = dict(list(inspect.signature(known[name]).parameters.items())[3:])
+    if wrong := sorted(options.keys() - parameters.keys()):
         raise ValueError(
             f"merge method {name} has no option {', '.join(wrong)}; "
             f"it has {', '.join(parameters) or 'none'}"
         )
-    return partial(known[name], **options)
+    defaults = {key: parameter.default for key, parameter in parameters.items()}
+    return partial(known[name], **defaults | options)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures made of head views from many scenes: several times as many poses a picture.
+
+Most of a scene's pixels show no head, and computing time is spent by the pixel. A collage fills a
+grid of cells, each with a virtual camera's view of one head and what is around it.
+
+Labels stay true to what is seen. A head's look depends on its rotation relative to the ray it is
+seen along, so a view moved to another place in the picture keeps that relative rotation, and its
+label becomes the one of a head seen so, there, by a camera of the usual field of view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .augment import camera_matrix, warp_head
+from .sample import Head, Sample
+
+FIELD_OF_VIEW = 60.0  # degrees, across; the middle of the scenes' cameras
+
+
+@dataclass
+class Collage:
+    """How collages are made. `share` of the pictures are collages of 1, 4 or 9 cells, drawn with
+    the weights `cells`. A cell's head is `reach` of the cell high, drawn log-uniformly, enlarged
+    at most `enlarge` times; `squeeze` is the sideways factor of a 4:3 picture made square;
+    `roll` in degrees is drawn from +-roll. Heads below `min_size` pixels (root of the box's area
+    in the source) or `min_visible` start no cell."""
+
+    share: float = 0.0
+    cells: tuple[float, float, float] = (0.15, 0.5, 0.35)
+    reach: tuple[float, float] = (0.3, 0.95)
+    enlarge: float = 2.2
+    squeeze: tuple[float, float] = (0.68, 0.9)
+    roll: float = 15.0
+    min_size: float = 22.0
+    min_visible: float = 0.3
+
+
+Subject = tuple[Sample, int]  # a scene and the head in it that a cell is about
+
+
+def subjects(samples: list[Sample], options: Collage) -> list[Subject]:
+    """Every head that may start a cell."""
+    return [
+        (sample, index)
+        for sample in samples
+        for index, head in enumerate(sample.heads)
+        if head.visible >= options.min_visible
+        and np.prod(head.box[2:] - head.box[:2]) >= options.min_size**2
+    ]
+
+
+def make_collage(
+    pool: list[Subject], size: tuple[int, int], rng: np.random.Generator, options: Collage
+) -> tuple[np.ndarray, list[Head]]:
+    """One collage: image (H, W, 3) uint8 of `size` = (height, width), and all heads in it."""
+    height, width = size
+    side = int(rng.choice(3, p=np.array(options.cells) / sum(options.cells))) + 1
+    columns = np.linspace(0, width, side + 1).round().astype(int)
+    rows = np.linspace(0, height, side + 1).round().astype(int)
+    view, heads = np.empty((height, width, 3), np.uint8), []
+    for y0, y1 in zip(rows, rows[1:], strict=False):
+        for x0, x1 in zip(columns, columns[1:], strict=False):
+            sample, index = pool[rng.integers(len(pool))]
+            cell = np.array([x0, y0, x1, y1])
+            view[y0:y1, x0:x1], seen = _fill_cell(sample, index, cell, size, rng, options)
+            heads += seen
+    return view, heads
+
+
+def ray_rotation(ray: np.ndarray) -> np.ndarray:
+    """The smallest rotation (3, 3) that turns the optical axis onto `ray` (3,), any length."""
+    x, y, z = ray / np.linalg.norm(ray)
+    turn = np.array([[0, 0, x], [0, 0, y], [-x, -y, 0]])
+    return np.eye(3) + turn + turn @ turn / (1 + z)
+
+
+def _fill_cell(
+    sample: Sample,
+    index: int,
+    cell: np.ndarray,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    options: Collage,
+) -> tuple[np.ndarray, list[Head]]:
+    """The cell's pixels and the heads in it, their boxes in pixels of the whole picture."""
+    width, height = cell[2:] - cell[:2]
+    squeeze = rng.uniform(*options.squeeze)
+    box = sample.heads[index].box
+    share = np.exp(rng.uniform(*np.log(options.reach)))
+    zoom = min(share * height / (box[3] - box[1]), options.enlarge)
+    image, scale = _shrunk(sample.load(), zoom)
+    source = camera_matrix(sample.focal, sample.focal, sample.width, sample.height)
+    roll = np.radians(rng.uniform(-options.roll, options.roll))
+    tilt = cv2.Rodrigues(np.array([0, 0, roll]))[0]
+    # the subject's middle comes to rest near the cell's
+    spot = np.array([width, height]) * (0.5 + rng.uniform(-0.15, 0.15, 2))
+    local = np.array(
+        [[sample.focal * zoom * squeeze, 0, spot[0]], [0, sample.focal * zoom, spot[1]], [0, 0, 1]]
+    )
+    look = tilt @ ray_rotation(_ray(source, box)).T
+    homography = local @ look @ np.linalg.inv(source)
+    pixels = cv2.warpPerspective(
+        image,
+        homography @ np.diag([1 / scale, 1 / scale, 1]),
+        (int(width), int(height)),
+        flags=cv2.INTER_LINEAR,
+        borderValue=[int(v) for v in rng.integers(0, 256, 3)],
+    )
+    focal = size[1] / 2 / np.tan(np.radians(FIELD_OF_VIEW) / 2)
+    target = camera_matrix(focal, focal / squeeze, size[1], size[0])
+    heads = []
+    for head in sample.heads:
+        # behind the turned camera, or so far aside that the homography folds
+        if (look @ _ray(source, head.box))[2] < 0.2:
+            continue
+        seen = warp_head(head, homography, np.eye(3), int(width), int(height))
+        seen.box = seen.box + np.tile(cell[:2], 2)
+        relative = tilt @ ray_rotation(_ray(source, head.box)).T @ head.rotation
+        seen.rotation = ray_rotation(_ray(target, seen.box)) @ relative
+        heads.append(seen)
+    return pixels, heads
+
+
+def _ray(camera: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Direction (3,) in the optical frame towards the middle of a box."""
+    return np.linalg.inv(camera) @ [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2, 1.0]
+
+
+def _shrunk(image: np.ndarray, zoom: float) -> tuple[np.ndarray, float]:
+    """The image at `scale` of its size, so that what is left of a strong shrinking aliases
+    little."""
+    scale = 1.0
+    while zoom < scale / 1.6 and min(image.shape[:2]) > 32:
+        scale /= 2
+        image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return image, scale

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reader for the COCO-style JSON files that DirectMHP makes of AGORA and CMU Panoptic.
+
+`images`: id, file_name, width, height; `annotations`: image_id, bbox [x, y, w, h] in pixels and
+euler_angles [pitch, yaw, roll] in degrees, with the signs of docs/conventions.md.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpe_vlm_ros.geometry import rotation_from_angles
+
+from .reading import Report, read_json, usable_box, usable_picture
+from .sample import Head, Sample
+
+# What DirectMHP prints for its files: {file name: (images, heads)}.
+SOURCE_COUNTS = {
+    "coco_style_train.json": (14408, 105046),  # AGORA
+    "coco_style_validation.json": (1070, 7505),
+    "coco_style_sampled_train.json": (15718, 35725),  # CMU Panoptic
+    "coco_style_sampled_val.json": (16216, 32738),  # the paper's test set
+}
+
+
+def read_directmhp(
+    annotations: Path | str, images: Path | str, report: Report | None = None
+) -> list[Sample]:
+    """The images of a DirectMHP file that hold a head, in the file's order; no camera is known.
+
+    Left out and counted: a picture that is missing, unreadable or of another size than the file
+    says; a head without a box or angles, outside the picture, or with |pitch| or |roll| not below
+    90 or |yaw| above 180 (no valid triple); annotations of unlisted images. A picture that loses a
+    head to one of these, other than being outside, is marked `all_heads=False`. Boxes are cut to
+    the picture.
+    Raises FileNotFoundError or ValueError if `annotations` is not such a file.
+
+    Args:
+        annotations: the JSON file, such as coco_style_sampled_val.json.
+        images: the folder with the pictures that it names.
+        report: takes the counts; without one they are only logged.
+    """
+    annotations, images = Path(annotations), Path(images)
+    report = Report() if report is None else report
+    content = read_json(annotations)
+    try:
+        records = {record["id"]: record for record in content["images"]}
+        heads = defaultdict(list)
+        for annotation in content["annotations"]:
+            heads[annotation["image_id"]].append(annotation)
+        listed = [
+            (images / record["file_name"], (int(record["width"]), int(record["height"])), number)
+            for number, record in records.items()
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{annotations}: not a DirectMHP file (at {error}); expected coco_style_*.json"
+        ) from error
+    samples = []
+    for path, size, number in listed:
+        if usable_picture(path, report, size) is not None:
+            samples.append(_sample(path, size, heads[number], report))
+    for annotation in (a for number in heads.keys() - records.keys() for a in heads[number]):
+        report.leave_out("head of an image that is not listed", annotation.get("id"))
+    samples = [sample for sample in samples if sample.heads]
+    images_says, heads_say = SOURCE_COUNTS.get(annotations.name, (len(records), None))
+    source = {"images": images_says} | ({} if heads_say is None else {"heads": heads_say})
+    report.finish(samples, source)
+    return samples
+
+
+def _sample(path: Path, size: tuple[int, int], annotations: list[Any], report: Report) -> Sample:
+    sample = Sample(path, *size, focal=None)
+    for annotation in annotations:
+        name = f"{path.name}, annotation {annotation.get('id')}"
+        box = usable_box(annotation.get("bbox"), size, name, report)
+        rotation = None if box is None else _rotation(annotation.get("euler_angles"))
+        if box is not None and rotation is not None:
+            sample.heads.append(Head(box, rotation))
+        elif box is not None:
+            report.leave_out("head without a valid angle triple", name)
+            sample.all_heads = False
+    if not sample.heads:
+        report.leave_out("picture without a usable head", path)
+    return sample
+
+
+def _rotation(triple: Any) -> np.ndarray | None:
+    try:
+        pitch, yaw, roll = (float(angle) for angle in triple)
+    except (TypeError, ValueError):
+        return None
+    # Not a comparison with >=, which NaN would pass.
+    if not (abs(pitch) < 90 and abs(roll) < 90 and abs(yaw) <= 180):
+        return None
+    return rotation_from_angles(yaw, pitch, roll)

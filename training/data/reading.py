@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all readers share: a counted report of what was left out, pictures' sizes, safe pickles."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .sample import Sample
+
+EXAMPLES = 5
+EXIF_ORIENTATION = 0x0112
+_log = logging.getLogger(__name__)
+
+
+class Report:
+    """What a reader kept and what it left out, with the reason, the count and a few names.
+
+    `str(report)` is a table for people. `left_out` counts by reason; `kept` counts images, heads
+    and expressions; `source` holds how many the source says there are, where it says so.
+    """
+
+    def __init__(self) -> None:
+        self.left_out: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
+        self.source: dict[str, int] = {}
+        self.examples: dict[str, list[str]] = {}
+
+    def leave_out(self, reason: str, name: object) -> None:
+        """Count one thing that is not passed on; the first few names are kept as examples."""
+        self.left_out[reason] += 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < EXAMPLES:
+            examples.append(str(name))
+
+    def finish(self, samples: list[Sample], source: Mapping[str, int] | None = None) -> None:
+        """Count what was kept, compare with the source's own counts and log what is amiss."""
+        self.kept["images"] += len(samples)
+        self.kept["heads"] += sum(len(sample.heads) for sample in samples)
+        self.kept["expressions"] += sum(len(sample.expressions) for sample in samples)
+        for unit, count in (source or {}).items():
+            self.source[unit] = self.source.get(unit, 0) + count
+        differs = any(self.kept[unit] != count for unit, count in self.source.items())
+        _log.log(logging.WARNING if self.left_out or differs else logging.INFO, "%s", self)
+
+    def __str__(self) -> str:
+        lines = []
+        for unit, count in self.kept.items():
+            says = f" (the source counts {self.source[unit]:,})" if unit in self.source else ""
+            if count or says:
+                lines.append(f"kept {count:,} {unit}{says}")
+        for reason, count in self.left_out.most_common():
+            names = ", ".join(self.examples[reason])
+            more = ", ..." if count > len(self.examples[reason]) else ""
+            lines.append(f"left out {count:,}: {reason} ({names}{more})")
+        return "\n".join(lines) or "nothing read"
+
+
+@lru_cache(maxsize=1 << 18)
+def picture_size(path: Path, decode: bool = False) -> tuple[int, int]:
+    """(width, height) of a picture as OpenCV shows it, thus turned as its EXIF mark says.
+
+    Only the header is read unless `decode` asks for every pixel, which finds truncated files.
+    Raises ValueError naming a file that is missing or no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(EXIF_ORIENTATION, 1) >= 5
+            if decode:
+                image.load()
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such picture") from None
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
+        raise ValueError(f"{path}: not a readable picture ({error})") from error
+    return (height, width) if turned else (width, height)
+
+
+def usable_picture(
+    path: Path, report: Report, size: tuple[int, int] | None = None
+) -> tuple[int, int] | None:
+    """The picture's (width, height), or None after counting why it cannot be used.
+
+    `size` is what the labels say: boxes of a picture that is another size would be wrong.
+    """
+    if not path.exists():
+        report.leave_out("picture missing", path)
+        return None
+    try:
+        found = picture_size(path)
+    except ValueError:
+        report.leave_out("picture unreadable", path)
+        return None
+    if size is not None and size != found:
+        report.leave_out("picture of another size than its labels", f"{path} {found} not {size}")
+        return None
+    return found
+
+
+def clip_xywh(box: Any, width: int, height: int) -> np.ndarray | None:
+    """x0 y0 x1 y1 (4,) float of the part of [x, y, w, h] inside the picture, None if none is.
+
+    Raises ValueError where `box` is not four finite numbers.
+    """
+    try:
+        x, y, w, h = np.asarray(box, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"box {box!r}: need x, y, width and height") from None
+    if not np.isfinite((x, y, w, h)).all():
+        raise ValueError(f"box {box!r}: need finite numbers")
+    clipped: np.ndarray = np.clip((x, y, x + w, y + h), 0, (width, height, width, height))
+    return clipped if clipped[0] < clipped[2] and clipped[1] < clipped[3] else None
+
+
+def usable_box(
+    box: Any, size: tuple[int, int], name: str, report: Report, what: str = "head"
+) -> np.ndarray | None:
+    """`clip_xywh` in a picture of `size` (width, height), or None after counting why not."""
+    try:
+        clipped = clip_xywh(box, *size)
+    except ValueError:
+        report.leave_out(f"{what} without a box", name)
+        return None
+    if clipped is None:
+        report.leave_out(f"{what} outside the picture", name)
+    return clipped
+
+
+def read_json(path: Path) -> Any:
+    """Contents of a JSON file; FileNotFoundError or ValueError naming it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not a JSON file ({error}); download it again") from error
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Builds nothing but plain values and the classes of a table."""
+
+    def __init__(self, file: Any, classes: Mapping[tuple[str, str], Any]) -> None:
+        super().__init__(file, encoding="utf-8", errors="replace")  # text of Python 2
+        self.classes = classes
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self.classes:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which is not data")
+        return self.classes[module, name]
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError(f"it refers to another object ({pid!r})")
+
+
+def load_plain_pickle(path: Path, classes: Mapping[tuple[str, str], Any] | None = None) -> Any:
+    """Contents of a pickle of numbers, texts, lists and dicts: it can run no code.
+
+    A pickle can name any callable of any module, and the ordinary loader calls it. Here only the
+    (module, name) pairs of `classes` resolve, to what the table gives. Raises FileNotFoundError,
+    or ValueError naming a file that holds anything else or is damaged.
+    """
+    with path.open("rb") as file:
+        try:
+            return _PlainUnpickler(file, classes or {}).load()
+        # A damaged pickle can fail in any operation of the unpickler's.
+        except Exception as error:
+            raise ValueError(f"{path}: refused, not a pickle of plain data: {error}") from error
+
+
+def subsample(samples: list[Sample], count: int, seed: int) -> list[Sample]:
+    """`count` of the samples in their order, the same for the same seed; all if there are fewer."""
+    if count >= len(samples):
+        return list(samples)
+    chosen = np.random.default_rng(seed).choice(len(samples), count, replace=False)
+    return [samples[index] for index in np.sort(chosen)]

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights read one tensor at a time: of a model folder, or of one with an adapter on top."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Protocol
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hpe_vlm_ros.vlm.checkpoint import IGNORED, weight_files
+
+from .lora_folding import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, fold
+
+Shape = tuple[int, ...]
+
+
+class Source(Protocol):
+    """Named tensors; `shapes` is known without reading them."""
+
+    folder: Path
+    shapes: dict[str, Shape]
+
+    def read(self, name: str) -> Tensor: ...
+
+
+class Checkpoint:
+    """The safetensors files of a model folder.
+
+    `files` lists each file's tensors in their order there; `types` are safetensors' names. A file
+    is opened anew for each tensor: as long as it is open, all that was read of it counts as memory.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.files: dict[Path, list[str]] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.types: dict[str, str] = {}
+        for file in weight_files(folder):
+            self._list(file)
+        self._file = {name: file for file, names in self.files.items() for name in names}
+
+    def _list(self, file: Path) -> None:
+        try:
+            with safe_open(file, framework="pt") as content:
+                names = [name for name in content.offset_keys() if not name.endswith(IGNORED)]
+                for name in names:
+                    part = content.get_slice(name)
+                    self.shapes[name] = tuple(part.get_shape())
+                    self.types[name] = part.get_dtype()
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{file} cannot be read ({error}): copy it again") from error
+        self.files[file] = names
+
+    def read(self, name: str) -> Tensor:
+        with safe_open(self._file[name], framework="pt") as content:
+            return content.get_tensor(name)
+
+
+class Adapted:
+    """A checkpoint with a saved adapter (`training.lora.save_adapter`) folded in as it is read."""
+
+    def __init__(self, base: Checkpoint, folder: Path):
+        options = json.loads((folder / ADAPTER_OPTIONS).read_text(encoding="utf-8"))
+        self.folder = base.folder  # where configuration and tokenizer lie
+        self.shapes = base.shapes
+        self._scale = options["alpha"] / options["rank"]
+        self._base, self._file = base, folder / ADAPTER_WEIGHTS
+        with safe_open(self._file, framework="pt") as content:
+            self._names = set(content.keys())
+        homes = {f"{name.split('.lora_')[0]}.weight" for name in self._names if ".lora_" in name}
+        homes |= {name for name in self._names if ".lora_" not in name}
+        if strange := sorted(homes - base.shapes.keys()):
+            raise ValueError(
+                f"the adapter in {folder} changes {strange[0]}, which {base.folder} lacks: name the "
+                "model it was trained on as the original"
+            )
+
+    def read(self, name: str) -> Tensor:
+        pair = [name.removesuffix("weight") + f"lora_{letter}.weight" for letter in "AB"]
+        with safe_open(self._file, framework="pt") as content:
+            if name in self._names:
+                return content.get_tensor(name)
+            if pair[0] in self._names:
+                a, b = map(content.get_tensor, pair)
+                return fold(self._base.read(name), a, b, self._scale)
+        return self._base.read(name)
+
+
+def tuned_source(folder: Path, base: Checkpoint) -> Source:
+    """A model folder, or an adapter folder on top of `base`."""
+    return Adapted(base, folder) if (folder / ADAPTER_WEIGHTS).is_file() else Checkpoint(folder)
+
+
+def check_alike(original: Source, tuned: Source) -> None:
+    """ValueError that names the tensors which only one of the two has, or in another shape."""
+    problems = [
+        f"{name} only in {one.folder}"
+        for one, other in ((original, tuned), (tuned, original))
+        for name in one.shapes
+        if name not in other.shapes
+    ]
+    problems += [
+        f"{name} is {shape} and {tuned.shapes[name]}"
+        for name, shape in original.shapes.items()
+        if tuned.shapes.get(name, shape) != shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")
+        raise ValueError(
+            f"the models differ in {len(problems)} tensors and cannot be merged: {shown}. "
+            "Merge a model with what was fine-tuned from it"
+        )
