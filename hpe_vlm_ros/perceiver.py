@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import Box, grid_box, pixel_box
+from .answers import Angles, Box, Parsed, grid_box, parse_angles, pixel_box, pose_prompt
 from .geometry import HeadShape, angles_from_rotation, box_iou, rotation_from_angles
 
 if TYPE_CHECKING:  # torch takes seconds to import: not before a model is wanted
@@ -118,6 +118,17 @@ class HeadPerceiver:
         height, width = check_image(image).shape[:2]
         grid = [grid_box(box, width, height) for box in boxes]
         return self._estimates(self._look(image), grid, [1.0] * len(grid), image)
+
+    def unconstrained(
+        self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]
+    ) -> list[Parsed[Angles]]:
+        """What the model says of heads in these boxes (pixels) with no grammar to rule it.
+
+        For evaluation only: answers may be invalid, `reason` then says in which way.
+        """
+        height, width = check_image(image).shape[:2]
+        prompts = [pose_prompt(grid_box(box, width, height)) for box in boxes]
+        return [parse_angles(text) for text in self._look(image).free(prompts)]
 
     def _look(self, image: NDArray[np.uint8]) -> Look:
         pixels = self._engine.processor.image_tensor(check_image(image))
