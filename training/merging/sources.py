@@ -74,8 +74,8 @@ class Adapted:
         homes |= {name for name in self._names if ".lora_" not in name}
         if strange := sorted(homes - base.shapes.keys()):
             raise ValueError(
-                f"the adapter in {folder} changes {strange[0]}, which {base.folder} lacks: name the "
-                "model it was trained on as the original"
+                f"the adapter in {folder} changes {strange[0]}, which {base.folder} lacks: give "
+                "the model it was trained on as the original"
             )
 
     def read(self, name: str) -> Tensor:
