@@ -9,7 +9,7 @@ export PYTHON
 MODE := $(shell scripts/setup.sh mode)
 READY := .venv/.ready
 INSTALLED_FROM := $(wildcard requirements*.txt) constraints.txt package.xml CMakeLists.txt \
-	$(wildcard cmake/* msg/* pip_ros/tf2_msgs/* pip_ros/tf2_msgs/msg/*) scripts/setup.sh
+	$(wildcard cmake/* action/* msg/* pip_ros/*/* pip_ros/*/msg/*) scripts/setup.sh
 
 .PHONY: run test clean
 .DEFAULT_GOAL := run

@@ -87,7 +87,11 @@ make_venv
 check_compiler
 install_requirements "$1"
 . scripts/env.sh
-if ! "$venv/bin/python" -c "import tf2_msgs.msg" 2>/dev/null; then build_messages pip_ros/tf2_msgs; fi
+needed=(tf2_msgs)
+if [ "$1" = test ] && [ "$mode" = wheels ]; then needed+=(foxglove_msgs hri_msgs vision_msgs); fi
+for name in "${needed[@]}"; do
+  if ! "$venv/bin/python" -c "import $name.msg" 2>/dev/null; then build_messages "pip_ros/$name"; fi
+done
 build_messages . -DHPE_VLM_ROS_MESSAGES_ONLY=ON
 rm -f "$venv"/.ready-*
 touch "$venv/.ready-run-$mode"
