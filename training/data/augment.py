@@ -56,9 +56,9 @@ def render_view(
         return _resized(sample, image, width, height)
     options = options or Augmentation()
     rotation = _camera_rotation(rng, options)
-    focal = sample.focal * np.exp(rng.uniform(*np.log(options.zoom)))
+    focal = sample.likely_focal * np.exp(rng.uniform(*np.log(options.zoom)))
     aspect = rng.uniform(*options.aspect) if rng.random() < options.aspect_share else 1.0
-    source = camera_matrix(sample.focal, sample.focal, sample.width, sample.height)
+    source = camera_matrix(*[sample.likely_focal] * 2, sample.width, sample.height)
     target = camera_matrix(
         focal * width / sample.width * aspect, focal * height / sample.height, width, height
     )
@@ -108,7 +108,8 @@ def warp_head(
     clipped_high = np.clip(high, 0, (width, height))
     inside = np.prod(clipped_high - clipped_low) / max(np.prod(high - low), 1e-9)
     box = np.concatenate([clipped_low, clipped_high])
-    return Head(box, rotation @ head.rotation, head.visible * inside)
+    turned = None if head.rotation is None else rotation @ head.rotation
+    return Head(box, turned, head.visible * inside)
 
 
 def mirrored(view: np.ndarray, heads: list[Head]) -> tuple[np.ndarray, list[Head]]:
@@ -117,7 +118,8 @@ def mirrored(view: np.ndarray, heads: list[Head]) -> tuple[np.ndarray, list[Head
     for head in heads:
         x0, y0, x1, y1 = head.box
         box = np.array([width - x1, y0, width - x0, y1])
-        swapped.append(Head(box, mirror_rotation(head.rotation), head.visible))
+        rotation = None if head.rotation is None else mirror_rotation(head.rotation)
+        swapped.append(Head(box, rotation, head.visible))
     return np.ascontiguousarray(view[:, ::-1]), swapped
 
 

@@ -59,7 +59,14 @@ class StepDataset(Dataset[Batch]):
             view, seen = self._view(self.samples[index], rng)
             images.append(self.processor.image_tensor(view))
             prompts.append(
-                build_prompts(seen, self.size, self.processor.tokenizer, self.packing, rng)
+                build_prompts(
+                    seen,
+                    self.size,
+                    self.processor.tokenizer,
+                    self.packing,
+                    rng,
+                    self.samples[index].all_heads,
+                )
             )
             heads.append(seen)
         return pack(images, prompts, heads, self.num_image_tokens, self.processor.tokenizer)

@@ -44,10 +44,11 @@ Subject = tuple[Sample, int]  # a scene and the head in it that a cell is about
 
 
 def subjects(samples: list[Sample], options: Collage) -> list[Subject]:
-    """Every head that may start a cell."""
+    """Every head that may start a cell, in pictures of which all heads are known."""
     return [
         (sample, index)
         for sample in samples
+        if sample.all_heads
         for index, head in enumerate(sample.heads)
         if head.visible >= options.min_visible
         and np.prod(head.box[2:] - head.box[:2]) >= options.min_size**2
@@ -94,14 +95,13 @@ def _fill_cell(
     share = np.exp(rng.uniform(*np.log(options.reach)))
     zoom = min(share * height / (box[3] - box[1]), options.enlarge)
     image, scale = _shrunk(sample.load(), zoom)
-    source = camera_matrix(sample.focal, sample.focal, sample.width, sample.height)
+    focal = sample.likely_focal
+    source = camera_matrix(focal, focal, sample.width, sample.height)
     roll = np.radians(rng.uniform(-options.roll, options.roll))
     tilt = cv2.Rodrigues(np.array([0, 0, roll]))[0]
     # the subject's middle comes to rest near the cell's
     spot = np.array([width, height]) * (0.5 + rng.uniform(-0.15, 0.15, 2))
-    local = np.array(
-        [[sample.focal * zoom * squeeze, 0, spot[0]], [0, sample.focal * zoom, spot[1]], [0, 0, 1]]
-    )
+    local = np.array([[focal * zoom * squeeze, 0, spot[0]], [0, focal * zoom, spot[1]], [0, 0, 1]])
     look = tilt @ ray_rotation(_ray(source, box)).T
     homography = local @ look @ np.linalg.inv(source)
     pixels = cv2.warpPerspective(
@@ -120,8 +120,9 @@ def _fill_cell(
             continue
         seen = warp_head(head, homography, np.eye(3), int(width), int(height))
         seen.box = seen.box + np.tile(cell[:2], 2)
-        relative = tilt @ ray_rotation(_ray(source, head.box)).T @ head.rotation
-        seen.rotation = ray_rotation(_ray(target, seen.box)) @ relative
+        if head.rotation is not None:
+            relative = tilt @ ray_rotation(_ray(source, head.box)).T @ head.rotation
+            seen.rotation = ray_rotation(_ray(target, seen.box)) @ relative
         heads.append(seen)
     return pixels, heads
 

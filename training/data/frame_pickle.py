@@ -79,9 +79,7 @@ def _table() -> dict[tuple[str, str], Callable[..., Any]]:
     }
     table |= {(module, "DataFrame"): _Frame for module in _FRAME_MODULES}
     table |= {(module, "BlockManager"): _Manager for module in _MANAGER_MODULES}
-    table |= {
-        (module, name): _block for module in _BLOCK_MODULES for name in ("_unpickle_block", "new_block")
-    }
+    table |= {(module, "_unpickle_block"): _block for module in _BLOCK_MODULES}
     table |= {
         (module, name): _Index
         for module in _INDEX_MODULES

@@ -60,11 +60,15 @@ class Lens:
 
 
 class NoLabel(ValueError):
-    """A head that cannot be labelled. `seen` tells whether it may well show in the picture."""
+    """A head that cannot be labelled.
 
-    def __init__(self, reason: str, seen: bool) -> None:
+    `seen`: it may well show in the picture. `lost`: its angles are what fails, not its box; a
+    picture of CMU Panoptic with such a head is left out.
+    """
+
+    def __init__(self, reason: str, seen: bool, lost: bool = False) -> None:
         super().__init__(reason)
-        self.seen = seen
+        self.seen, self.lost = seen, lost
 
 
 def fit_similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -111,14 +115,14 @@ def label_head(
     picture, longer than 1.5 times its width (or wider), or fills 0.7 of the picture's side.
     """
     if not (np.isfinite(landmarks).all() and np.ptp(landmarks, axis=0).any()):
-        raise NoLabel("head without finite landmarks", seen=True)
+        raise NoLabel("head without finite landmarks", seen=True, lost=True)
     turn, shift, scale = fit_similarity(reference, landmarks)
     surface = scale * sphere() @ turn.T + shift
     if surface[:, 2].min() <= NEAREST:
         raise NoLabel("head behind the camera or around it", seen=surface[:, 2].max() > NEAREST)
     rotation = turn @ HEAD_AXES
     if angles_from_rotation(rotation) is None:
-        raise NoLabel("head without a valid angle triple", seen=True)
+        raise NoLabel("head without a valid angle triple", seen=True, lost=True)
     return Head(_whole_box(project(surface, lens), *lens.size), rotation, position=sellion)
 
 
