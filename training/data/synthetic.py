@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reader for rendered scenes: a folder made by `python -m training.synthetic.render`."""
+"""Reader for rendered scenes: a folder made by `python -m training.synthetic.render`.
+
+The same JSON lines hold weak labels (`weak_labels`), where the rotation of a head and the focal
+length may be null and `all_heads` false.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +48,7 @@ def _scene(record: dict, folder: Path) -> Sample:
     heads = [
         Head(
             box=np.asarray(head["box"], dtype=float),
-            rotation=np.asarray(head["rotation"], dtype=float),
+            rotation=_rotation(head["rotation"]),
             visible=float(head["visible"]),
             position=np.asarray(head["position"], dtype=float) if "position" in head else None,
         )
@@ -53,4 +57,16 @@ def _scene(record: dict, folder: Path) -> Sample:
     path = folder / record["image"]
     if not path.exists():
         raise ValueError(f"picture {record['image']} is missing")
-    return Sample(path, int(record["width"]), int(record["height"]), float(record["focal"]), heads)
+    focal = None if record["focal"] is None else float(record["focal"])
+    return Sample(
+        path,
+        int(record["width"]),
+        int(record["height"]),
+        focal,
+        heads,
+        all_heads=bool(record.get("all_heads", True)),
+    )
+
+
+def _rotation(rows: list[list[float]] | None) -> np.ndarray | None:
+    return None if rows is None else np.asarray(rows, dtype=float).reshape(3, 3)
