@@ -119,7 +119,9 @@ def label_head(
     turn, shift, scale = fit_similarity(reference, landmarks)
     surface = scale * sphere() @ turn.T + shift
     if surface[:, 2].min() <= NEAREST:
-        raise NoLabel("head behind the camera or around it", seen=surface[:, 2].max() > NEAREST)
+        raise NoLabel(
+            "head behind the camera or around it", seen=bool(surface[:, 2].max() > NEAREST)
+        )
     rotation = turn @ HEAD_AXES
     if angles_from_rotation(rotation) is None:
         raise NoLabel("head without a valid angle triple", seen=True, lost=True)
