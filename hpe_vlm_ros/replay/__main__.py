@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m hpe_vlm_ros.replay`, and `ros2 run hpe_vlm_ros replay`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from .arguments import COMMANDS, parser
+from .frames import Recording, ReplayError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 1 after a message about what went wrong, 3 when a gate is shut."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] not in (*COMMANDS, "-h", "--help"):
+        given.insert(0, "run")
+    options = parser().parse_args(given)
+    try:
+        return {"run": _run, "report": _report, "compare": _compare}[options.command](
+            options, given
+        )
+    except (ReplayError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; what was perceived is kept: --resume goes on with it", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace, given: list[str]) -> int:
+    from .environment import command
+    from .finish import find_truth, finish
+    from .gate import conditions
+    from .plan import Settings
+    from .run import perceive_recordings, take_answers
+    from .sources import open_sources
+    from .work import Loader
+
+    wanted, shut_if = _wanted(options), conditions(options.fail_if, options.thresholds)
+    recordings = open_sources(options.sources, options.topic, options.camera_info)
+    truth = find_truth(recordings, wanted)
+    _say(recordings, options)
+    settings = Settings(
+        "", options.max_heads, options.every, options.frames, options.free_every, options.slice
+    )
+    how: dict[str, Any] = {
+        "command": command(given),
+        "resume": options.resume,
+        "overwrite": options.overwrite,
+    }
+    if options.answers is not None:
+        source = options.answers, options.answers_topic
+        store = take_answers(recordings, settings, source, options.out, **how)
+    else:
+        load = Loader(options.model, options.device, options.max_heads, _threads(options))
+        how |= {"processes": options.processes, "ray_address": options.ray}
+        how["quiet"] = options.quiet
+        store = perceive_recordings(recordings, settings, load, options.out, **how)
+    return _conclude(finish(store, recordings, truth, wanted), options, shut_if)
+
+
+def _report(options: argparse.Namespace, given: list[str]) -> int:
+    from .finish import find_truth, finish, recordings_of
+    from .gate import conditions
+    from .store import Store
+
+    wanted, shut_if = _wanted(options), conditions(options.fail_if, options.thresholds)
+    store = Store(options.run)
+    recordings = recordings_of(store)
+    options.out, options.quiet = options.run, False
+    truth = find_truth(recordings, wanted)
+    return _conclude(finish(store, recordings, truth, wanted), options, shut_if)
+
+
+def _compare(options: argparse.Namespace, given: list[str]) -> int:
+    from .compare import compare, comparison_table, values
+    from .gate import conditions, shut
+    from .store import write_whole
+
+    shut_if = conditions(options.fail_if, options.thresholds)
+    found = compare(options.a, options.b, _scoring(options))
+    print(comparison_table(found))
+    if options.out:
+        write_whole(options.out, _json(found, indent=1) + "\n")
+    print(_json(found["scores"]))
+    return shut(shut_if, values(found))
+
+
+def _conclude(report: dict[str, Any], options: argparse.Namespace, shut_if: list[Any]) -> int:
+    """Says what came out; the exit status."""
+    from .gate import shut
+    from .tables import table, values
+
+    if not options.quiet:
+        print(table(report))
+        print(f"report: {options.out / 'report.html'}")
+    print(_json({name: cell["value"] for name, cell in report["scores"].items()}))
+    return shut(shut_if, values(report))
+
+
+def _wanted(options: argparse.Namespace) -> Any:
+    from .export import check_parquet
+    from .finish import Wanted
+
+    if options.video and not options.save_images:
+        raise ReplayError("--video shows people: add --save-images if that may be stored")
+    if options.parquet:
+        check_parquet()
+    return Wanted(
+        truth=options.truth,
+        truth_topic=options.truth_topic,
+        tolerance=int(options.truth_tolerance * 1e9),
+        track=options.track,
+        parquet=options.parquet,
+        bag=not options.no_bag,
+        video=options.video,
+        save_images=options.save_images,
+        scoring=_scoring(options),
+    )
+
+
+def _scoring(options: argparse.Namespace) -> Any:
+    from hpe_vlm_ros.metrics import Rules
+
+    from .summary import Scoring
+
+    rules = Rules(min_size=options.min_size, min_visible=options.min_visible)
+    return Scoring(options.looking_angle, options.block_seconds or 1e-9, rules)
+
+
+def _threads(options: argparse.Namespace) -> int | None:
+    if options.threads is not None or options.processes == 1:
+        return options.threads
+    return max(1, (os.cpu_count() or 1) // options.processes)
+
+
+def _say(recordings: Sequence[Recording], options: argparse.Namespace) -> None:
+    """What was found, and what is amiss with it, before the long work."""
+    for recording in recordings:
+        if not options.quiet:
+            topic = f" {recording.topic}" if recording.topic else ""
+            print(f"{recording.id}{topic}: {len(recording.frames)} frames")
+        for note in recording.notes:
+            print(f"warning: {note}", file=sys.stderr)
+
+
+def _json(content: Any, indent: int | None = None) -> str:
+    import json
+
+    return json.dumps(content, indent=indent, allow_nan=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

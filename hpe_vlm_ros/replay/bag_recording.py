@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The images of one topic of a bag as a recording."""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from hpe_vlm_ros.nodes.images import ImageError, to_rgb
+
+from .bags import CAMERA_INFO, COMPRESSED, RAW, Bag, Topic, shared_bag
+from .frames import Calibration, Frame, FrameInfo, ReplayError, Rgb
+
+_STAMP = struct.Struct("<iI")  # a message begins with its header, that with sec and nanosec
+_DEPTH = ("16UC1", "32FC1")
+
+
+@dataclass(frozen=True)
+class BagRecording:
+    """See `Recording`. rescue: the bag is damaged and read as far as it goes."""
+
+    id: str
+    path: str
+    topic: str
+    frames: tuple[FrameInfo, ...]
+    cameras: tuple[Calibration, ...] = ()
+    notes: tuple[str, ...] = ()
+    rescue: bool = False
+    bytes: int = 0
+    info_topic: str = ""
+
+    kind = "bag"
+    sequence = True
+
+    def only(self, frames: Sequence[FrameInfo]) -> BagRecording:
+        return replace(self, frames=tuple(frames))
+
+    def read(self) -> Iterator[Frame]:
+        if not self.frames:
+            return
+        wanted = {(f.recorded, f.nth): f for f in self.frames}
+        times = [f.recorded for f in self.frames]
+        bag = shared_bag(self.path, self.rescue)
+        seen: Counter[int] = Counter()
+        for topic, recorded, data in bag.messages([self.topic], min(times), max(times) + 1):
+            info = wanted.pop((recorded, seen[recorded]), None)
+            seen[recorded] += 1
+            if info is not None:
+                yield _frame(bag, topic, info, data)
+        if wanted:
+            raise ReplayError(
+                f"{self.path}: {len(wanted)} frames that were there have gone; leave the bag alone "
+                "while it is replayed"
+            )
+
+    def camera(self, info: FrameInfo) -> Calibration | None:
+        """The newest calibration recorded before the frame, else the first of all."""
+        place = bisect_right([camera.recorded for camera in self.cameras], info.recorded)
+        return self.cameras[max(place - 1, 0)] if self.cameras else None
+
+
+def open_bag(
+    path: Path, id: str, topic: str | None = None, info_topic: str | None = None
+) -> BagRecording:
+    """Reads the bag once, for the list of its frames. ReplayError when there are none.
+
+    topic: None takes the one with the most images, raw before compressed, depth left out.
+    """
+    try:
+        return _indexed(path, id, topic, info_topic, rescue=False)
+    except _Damaged:
+        return _indexed(path, id, topic, info_topic, rescue=True)
+
+
+class _Damaged(Exception):
+    """Broken within, where rescuing gives more."""
+
+
+def _indexed(
+    path: Path, id: str, topic: str | None, info_topic: str | None, rescue: bool
+) -> BagRecording:
+    bag = shared_bag(str(path), rescue)
+    chosen, notes = _image_topic(bag, topic)
+    calibration = _info_topic(bag, chosen, info_topic)
+    frames: list[FrameInfo] = []
+    cameras: list[Calibration] = []
+    seen: Counter[int] = Counter()
+    size = 0
+    topics = [chosen.name, calibration.name] if calibration else [chosen.name]
+    try:
+        for found, recorded, data in bag.messages(topics):
+            if found.kind == CAMERA_INFO:
+                _add_camera(cameras, bag, recorded, data)
+                continue
+            size += len(data)
+            frames.append(FrameInfo(len(frames), _stamp(data), recorded, seen[recorded]))
+            seen[recorded] += 1
+    except ReplayError as error:
+        if not rescue and _has_mcap(path):
+            raise _Damaged from error
+        notes.append(f"{error}; the {len(frames)} images before that are used")
+    if not frames:
+        raise ReplayError(f"{path}: no images on {chosen.name}; name another with --topic")
+    notes += bag.notes + bag.losses() + _oddities(frames)
+    if not calibration:
+        notes.append(f"{id}: no camera_info, so head positions are unknown; see --camera-info")
+    return BagRecording(
+        id, str(path), chosen.name, tuple(frames), tuple(cameras), tuple(notes), rescue, size,
+        calibration.name if calibration else "",
+    )  # fmt: skip
+
+
+def _image_topic(bag: Bag, wanted: str | None) -> tuple[Topic, list[str]]:
+    images = [t for t in bag.topics if t.kind in (RAW, COMPRESSED) and t.count != 0]
+    if wanted is not None:
+        for topic in images:
+            if topic.name in (wanted, f"/{wanted}"):
+                return topic, []
+    colour = [t for t in images if not t.name.endswith("/compressedDepth") and not _depth(bag, t)]
+    names = ", ".join(t.name for t in images) or "none"
+    if wanted is not None or not colour:
+        kinds = ", ".join(sorted({t.kind for t in bag.topics})) or "nothing"
+        missing = f"no images on {wanted}" if wanted else "no colour images in this bag"
+        raise ReplayError(f"{bag.path}: {missing}; image topics: {names}; it holds {kinds}")
+    best = max(colour, key=lambda t: (t.count or 0, t.kind == RAW))
+    others = [t.name for t in colour if t != best]
+    note = f"{bag.path.name}: used {best.name}; --topic takes another: {', '.join(others)}"
+    return best, [note] if others else []
+
+
+def _depth(bag: Bag, topic: Topic) -> bool:
+    """Whether the first image of a raw topic is a depth image."""
+    if topic.kind != RAW:
+        return False
+    try:
+        for _, _, data in bag.messages([topic.name]):
+            return bag.decode(data, RAW).encoding in _DEPTH
+    except ReplayError:
+        pass  # said later, when its frames are read
+    return False
+
+
+def _info_topic(bag: Bag, image: Topic, wanted: str | None) -> Topic | None:
+    """As named; else camera_info beside the images; else the only one there is."""
+    infos = {t.name: t for t in bag.topics if t.kind == CAMERA_INFO}
+    if wanted is not None:
+        if wanted not in infos:
+            there = ", ".join(infos) or "none"
+            raise ReplayError(f"{bag.path}: no camera_info on {wanted}; there are: {there}")
+        return infos[wanted]
+    base = image.name.removesuffix("/compressed")
+    beside = infos.get(str(PurePosixPath(base).parent / "camera_info"))
+    return beside or (next(iter(infos.values())) if len(infos) == 1 else None)
+
+
+def _add_camera(cameras: list[Calibration], bag: Bag, recorded: int, data: bytes) -> None:
+    """Keeps the calibration if it is a new one."""
+    try:
+        info = bag.decode(data, CAMERA_INFO)
+    except ReplayError:
+        return
+    found = Calibration(recorded, int(info.width), int(info.height), tuple(map(float, info.k)))
+    if not cameras or replace(found, recorded=cameras[-1].recorded) != cameras[-1]:
+        cameras.append(found)
+
+
+def _stamp(data: bytes) -> int:
+    """Nanoseconds of a message's header, after the four bytes that say the byte order."""
+    if len(data) < 12:
+        return 0
+    order = _STAMP if data[1] == 1 else struct.Struct(">iI")
+    seconds, rest = order.unpack_from(data, 4)
+    return int(seconds) * 10**9 + int(rest)
+
+
+def _oddities(frames: Sequence[FrameInfo]) -> list[str]:
+    """What is wrong with the stamps, in words."""
+    stamps = [f.stamp for f in frames if f.stamp]
+    zero, back = len(frames) - len(stamps), sum(b < a for a, b in zip(stamps, stamps[1:]))  # noqa: B905
+    double = len(stamps) - len(set(stamps))
+    notes = []
+    if zero:
+        notes.append(f"{zero} images have no stamp: their time of recording stands in for it")
+    if back:
+        notes.append(f"{back} images come out of order: kept, in the order of recording")
+    if double:
+        notes.append(f"{double} images repeat an earlier stamp: kept, told apart by number")
+    return notes
+
+
+def _frame(bag: Bag, topic: Topic, info: FrameInfo, data: bytes) -> Frame:
+    try:
+        message = bag.decode(data, topic.kind)
+    except ReplayError as error:
+        return Frame(info, "", len(data), partial(_undecodable, str(error)))
+    frame_id = str(message.header.frame_id)
+    return Frame(info, frame_id, len(data), partial(to_rgb, message))
+
+
+def _undecodable(text: str) -> Rgb:
+    raise ImageError("undecodable", text)
+
+
+def _has_mcap(path: Path) -> bool:
+    return path.suffix == ".mcap" or (path.is_dir() and any(path.glob("*.mcap*")))

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The measures of a run against ground truth, each a function of weights on frames.
+
+Definitions are those of `hpe_vlm_ros.metrics`: heads count from a size and a visible share on;
+angle errors are circular and only of heads that have a triple; E_angle is the share of invalid
+answers when no grammar rules them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .bootstrap import Area, Measure, Quantile, Ratio
+from .calibration import within_sigma
+from .records import FrameRecord
+from .table import Array, Index, Mask, Scored
+
+Row = tuple[str, dict[str, Measure]]
+
+SIZES = (16.0, 32.0, 48.0, 64.0, 96.0, 128.0)
+YAWS = (0.0, 30.0, 60.0, 90.0, 120.0, 150.0, 180.0)
+DISTANCES = (0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
+VISIBLE = (0.2, 0.4, 0.6, 0.8, 1.0)
+PEOPLE = (1, 2, 3, 5, 8)
+
+
+def totals(table: Scored, looking_angle: float) -> dict[str, Measure]:
+    """Name to measure over all heads that count. looking_angle: degrees; see `looking_area`."""
+    triple = np.isfinite(table.error).all(axis=1)
+    front, back = np.abs(table.yaw) < 60, np.abs(table.yaw) > 120
+    found = table.counts & table.found
+    mae = table.error.mean(axis=1)
+    named: dict[str, Measure] = {
+        "recall": _mean(table, table.counts, table.found),
+        "precision": precision(table),
+        "mae": _mean(table, found & triple, mae),
+    }
+    for column, name in enumerate(("yaw", "pitch", "roll")):
+        named[f"mae_{name}"] = _mean(table, found & triple, table.error[:, column])
+    named |= {
+        "mae_front": _mean(table, found & triple & front, mae),
+        "mae_side": _mean(table, found & triple & ~front & ~back, mae),
+        "mae_back": _mean(table, found & triple & back, mae),
+        "geodesic_mean": _mean(table, found, table.geodesic),
+        "geodesic_median": _quantile(table, found, table.geodesic, 0.5),
+        "geodesic_p90": _quantile(table, found, table.geodesic, 0.9),
+        "looking_auc": looking_area(table, looking_angle),
+    }
+    stated = found & np.isfinite(table.covariance).all(axis=(1, 2))
+    for count in (1, 2):
+        inside = within_sigma(table.turn, table.covariance, count)
+        named[f"within_{count}_sigma"] = Ratio(
+            _per_frame(table, table.frame, stated, inside.sum(axis=1)),
+            _per_frame(table, table.frame, stated, np.full(len(stated), 3.0)),
+        )
+    return named
+
+
+def unconstrained(records: Sequence[FrameRecord]) -> dict[str, Measure]:
+    """E_angle over frames in which it was asked; weights are on all of `records`."""
+    asked = [record.free or () for record in records]
+    invalid = np.array([sum(bool(reason) for reason in a) for a in asked], dtype=float)
+    return {"e_angle": Ratio(invalid, np.array([len(a) for a in asked], dtype=float))}
+
+
+def precision(table: Scored, right: Mask | None = None, wrong: Mask | None = None) -> Ratio:
+    """Hits by hits and false alarms; of estimates in `right` (N,) and `wrong` (A,) only."""
+    hits = table.counts & table.found & (True if right is None else right)
+    alarms = np.ones(len(table.alarm_frame), bool) if wrong is None else wrong
+    good = _per_frame(table, table.frame, hits)
+    return Ratio(good, good + _per_frame(table, table.alarm_frame, alarms))
+
+
+def looking_area(table: Scored, angle: float) -> Area:
+    """Area under the ROC of "looks at the camera": true within `angle` degrees, by the estimate."""
+    rows = table.counts & table.found & np.isfinite(table.looks) & np.isfinite(table.looks_true)
+    return Area(-table.looks[rows], table.looks_true[rows] <= angle, table.frame[rows])
+
+
+def by_size(table: Scored) -> list[Row]:
+    """Recall by true size, precision by the estimate's; sizes in pixels of the model's input."""
+    return [
+        (name, _row(table, a) | {"precision": precision(table, b, c)})
+        for name, a, b, c in _bins(SIZES, "px", table.size, table.size_found, table.alarm_size)
+    ]
+
+
+def by_yaw(table: Scored) -> list[Row]:
+    """Bins of |yaw|; heads without a triple have a row of their own."""
+    turns = [np.abs(yaw) for yaw in (table.yaw, table.yaw_found, table.alarm_yaw)]
+    rows = []
+    for low, high in zip(YAWS, YAWS[1:], strict=False):
+        last = high == YAWS[-1]
+        a, b, c = ((t >= low) & ((t < high) | (last & (t == high))) for t in turns)
+        rows.append((f"{low:g}-{high:g}°", _row(table, a) | {"precision": precision(table, b, c)}))
+    return [*rows, ("no triple", _row(table, np.isnan(table.yaw)))]
+
+
+def by_side(table: Scored) -> list[Row]:
+    """Front (|yaw| < 60), side, back (|yaw| > 120)."""
+    turn = np.abs(table.yaw)
+    parts = (("front", turn < 60), ("side", (turn >= 60) & (turn <= 120)), ("back", turn > 120))
+    return [(name, _row(table, mask)) for name, mask in parts]
+
+
+def by_distance(table: Scored) -> list[Row]:
+    return [(name, _row(table, a)) for name, a in _bins(DISTANCES, "m", table.distance)]
+
+
+def by_visible(table: Scored) -> list[Row]:
+    """Bins of the share of the head that shows; the last is of heads in full view."""
+    return [(name, _row(table, a, counts=False)) for name, a in _bins(VISIBLE, "", table.visible)]
+
+
+def by_people(table: Scored) -> list[Row]:
+    return [
+        (name, _row(table, a)) for name, a in _bins(tuple(map(float, PEOPLE)), "", table.people)
+    ]
+
+
+BREAKDOWNS: dict[str, tuple[str, Callable[[Scored], list[Row]]]] = {
+    "by_side": ("Front, side and back", by_side),
+    "by_yaw": ("By yaw", by_yaw),
+    "by_size": ("By head size at the model's input", by_size),
+    "by_distance": ("By distance", by_distance),
+    "by_visible": ("By visible share of the head", by_visible),
+    "by_people": ("By number of heads in the frame", by_people),
+}
+
+
+def _row(table: Scored, part: Mask, counts: bool = True) -> dict[str, Measure]:
+    """The columns of a breakdown; of the heads that count, or of all."""
+    chosen = part & table.counts if counts else part
+    found = chosen & table.found
+    triple = np.isfinite(table.error).all(axis=1)
+    return {
+        "recall": _mean(table, chosen, table.found),
+        "mae": _mean(table, found & triple, table.error.mean(axis=1)),
+        "geodesic_median": _quantile(table, found, table.geodesic, 0.5),
+        "geodesic_p90": _quantile(table, found, table.geodesic, 0.9),
+    }
+
+
+def _bins(edges: Sequence[float], unit: str, *columns: Array) -> list[tuple[Any, ...]]:
+    """A name and a mask for each column, for each bin that any column has something in."""
+    limits = [-np.inf, *edges, np.inf]
+    unit = f" {unit}" if unit else ""
+    found = []
+    for low, high in zip(limits, limits[1:], strict=False):
+        masks = tuple((column >= low) & (column < high) for column in columns)
+        name = f"{low:g}-{high:g}{unit}"
+        name = f"< {high:g}{unit}" if low == -np.inf else name
+        name = f">= {low:g}{unit}" if high == np.inf else name
+        if any(mask.any() for mask in masks):
+            found.append((name, *masks))
+    return found
+
+
+def _mean(table: Scored, rows: Mask, values: Array | Mask) -> Ratio:
+    whole: Array = np.where(rows, values, 0.0)
+    return Ratio(_per_frame(table, table.frame, rows, whole), _per_frame(table, table.frame, rows))
+
+
+def _quantile(table: Scored, rows: Mask, values: Array, share: float) -> Quantile:
+    return Quantile(values[rows], table.frame[rows], share)
+
+
+def _per_frame(table: Scored, frame: Index, rows: Mask, values: Array | None = None) -> Array:
+    """Sums (F,) of `values` (ones if None) over the rows chosen."""
+    amounts = np.ones(len(frame)) if values is None else values
+    chosen = np.asarray(amounts, dtype=float)[rows]
+    return np.bincount(frame[rows], chosen, len(table.frames)).astype(np.float64)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results as a rosbag2 (MCAP): HeadPoseArray and TF under the images' own headers.
+
+`ros2 bag play`, `ros2 topic echo` and Foxglove read it; message definitions are inside. No image is
+copied unless asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys.store import Typestore
+
+from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, quaternion_from_matrix
+from hpe_vlm_ros.placing import unit_ray
+
+from .bag_recording import BagRecording
+from .bags import CAMERA_INFO, HEADS, shared_bag, typestore
+from .frames import Recording
+from .records import FrameRecord, Head
+
+Item = tuple[int, str, str, "bytes | memoryview"]
+"""Time of recording (ns), topic, type and bytes of a message."""
+VERSION: Literal[8] = 8  # of rosbag2's metadata: the newest that Humble, Jazzy and later all read
+TF = "tf2_msgs/msg/TFMessage"
+DEFAULT_TOPIC = "/perception/head_poses"
+
+
+def write_bag(
+    folder: Path,
+    records: Sequence[FrameRecord],
+    model: str,
+    images_of: Recording | None = None,
+    topic: str = DEFAULT_TOPIC,
+) -> None:
+    """Writes the frames of one recording, in place of a bag that lies there.
+
+    images_of: also copy this bag's images and camera_info.
+    """
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    types = typestore()
+    streams = [_results(records, types, model, topic), _copies(images_of)]
+    with Writer(folder, version=VERSION, storage_plugin=StoragePlugin.MCAP) as writer:
+        made: dict[str, Connection] = {}
+        for time, name, kind, data in merge(*streams, key=lambda item: item[0]):
+            if name not in made:
+                made[name] = writer.add_connection(name, kind, typestore=types)
+            writer.write(made[name], time, data)
+
+
+def _results(
+    records: Sequence[FrameRecord], types: Typestore, model: str, topic: str
+) -> Iterator[Item]:
+    build = _Builder(types, model)
+    for record in sorted(records, key=lambda r: (r.recorded, r.number)):
+        if record.error is not None:
+            continue
+        yield record.recorded, topic, HEADS, types.serialize_cdr(build.array(record), HEADS)
+        if record.heads and record.frame_id:  # TF needs a parent
+            frames = build.transforms(record)
+            yield record.recorded, "/tf", TF, types.serialize_cdr(frames, TF)
+
+
+def _copies(recording: Recording | None) -> Iterator[Item]:
+    """Images and calibrations of a bag, as they are."""
+    if not isinstance(recording, BagRecording):
+        return
+    bag = shared_bag(recording.path, recording.rescue)
+    names = [t.name for t in bag.topics if t.name == recording.topic or t.kind == CAMERA_INFO]
+    for topic, recorded, data in bag.messages(names):
+        yield recorded, topic.name, topic.kind, data
+
+
+class _Builder:
+    """Messages of records, in the types of a typestore."""
+
+    def __init__(self, types: Typestore, model: str) -> None:
+        self._types, self._model = types.types, model
+
+    def array(self, record: FrameRecord) -> Any:
+        seconds = int(record.seconds)
+        took = self._make(
+            "builtin_interfaces/msg/Duration",
+            sec=seconds,
+            nanosec=int((record.seconds - seconds) * 1e9),
+        )
+        header = self._header(record)
+        return self._make(
+            HEADS,
+            header=header,
+            heads=[self._pose(head, header) for head in record.heads],
+            inference_latency=took,
+            dropped_frames=0,
+            model_id=self._model,
+        )
+
+    def transforms(self, record: FrameRecord) -> Any:
+        """face_<id> and gaze_<id> of each head as the node sends them."""
+        header = self._header(record, record.frame_id.lstrip("/"))
+        return self._make(TF, transforms=list(self._frames(record, header)))
+
+    def _frames(self, record: FrameRecord, header: Any) -> Iterator[Any]:
+        for index, head in enumerate(record.heads):
+            place = head.position
+            if place is None:
+                place = tuple(unit_ray(head.box, record.width, record.height))
+            parts = ("face", face_rotation(head.matrix)), ("gaze", gaze_rotation(head.matrix))
+            for name, rotation in parts:
+                yield self._make(
+                    "geometry_msgs/msg/TransformStamped",
+                    header=header,
+                    child_frame_id=f"{name}_{head.id or index}",
+                    transform=self._make(
+                        "geometry_msgs/msg/Transform",
+                        translation=self._xyz("Vector3", place),
+                        rotation=self._quaternion(rotation),
+                    ),
+                )
+
+    def _pose(self, head: Head, header: Any) -> Any:
+        x0, y0, x1, y1 = head.box
+        yaw, pitch, roll = (math.radians(a) for a in head.angles)
+        looking = math.nan
+        if head.position is not None and head.looking is not None:
+            looking = math.radians(head.looking)
+        covariance = np.zeros((6, 6))
+        if head.covariance is not None:
+            covariance[3:, 3:] = np.array(head.covariance).reshape(3, 3)
+        place = head.position or (math.nan,) * 3
+        pose = self._make(
+            "geometry_msgs/msg/Pose",
+            position=self._xyz("Point", place),
+            orientation=self._quaternion(face_rotation(head.matrix)),
+        )
+        return self._make(
+            "hpe_vlm_ros/msg/HeadPose",
+            header=header,
+            id=head.id,
+            x_min=x0,
+            y_min=y0,
+            x_max=x1,
+            y_max=y1,
+            score=math.nan if head.score is None else head.score,
+            status=head.status,
+            unseen=head.unseen,
+            age=head.age,
+            yaw=yaw,
+            pitch=pitch,
+            roll=roll,
+            pose=self._make(
+                "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=covariance.ravel()
+            ),
+            position_source=0 if head.position is None else 1,
+            looking_at_robot=head.looks,
+            looking_at_robot_score=math.nan if head.looks_score is None else head.looks_score,
+            looking_at_robot_angle=looking,
+        )
+
+    def _header(self, record: FrameRecord, frame_id: str | None = None) -> Any:
+        sec, nanosec = divmod(record.stamp, 10**9)
+        stamp = self._make("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
+        name = record.frame_id if frame_id is None else frame_id
+        return self._make("std_msgs/msg/Header", stamp=stamp, frame_id=name)
+
+    def _quaternion(self, rotation: Any) -> Any:
+        x, y, z, w = quaternion_from_matrix(rotation)
+        return self._make("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
+
+    def _xyz(self, kind: str, values: Sequence[float]) -> Any:
+        x, y, z = (float(v) for v in values)
+        return self._make(f"geometry_msgs/msg/{kind}", x=x, y=y, z=z)
+
+    def _make(self, kind: str, **fields: Any) -> Any:
+        return self._types[kind](**fields)

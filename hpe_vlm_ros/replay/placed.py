@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the node would add to the model's answers: positions, spread, gaze, and with tracking ids.
+
+The same `People` as the node's, fed in the order of recording.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
+from hpe_vlm_ros.people import ROBOT, People, Person, View
+from hpe_vlm_ros.perceiver import HeadEstimate
+from hpe_vlm_ros.tracking import LateFrame
+
+from .records import FrameRecord, Head, looking, rounded
+
+
+def placed(
+    records: Sequence[FrameRecord], run: dict[str, Any], looking_angle: float, track: bool
+) -> tuple[list[FrameRecord], list[str]]:
+    """The records with all that follows from the answers, and notes about it.
+
+    run: a run's details. track: follow heads over the frames of recordings that have a course of
+    time, as the node does with its parameter `tracking`.
+    """
+    sequences = {entry["id"] for entry in run["recordings"] if entry["sequence"]}
+    shape = _shape(run.get("head_shape"))
+    people: dict[str, People] = {}
+    found, late = [], 0
+    for record in records:
+        seer = people.setdefault(record.recording, People())
+        seer.judge.limit = looking_angle
+        seer.tracking = track and record.recording in sequences
+        if record.error is not None:
+            found.append(record)
+            continue
+        try:
+            found.append(_seen(record, seer, shape))
+        except LateFrame:
+            late += 1
+            seer.tracking = False
+            found.append(_seen(record, seer, shape))
+    notes = [f"{late} frames are older than the one before: not tracked"] if late else []
+    return found, notes
+
+
+def _seen(record: FrameRecord, people: People, shape: HeadShape | None) -> FrameRecord:
+    camera = CameraIntrinsics(*record.camera) if record.camera else None
+    view = View((record.width, record.height), camera, shape)
+    persons = people.see(record.time, [_Estimate.of(head) for head in record.heads], view)
+    heads = tuple(_head(person, record, camera) for person in persons if person.posed)
+    return replace(record, heads=heads)
+
+
+class _Estimate(HeadEstimate):
+    """An estimate as the perceiver gave it, with its stated covariance where there is one."""
+
+    rotation_covariance: Any = None
+
+    @classmethod
+    def of(cls, head: Head) -> _Estimate:
+        x0, y0, x1, y1 = head.box
+        made = cls((x0, y0, x1, y1), *head.angles, head.matrix, head.score or 0.0)
+        if head.covariance is not None:
+            stated = np.array(head.covariance).reshape(3, 3)
+            object.__setattr__(made, "rotation_covariance", stated)
+        return made
+
+
+def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) -> Head:
+    head, gaze = person.head, person.gazes[ROBOT]
+    known = np.isfinite(person.position.point).all()
+    position = rounded(person.position.point, 5) if known else None
+    spread = person.covariance[3:, 3:]
+    yaw, pitch, roll = (None if math.isnan(a) else round(a, 4) for a in person.angles)
+    return Head(
+        box=rounded(head.box, 3),
+        yaw=yaw,
+        pitch=pitch,
+        roll=roll,
+        rotation=rounded(person.rotation, 7),
+        score=round(float(head.score), 6),
+        id=head.id,
+        position=position,
+        looking=looking(
+            person.rotation, head.box, record.width, record.height, camera, position
+        ),
+        looks=bool(gaze.looking),
+        looks_score=None if math.isnan(gaze.score) else round(gaze.score, 6),
+        covariance=rounded(spread, 10) if spread.any() else None,
+        unseen=round(head.unseen, 6),
+        age=round(head.age, 6),
+        status=int(head.status),
+    )  # fmt: skip
+
+
+def _shape(fields: dict[str, Any] | None) -> HeadShape | None:
+    if fields is None:
+        return None
+    x, y, z = fields["offset"]
+    return HeadShape(fields["diameter"], (x, y, z))

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damaged MCAP files: every whole chunk is read, and what was lost is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from mcap.data_stream import ReadDataStream
+from mcap.opcode import Opcode
+from mcap.records import Channel, Chunk, Message, Schema
+from mcap.stream_reader import MAGIC_SIZE, breakup_chunk, read_magic
+from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
+
+from .frames import ReplayError
+
+_KNOWN = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK)
+_FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
+
+
+class RescuedMcap:
+    """Reads an MCAP file from its start, without its index, to where it breaks off.
+
+    Has `connections` and `messages` as the readers of rosbags do. A chunk that fails its checksum
+    is left out; a record cut short ends the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._size = path.stat().st_size
+        self._schemas: dict[int, Schema] = {}
+        self._channels: dict[int, Channel] = {}
+        self._counts: dict[int, int] = {}
+        self._bad_chunks, self._end = 0, 0
+        self._times: list[int] = []
+        for _, message in self._walk():
+            self._counts[message.channel_id] = self._counts.get(message.channel_id, 0) + 1
+            self._times = [*self._times[:1], message.log_time]
+        self._first_pass = (self._bad_chunks, self._end)
+        self.connections = [self._connection(channel) for channel in self._channels.values()]
+        if not self._counts:
+            raise ReplayError(f"{path}: not an MCAP file, or broken before its first message")
+
+    def messages(
+        self, connections: Collection[Any], start: int | None = None, stop: int | None = None
+    ) -> Iterator[tuple[Any, int, bytes]]:
+        wanted = {connection.id: connection for connection in connections}
+        for channel, message in self._walk():
+            time = message.log_time
+            if channel in wanted and (start is None or start <= time) and (not stop or time < stop):
+                yield wanted[channel], time, message.data
+
+    def losses(self) -> list[str]:
+        """What could not be read, in words; empty when all could."""
+        bad, end = self._first_pass
+        lost = []
+        if bad:
+            lost.append(f"{bad} damaged chunk{'s'[: bad != 1]} left out")
+        if end < self._size:
+            lost.append(f"the last {self._size - end} of {self._size} bytes are unreadable")
+        seconds = (self._times[-1] - self._times[0]) / 1e9
+        kept = f"{sum(self._counts.values())} messages over {seconds:.1f} s were read"
+        what = "; ".join(lost) or "only its index is missing or broken, nothing else was lost"
+        return [f"{self.path.name}: damaged: {what}; {kept}"]
+
+    def close(self) -> None:
+        """Nothing stays open between readings."""
+
+    def _walk(self) -> Iterator[tuple[int, Message]]:
+        """Messages in the order of the file, with their channel; learns schemas by the way."""
+        self._bad_chunks, self._end = 0, 0
+        with self.path.open("rb") as file:
+            stream = ReadDataStream(file)
+            try:
+                read_magic(stream)
+            except Exception:  # shorter than the magic, or another kind of file
+                return
+            self._end = MAGIC_SIZE
+            while (record := self._record(stream)) is not None:
+                for part in record:
+                    if isinstance(part, Schema):
+                        self._schemas[part.id] = part
+                    elif isinstance(part, Channel):
+                        self._channels[part.id] = part
+                    elif isinstance(part, Message):
+                        yield part.channel_id, part
+                if self._end >= self._size:
+                    return
+
+    def _record(self, stream: ReadDataStream) -> list[Any] | None:
+        """The parts of the next record; None at the end or where the file breaks off."""
+        try:
+            opcode, length = stream.read1(), stream.read8()
+            if opcode == Opcode.DATA_END:
+                self._end = self._size  # beyond it there is only the index
+                return None
+            if opcode == 0 or length > self._size - self._end:
+                return None
+            parts = self._parse(opcode, stream.read(length), length)
+        except Exception:  # cut short, or not a record at all
+            return None
+        self._end += 9 + length
+        return parts
+
+    def _parse(self, opcode: int, data: bytes, length: int) -> list[Any]:
+        if opcode not in _KNOWN:
+            return []
+        stream = ReadDataStream(BytesIO(data))
+        if opcode == Opcode.SCHEMA:
+            return [Schema.read(stream)]
+        if opcode == Opcode.CHANNEL:
+            return [Channel.read(stream)]
+        if opcode == Opcode.MESSAGE:
+            return [Message.read(stream, length)]
+        try:
+            return list(breakup_chunk(Chunk.read(stream), validate_crc=True))
+        except Exception:  # its checksum, or a decompressor's own error
+            self._bad_chunks += 1
+            return []
+
+    def _connection(self, channel: Channel) -> Any:
+        schema = self._schemas.get(channel.schema_id)
+        kind, text = MessageDefinitionFormat.NONE, ""
+        if schema is not None:
+            kind = _FORMATS.get(schema.encoding, MessageDefinitionFormat.NONE)
+            text = schema.data.decode(errors="replace")
+        return SimpleNamespace(
+            id=channel.id,
+            topic=channel.topic,
+            msgtype=schema.name if schema else "",
+            msgdef=MessageDefinition(kind, text),
+            msgcount=self._counts.get(channel.id, 0),
+        )

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what the user names to recordings: bags, videos, folders of pictures, globs of them."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from .bag_recording import open_bag
+from .bags import looks_like_bag
+from .files import is_picture, open_pictures, open_video
+from .frames import Recording, ReplayError
+
+
+def open_sources(
+    texts: Sequence[str], topics: Sequence[str] = (), info_topic: str | None = None
+) -> list[Recording]:
+    """Recordings of all that is named; of bags, one for each of `topics` (none: the fullest).
+
+    A text may be a glob. ReplayError names what cannot be opened.
+    """
+    paths = [path.resolve() for path in expand(texts)]  # workers may stand elsewhere
+    recordings: list[Recording] = []
+    for path, name in zip(paths, names(paths), strict=True):
+        if looks_like_bag(path):
+            for topic in topics or (None,):
+                id = f"{name}:{topic}" if len(topics) > 1 else name
+                recordings.append(open_bag(path, id, topic, info_topic))
+        elif path.is_dir() or is_picture(path):
+            recordings.append(open_pictures(path, name))
+        else:
+            recordings.append(open_video(path, name))
+    return recordings
+
+
+def expand(texts: Sequence[str]) -> list[Path]:
+    """The paths that texts and globs name, each once; ReplayError for one that names nothing."""
+    paths: dict[Path, None] = {}
+    for text in texts:
+        found = sorted(glob.glob(str(Path(text).expanduser()))) if _is_glob(text) else [text]
+        if not found:
+            raise ReplayError(f"{text}: matches nothing; check the pattern, and quote it")
+        for item in found:
+            path = Path(item).expanduser()
+            if not path.exists():
+                raise ReplayError(f"{path}: there is no such file or folder")
+            paths[path] = None
+    if not paths:
+        raise ReplayError("no recordings given; name a rosbag2, a video or a folder of pictures")
+    return list(paths)
+
+
+def names(paths: Sequence[Path]) -> list[str]:
+    """A short name for each: the last parts of its path, as many as tell them all apart."""
+    parts = [path.parts for path in paths]
+    for depth in range(1, max(len(p) for p in parts) + 1):
+        short = ["/".join(p[-depth:]) for p in parts]
+        if len(set(short)) == len(short):
+            return short
+    raise ReplayError("the same recording is named twice; name each once")
+
+
+def _is_glob(text: str) -> bool:
+    return glob.has_magic(text) and not Path(text).expanduser().exists()

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Perceiving one slice; the same code in this process, in others, and on a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
+from hpe_vlm_ros.nodes.images import ImageError
+from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
+from hpe_vlm_ros.placing import intrinsics
+
+from .frames import Frame, Recording, Rgb
+from .plan import Settings, Slice
+from .records import FrameRecord, estimated
+
+
+class Perceiver(Protocol):
+    """What a run needs of HeadPerceiver."""
+
+    model_id: str
+    input_size: int
+    head_shape: HeadShape | None
+
+    def __call__(self, image: Rgb) -> list[HeadEstimate]: ...
+
+
+Load = Callable[[], Perceiver]
+"""Makes the perceiver in the process that needs it; must be picklable and hashable for others."""
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Loads HeadPerceiver; threads: of its arithmetic, None leaves them alone."""
+
+    model: str | None = None
+    device: str | None = None
+    max_heads: int = 20
+    threads: int | None = None
+
+    def __call__(self) -> Perceiver:
+        if self.threads is not None:
+            import torch
+
+            torch.set_num_threads(self.threads)
+        return HeadPerceiver.load(self.model, self.device, self.max_heads)
+
+
+@lru_cache(maxsize=1)
+def perceiver_of(load: Load) -> Perceiver:
+    """The perceiver that this process keeps for its next slice."""
+    return load()
+
+
+def perceive_slice(piece: Slice, settings: Settings, load: Load) -> list[FrameRecord]:
+    """The records of a slice, one for each of its frames."""
+    return list(perceive(piece.recording, settings, perceiver_of(load)))
+
+
+def perceive(
+    recording: Recording, settings: Settings, perceiver: Perceiver
+) -> Iterator[FrameRecord]:
+    """The record of each frame; a frame that cannot be decoded gets one that says why."""
+    for frame in recording.read():
+        info = frame.info
+        base: dict[str, Any] = {
+            "recording": recording.id,
+            "number": info.number,
+            "stamp": info.stamp,
+            "recorded": info.recorded,
+            "name": info.name,
+            "frame_id": frame.frame_id,
+        }
+        try:
+            rgb = frame.rgb()
+        except ImageError as error:
+            yield FrameRecord(**base, width=0, height=0, heads=(), error=str(error))
+            continue
+        yield FrameRecord(**base, **_look(recording, frame, rgb, settings, perceiver))
+
+
+def _look(
+    recording: Recording, frame: Frame, rgb: Rgb, settings: Settings, perceiver: Perceiver
+) -> dict[str, Any]:
+    """The fields that come from the pixels."""
+    height, width = rgb.shape[:2]
+    camera = _camera(recording, frame, width, height)
+    started = time.perf_counter()
+    found = perceiver(rgb)
+    seconds = time.perf_counter() - started
+    free = None
+    if settings.free_every and frame.info.number % settings.free_every == 0:
+        free = free_reasons(perceiver, rgb, found)
+    return {
+        "width": width,
+        "height": height,
+        "heads": tuple(estimated(head) for head in found),
+        "camera": (camera.fx, camera.fy, camera.cx, camera.cy) if camera else None,
+        "free": free,
+        "seconds": round(seconds, 6),
+    }
+
+
+def free_reasons(
+    perceiver: Perceiver, rgb: Rgb, heads: Sequence[HeadEstimate]
+) -> tuple[str, ...] | None:
+    """Why each answer given without grammar is invalid, "" if it is not; None if it cannot be
+    asked."""
+    ask = getattr(perceiver, "unconstrained", None)
+    if ask is None:
+        return None
+    answers = ask(rgb, [head.box for head in heads])
+    return tuple("" if answer.reason is None else str(answer.reason.value) for answer in answers)
+
+
+def _camera(recording: Recording, frame: Frame, width: int, height: int) -> CameraIntrinsics | None:
+    try:
+        return intrinsics(recording.camera(frame.info), width, height)
+    except ValueError:  # none, uncalibrated, or for another size: positions stay unknown
+        return None
