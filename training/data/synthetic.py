@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reader for rendered scenes: a folder made by `python -m training.synthetic.render`.
 
-The same JSON lines hold weak labels (`weak_labels`), where the rotation of a head and the focal
-length may be null and `all_heads` false.
+The same JSON lines can hold the labels of any data set (`scene_record`) and weak labels
+(`weak_labels`): then the rotation of a head and the focal length may be null, `all_heads` false,
+and there may be `expressions`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .sample import Head, Sample
+from .sample import Expression, Head, Sample
 
 
 def read_synthetic(folder: Path | str, limit: int | None = None) -> list[Sample]:
@@ -64,9 +67,46 @@ def _scene(record: dict, folder: Path) -> Sample:
         int(record["height"]),
         focal,
         heads,
-        all_heads=bool(record.get("all_heads", True)),
+        [
+            Expression(tuple(e["sentences"]), np.asarray(e["box"], dtype=float), e.get("ref_id"))
+            for e in record.get("expressions", [])
+        ],
+        bool(record.get("all_heads", True)),
     )
 
 
 def _rotation(rows: list[list[float]] | None) -> np.ndarray | None:
     return None if rows is None else np.asarray(rows, dtype=float).reshape(3, 3)
+
+
+def scene_record(sample: Sample, folder: Path | str) -> dict[str, Any]:
+    """A sample as a line of a labels*.jsonl in `folder`, which `read_synthetic` gives back.
+
+    The picture is named relative to the folder; numbers keep 3 (boxes) and 6 decimals.
+    """
+    record: dict[str, Any] = {
+        "image": os.path.relpath(sample.image_path, folder),
+        "width": sample.width,
+        "height": sample.height,
+        "focal": None if sample.focal is None else round(float(sample.focal), 3),
+        "heads": [_head_record(head) for head in sample.heads],
+    }
+    if sample.expressions:
+        record["expressions"] = [
+            {"sentences": list(e.sentences), "box": _rounded(e.box, 3), "ref_id": e.ref_id}
+            for e in sample.expressions
+        ]
+    return record | ({} if sample.all_heads else {"all_heads": False})
+
+
+def _head_record(head: Head) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "box": _rounded(head.box, 3),
+        "rotation": None if head.rotation is None else _rounded(head.rotation, 6),
+        "visible": round(float(head.visible), 3),
+    }
+    return record if head.position is None else record | {"position": _rounded(head.position, 6)}
+
+
+def _rounded(values: np.ndarray, digits: int) -> Any:
+    return np.round(np.asarray(values, dtype=float), digits).tolist()
