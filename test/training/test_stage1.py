@@ -11,7 +11,7 @@ from training.data.synthetic import read_synthetic
 from training.loop import learning_rate_factor
 from training.stage5_evaluate import evaluate, report, summary
 
-RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*.yaml"))
+RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*stage1*.yaml"))
 
 
 def run(scenes, out, **options):

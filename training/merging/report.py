@@ -34,7 +34,7 @@ def histogram(cosines: Mapping[str, float]) -> str:
         bar = "#" * -(-BAR * int(count) // int(counts.max()))
         lines.append(f"  {low:.6f} - {high:.6f} {count:5d}  {bar}".rstrip())
     shares = [f"{s:.0%} below {quantile_threshold(cosines, s):.6f}" for s in SHARES]
-    return "\n".join([*lines, f"layers: {', '.join(shares)} (--options.keep takes a share)"])
+    return "\n".join([*lines, f"  quantiles: {', '.join(shares)}"])
 
 
 def counts(outcomes: Mapping[str, Outcome]) -> dict[str, int]:
@@ -79,7 +79,11 @@ def draw(path: Path, outcomes: Mapping[str, Outcome]) -> None:
         above.set_title(f"{title}: where each layer comes from", loc="left")
         shown = _similarities(below, grid, (min(alike), max(alike)))
         below.set_title(f"{title}: similarity of the two models", loc="left")
-        below.set_xlabel("layer")
+        if title == "other":
+            below.set_xticks([])
+            above.set_xticks([])
+        else:
+            below.set_xlabel("layer")
         figure.colorbar(shown, ax=below, pad=0.01)
     _legend(figure, {o.side for o in outcomes.values()})
     figure.savefig(path, dpi=110)

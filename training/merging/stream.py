@@ -41,9 +41,13 @@ def similarities(original: Source, tuned: Source, projections: Collection[str]) 
     """Row-wise cosines of the projections, named by their modules, that differ."""
     found = {}
     for name in tqdm(projections, "compare", unit="projection", disable=None):
-        before, after = original.read(f"{name}.weight"), tuned.read(f"{name}.weight")
-        if not torch.equal(before, after.to(before.dtype)):
+        weight = f"{name}.weight"
+        before = original.read(weight)
+        after = _stored(weight, tuned.read(weight), before.dtype)
+        if not torch.equal(before, after):
             found[name] = row_cosine(before, after)
+            if math.isnan(found[name]):
+                raise ValueError(f"{weight} has values that are not finite: a broken model")
     return found
 
 
@@ -56,8 +60,8 @@ def merge(
 ) -> dict[str, str]:
     """Write the merged weights into folder `out`, in the original's files and precision.
 
-    Returns the side of every tensor. ValueError, naming the tensor, if a method returns another
-    shape or numbers that the precision cannot hold.
+    Returns the side of each projection in `cosines`. ValueError, naming the tensor, if a method
+    returns another shape or numbers that the precision cannot hold.
     """
     sides: dict[str, str] = {}
     bar = tqdm(total=len(original.shapes), desc="merge", unit="tensor", disable=None)
@@ -65,12 +69,16 @@ def merge(
     def merged(names: Iterable[str]) -> Iterator[Tensor]:
         for name in names:
             before = original.read(name)
-            after = tuned.read(name).to(before.dtype)
-            tensor = method(before, after, Layer(name.rpartition(".")[0], cosines))
-            tensor = _checked(name, tensor, before)
-            sides[name] = _side(tensor, before, after)
+            after = _stored(name, tuned.read(name), before.dtype)
+            layer, _, part = name.rpartition(".")
+            tensor = method(before, after, Layer(layer, cosines))
+            if tensor.shape != before.shape:
+                shapes = f"{tuple(tensor.shape)} out of {tuple(before.shape)}"
+                raise ValueError(f"{name}: the merge method made {shapes}; it must keep the shape")
+            if layer in cosines and part == "weight":
+                sides[layer] = _side(tensor, before, after)
             bar.update()
-            yield tensor
+            yield _stored(name, tensor, before.dtype)
 
     for file, names in original.files.items():
         header = {name: (original.types[name], original.shapes[name]) for name in names}
@@ -85,24 +93,24 @@ def outcomes(
     projections: Collection[str], cosines: dict[str, float], sides: dict[str, str]
 ) -> dict[str, Outcome]:
     """What became of each projection, by name."""
-    return {name: Outcome(cosines.get(name, 1.0), sides[f"{name}.weight"]) for name in projections}
+    return {name: Outcome(cosines.get(name, 1.0), sides.get(name, SAME)) for name in projections}
 
 
-def _checked(name: str, tensor: Tensor, like: Tensor) -> Tensor:
-    if tensor.shape != like.shape:
-        raise ValueError(
-            f"{name}: the method made {tuple(tensor.shape)} out of {tuple(like.shape)}"
-        )
-    stored = tensor.to(like.dtype)
+def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """The tensor in `dtype`; ValueError if that cannot hold its values."""
+    if tensor.dtype == dtype:
+        return tensor
+    stored = tensor.to(dtype)
     if not bool(stored.isfinite().all()):
-        raise ValueError(f"{name} has values that are not finite in {like.dtype}")
+        raise ValueError(f"{name} has values that {dtype}, the original's precision, cannot hold")
     return stored
 
 
 def _side(tensor: Tensor, before: Tensor, after: Tensor) -> str:
-    if torch.equal(tensor, before):
-        return SAME if torch.equal(before, after) else ORIGINAL
-    return TUNED if torch.equal(tensor, after) else BLEND
+    for side, one in ((ORIGINAL, before), (TUNED, after)):
+        if tensor is one or torch.equal(tensor.to(one.dtype), one):
+            return side
+    return BLEND
 
 
 def write_safetensors(

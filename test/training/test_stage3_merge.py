@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 3 from folder to folder: what it writes loads, and a failure leaves nothing half done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+
+from hpe_vlm_ros.vlm import checkpoint
+from hpe_vlm_ros.vlm.configuration import CogVLMConfig, grounding_generalist_17b
+from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from training import stage3_merge
+from training.lora import add_lora, fold_lora, save_adapter, trainable
+from training.merging import report
+from training.merging.stream import ORIGINAL, SAME, TUNED, Outcome
+
+RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*merge*.yaml"))
+CHANGED = 2 * 2 + 2 * 4 + 2  # language QKV and dense, the tower's, and one MLP
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders "original" and "tuned" (after LoRA), and the "adapter" that lies between them."""
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    vision = {"image_size": 32, "patch_size": 16, "hidden_size": 24, "num_hidden_layers": 4}
+    vision |= {"num_heads": 3, "intermediate_size": 40}
+    config = CogVLMConfig(
+        vision_config=vision,
+        vocab_size=1280,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+    )
+    model, processor = CogVLMForCausalLM(config), CogVLMProcessor.embedded(config)
+    checkpoint.save(folder / "original", model, processor, torch.float32)
+    add_lora(model)
+    for number, parameter in enumerate(trainable(model)):
+        parameter.data += 0.01 * number * torch.randn_like(parameter)
+    save_adapter(folder / "adapter", model)
+    fold_lora(model)
+    checkpoint.save(folder / "tuned", model, processor, torch.float32)
+    return folder
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.load_model(folder).state_dict()
+
+
+def settings_of(arguments: list[str]) -> dict:
+    """What the command line makes of its arguments."""
+    parser = ArgumentParser()
+    parser.add_function_arguments(stage3_merge.main, as_positional=False)
+    parser.add_argument("--config", action="config")
+    settings = parser.instantiate(parser.parse_args(arguments)).as_dict()
+    settings.pop("config")
+    return settings
+
+
+def merged(models: Path, out: Path, *arguments: str, tuned: Path | None = None) -> dict[str, int]:
+    tuned = tuned or models / "tuned"
+    places = [f"--original={models / 'original'}", f"--tuned={tuned}", f"--out={out}"]
+    return stage3_merge.main(**settings_of([*arguments, *places]))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
+def test_every_recipe_writes_a_model_that_loads(recipe, models, tmp_path):
+    out = tmp_path / "deep" / "out"
+    totals = merged(models, out, f"--config={recipe}")
+    assert totals[ORIGINAL] >= 1 and totals[ORIGINAL] + totals[TUNED] == CHANGED
+    content = json.loads((out / "merge.json").read_text())
+    original, tuned, result = weights(models / "original"), weights(models / "tuned"), weights(out)
+    for name, layer in content["layers"].items():
+        source = original if layer["side"] == ORIGINAL else tuned
+        assert result[f"{name}.weight"].equal(source[f"{name}.weight"]), name
+    checkpoint.load_processor(out, checkpoint.load_config(out))
+    assert not list(tmp_path.glob("deep/*.partial"))
+
+
+def test_options_of_the_command_line_reach_the_method(models, tmp_path):
+    totals = merged(models, tmp_path / "out", "--options.keep", "0.5")
+    assert totals[ORIGINAL] == totals[TUNED] == CHANGED // 2
+    content = json.loads((tmp_path / "out" / "merge.json").read_text())
+    assert content["options"] == {"threshold": 0.95, "lowest": 0.01, "keep": 0.5}
+    layers = content["layers"].values()
+    low = [layer["similarity"] for layer in layers if layer["side"] == ORIGINAL]
+    high = [layer["similarity"] for layer in layers if layer["side"] == TUNED]
+    assert max(low) < min(high) < 1
+    assert {layer["similarity"] for layer in layers if layer["side"] == SAME} == {1.0}
+
+
+def test_an_adapter_is_as_good_as_the_model_it_makes(models, tmp_path):
+    merged(models, tmp_path / "model", "--options.keep=0.5")
+    merged(models, tmp_path / "adapter", "--options.keep=0.5", tuned=models / "adapter")
+    one, two = weights(tmp_path / "model"), weights(tmp_path / "adapter")
+    assert all(two[name].equal(tensor) for name, tensor in one.items())
+
+
+def test_an_adapter_of_another_model_is_refused(models, tmp_path):
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    for file in (models / "adapter").iterdir():
+        (odd / file.name).write_bytes(file.read_bytes().replace(b"layers.3.mlp", b"layers.9.mlp"))
+    with pytest.raises(ValueError, match=r"changes model.vision.transformer.layers.9.mlp.fc1.bias"):
+        merged(models, tmp_path / "out", tuned=odd)
+
+
+def test_an_interrupted_merge_leaves_no_model_and_can_be_repeated(models, tmp_path, monkeypatch):
+    def draw_and_die(*args):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "draw", draw_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            merged(models, out)
+    assert not out.exists() and (tmp_path / "out.partial").is_dir()
+    (tmp_path / "out.partial" / "rubbish").touch()
+    merged(models, out)
+    assert (out / checkpoint.WEIGHTS).is_file() and not (out / "rubbish").exists()
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_an_existing_folder_is_never_written_to(models):
+    with pytest.raises(FileExistsError, match="tuned exists already: delete it or name another"):
+        merged(models, models / "tuned")
+
+
+def test_histogram_counts_every_projection():
+    cosines = {f"layer{i}": 0.9 + 0.001 * i for i in range(100)}
+    lines = report.histogram(cosines).splitlines()
+    bars = [line.split() for line in lines[1:-1]]
+    assert sum(int(words[3]) for words in bars) == 100
+    assert [words[0] for words in bars][:2] == ["0.900000", "0.909900"]
+    assert "25% below 0.925000" in lines[-1]
+    assert report.histogram({}) == "no projection differs between the two models"
+
+
+def test_picture_shows_layers_that_changed(tmp_path):
+    tower, decoder = "model.vision.transformer.layers", "model.layers"
+    became = {f"{tower}.{i}.attention.dense": Outcome(0.9 + 0.01 * i, TUNED) for i in range(9)}
+    became |= {f"{decoder}.{i}.self_attn.vision_expert_dense": Outcome(1, SAME) for i in range(9)}
+    assert list(report.by_tower(became)) == ["vision tower"]
+    became |= {"lm_head": Outcome(0.5, ORIGINAL)}
+    assert report.by_tower(became)["other"] == {"lm_head": {0: became["lm_head"]}}
+    report.draw(tmp_path / "map.png", became)
+    picture = cv2.imread(str(tmp_path / "map.png"))[:, :, ::-1].reshape(-1, 3)
+    seen = {
+        tuple(colour) for colour in torch.unique(torch.from_numpy(picture.copy()), dim=0).tolist()
+    }
+    assert {(0x00, 0x72, 0xB2), (0xE6, 0x9F, 0x00)} <= seen
+
+
+def test_all_projections_of_the_17b_model_are_compared():
+    names = stage3_merge.projections(grounding_generalist_17b())
+    assert len(names) == len(set(names)) == 32 * 10 + 63 * 4 + 4 + 1
