@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from hpe_vlm_ros.geometry import angles_from_rotation
 
+from .data.collage import rotation_to_ray, usual_camera
 from .data.packing import ANGLE, COORDINATE, exact_grid
 from .data.sample import Head
 
@@ -90,8 +91,11 @@ def dense_targets(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Per patch of a `grid` = (rows, columns) over pictures of `size` = (height, width):
     owner mask (B, N) bool, box edges (B, N, 4) as distances left, top, right, bottom in patches,
-    first two rotation columns (B, N, 6), NaN where unknown.
+    first two columns of the rotation relative to the ray the head is seen along (B, N, 6), NaN
+    where unknown. That is what the head looks like wherever it stands; adding the ray is the
+    decoder's work.
     """
+    camera = usual_camera(size)
     step = torch.tensor([size[1] / grid[1], size[0] / grid[0]]).repeat(2)
     centres = patch_centres(grid).repeat(1, 2)
     sign = torch.tensor([1.0, 1.0, -1.0, -1.0])
@@ -105,8 +109,10 @@ def dense_targets(
             head, inside = picture[int(index)], owner == index
             box = torch.as_tensor(head.box, dtype=torch.float32) / step
             edges[row, inside] = (centres[inside] - box) * sign
-            turn = np.full(6, np.nan) if head.rotation is None else head.rotation[:, :2].T.ravel()
-            turns[row, inside] = torch.as_tensor(turn, dtype=torch.float32)
+            turn = np.full((3, 3), np.nan)
+            if head.rotation is not None:
+                turn = rotation_to_ray(camera, head.box).T @ head.rotation
+            turns[row, inside] = torch.as_tensor(turn[:, :2].T.ravel(), dtype=torch.float32)
     return owned, edges, turns
 
 

@@ -20,6 +20,7 @@ from .augment import camera_matrix, warp_head
 from .sample import Head, Sample
 
 FIELD_OF_VIEW = 60.0  # degrees, across; the middle of the scenes' cameras
+SQUEEZE = 0.75  # sideways factor of a 4:3 picture made square
 
 
 @dataclass
@@ -80,6 +81,17 @@ def ray_rotation(ray: np.ndarray) -> np.ndarray:
     return np.eye(3) + turn + turn @ turn / (1 + z)
 
 
+def usual_camera(size: tuple[int, int], squeeze: float = SQUEEZE) -> np.ndarray:
+    """Matrix (3, 3) of the camera assumed where none is known; `size` = (height, width)."""
+    focal = size[1] / 2 / np.tan(np.radians(FIELD_OF_VIEW) / 2)
+    return camera_matrix(focal, focal / squeeze, size[1], size[0])
+
+
+def rotation_to_ray(camera: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The smallest rotation (3, 3) from the optical axis to the ray through a box's middle."""
+    return ray_rotation(_ray(camera, box))
+
+
 def _fill_cell(
     sample: Sample,
     index: int,
@@ -102,7 +114,7 @@ def _fill_cell(
     # the subject's middle comes to rest near the cell's
     spot = np.array([width, height]) * (0.5 + rng.uniform(-0.15, 0.15, 2))
     local = np.array([[focal * zoom * squeeze, 0, spot[0]], [0, focal * zoom, spot[1]], [0, 0, 1]])
-    look = tilt @ ray_rotation(_ray(source, box)).T
+    look = tilt @ rotation_to_ray(source, box).T
     homography = local @ look @ np.linalg.inv(source)
     pixels = cv2.warpPerspective(
         image,
@@ -111,8 +123,7 @@ def _fill_cell(
         flags=cv2.INTER_LINEAR,
         borderValue=[int(v) for v in rng.integers(0, 256, 3)],
     )
-    focal = size[1] / 2 / np.tan(np.radians(FIELD_OF_VIEW) / 2)
-    target = camera_matrix(focal, focal / squeeze, size[1], size[0])
+    target = usual_camera(size, squeeze)
     heads = []
     for head in sample.heads:
         # behind the turned camera, or so far aside that the homography folds
@@ -121,8 +132,8 @@ def _fill_cell(
         seen = warp_head(head, homography, np.eye(3), int(width), int(height))
         seen.box = seen.box + np.tile(cell[:2], 2)
         if head.rotation is not None:
-            relative = tilt @ ray_rotation(_ray(source, head.box)).T @ head.rotation
-            seen.rotation = ray_rotation(_ray(target, seen.box)) @ relative
+            relative = tilt @ rotation_to_ray(source, head.box).T @ head.rotation
+            seen.rotation = rotation_to_ray(target, seen.box) @ relative
         heads.append(seen)
     return pixels, heads
 
