@@ -24,6 +24,8 @@ REPLICATES, ENTRIES = 1000, 20_000_000
 LEVEL = 0.95
 FEWEST = 10
 """Blocks below which an interval is called unreliable."""
+LEAST = 5
+"""What a measure must be averaged over to be given an interval at all."""
 
 
 class Measure(Protocol):
@@ -165,12 +167,14 @@ class Value:
 def value(measure: Measure, weights: Array) -> Value:
     """A measure with its interval from bootstrap weights (R, F)."""
     (point,) = measure.estimates(np.ones((1, weights.shape[1])))
-    low, high = interval(measure.estimates(weights)) if np.isfinite(point) else (None, None)
+    low = high = None
+    if np.isfinite(point) and measure.count >= LEAST:
+        low, high = interval(measure.estimates(weights))
     return Value(tidy(point), low, high, measure.count)
 
 
 def interval(estimates: Array) -> tuple[float | None, float | None]:
-    """The middle 95 % of bootstrap estimates; None when they are all alike for want of blocks."""
+    """The middle 95 % of bootstrap estimates; None when hardly any exists."""
     known = estimates[np.isfinite(estimates)]
     if len(known) < 2:
         return None, None

@@ -14,6 +14,7 @@ from .export import write_csv, write_parquet
 from .files import open_pictures, open_video
 from .frames import Recording, ReplayError
 from .outbag import write_bag
+from .page import html
 from .placed import placed
 from .recorded import entries, read_arrays
 from .records import FrameRecord
@@ -73,6 +74,7 @@ def finish(
         _write_bags(folder / "result", recordings, records, run["model"], wanted.save_images)
     report = summary(records, truth, run, wanted.scoring)
     write_whole(folder / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
+    write_whole(folder / "report.html", html(report))
     return report
 
 

@@ -61,7 +61,7 @@ def write_bag(
 def _results(
     records: Sequence[FrameRecord], types: Typestore, model: str, topic: str
 ) -> Iterator[Item]:
-    build = _Builder(types, model)
+    build = Builder(types, model)
     for record in sorted(records, key=lambda r: (r.recorded, r.number)):
         if record.error is not None:
             continue
@@ -81,7 +81,7 @@ def _copies(recording: Recording | None) -> Iterator[Item]:
         yield recorded, topic.name, topic.kind, data
 
 
-class _Builder:
+class Builder:
     """Messages of records, in the types of a typestore."""
 
     def __init__(self, types: Typestore, model: str) -> None:
@@ -94,7 +94,7 @@ class _Builder:
             sec=seconds,
             nanosec=int((record.seconds - seconds) * 1e9),
         )
-        header = self._header(record)
+        header = self.header(record)
         return self._make(
             HEADS,
             header=header,
@@ -106,7 +106,7 @@ class _Builder:
 
     def transforms(self, record: FrameRecord) -> Any:
         """face_<id> and gaze_<id> of each head as the node sends them."""
-        header = self._header(record, record.frame_id.lstrip("/"))
+        header = self.header(record, record.frame_id.lstrip("/"))
         return self._make(TF, transforms=list(self._frames(record, header)))
 
     def _frames(self, record: FrameRecord, header: Any) -> Iterator[Any]:
@@ -166,7 +166,7 @@ class _Builder:
             looking_at_robot_angle=looking,
         )
 
-    def _header(self, record: FrameRecord, frame_id: str | None = None) -> Any:
+    def header(self, record: FrameRecord, frame_id: str | None = None) -> Any:
         sec, nanosec = divmod(record.stamp, 10**9)
         stamp = self._make("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
         name = record.frame_id if frame_id is None else frame_id

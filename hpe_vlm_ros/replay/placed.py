@@ -78,7 +78,7 @@ def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) 
     known = np.isfinite(person.position.point).all()
     position = rounded(person.position.point, 5) if known else None
     spread = person.covariance[3:, 3:]
-    yaw, pitch, roll = (None if math.isnan(a) else round(a, 4) for a in person.angles)
+    yaw, pitch, roll = (None if math.isnan(a) else round(a, 4) + 0.0 for a in person.angles)
     return Head(
         box=rounded(head.box, 3),
         yaw=yaw,

@@ -117,9 +117,9 @@ def estimated(head: HeadEstimate) -> Head:
     stated = getattr(head, "rotation_covariance", None)
     return Head(
         box=rounded(head.box, 3),
-        yaw=round(float(head.yaw), 4),
-        pitch=round(float(head.pitch), 4),
-        roll=round(float(head.roll), 4),
+        yaw=round(float(head.yaw), 4) + 0.0,
+        pitch=round(float(head.pitch), 4) + 0.0,
+        roll=round(float(head.roll), 4) + 0.0,
         rotation=rounded(head.rotation, 7),
         score=round(float(head.score), 6),
         covariance=None if stated is None else rounded(stated, 10),

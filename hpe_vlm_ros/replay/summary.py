@@ -68,6 +68,7 @@ def summary(
         "intervals": _intervals(parts[-1], scoring),
         "e_angle": _reasons(records),
         "tables": {} if table is None else _tables(table, parts[-1]),
+        "geodesic_curve": None if table is None else _curve(table),
         "calibration": None if table is None else _calibration(table),
         "looking": None if table is None else _looking(table, scoring.looking_angle),
         "worst": [] if table is None else worst(table, records),
@@ -180,6 +181,12 @@ def _tables(table: Scored, part: Scores) -> dict[str, Any]:
 
 def _anything(row: dict[str, Any]) -> bool:
     return any(isinstance(cell, dict) and cell["n"] for cell in row.values())
+
+
+def _curve(table: Scored) -> list[float | None] | None:
+    """Geodesic error below which 0, 2, 4 ... 100 % of the heads lie."""
+    errors = table.geodesic[table.counts & table.found]
+    return [tidy(v) for v in np.percentile(errors, range(0, 101, 2))] if len(errors) else None
 
 
 def _calibration(table: Scored) -> dict[str, Any] | None:

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rendered scenes with exact truth as a rosbag2, as if a camera had taken them.
+
+    python -m benchmarks.scene_bag FOLDER [--scenes 100] [--fps 2] [--raw]
+
+Topics: /camera/image_raw/compressed (or /camera/image_raw with --raw), /camera/camera_info, and the
+truth as HeadPoseArray on /truth/head_poses. Needs no ROS.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys.store import Typestore
+
+from hpe_vlm_ros.replay.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, typestore
+from hpe_vlm_ros.replay.outbag import Builder
+from hpe_vlm_ros.replay.records import FrameRecord
+from hpe_vlm_ros.replay.truth_files import true_head
+from training.data.sample import Sample
+from training.data.synthetic import read_synthetic
+
+SCENES = Path(__file__).parents[1] / "training" / "testsets" / "scenes"
+FRAME_ID = "camera_optical"
+IMAGES, INFO, TRUTH = "/camera/image_raw", "/camera/camera_info", "/truth/head_poses"
+START = 1_700_000_000 * 10**9  # ns, of the first frame
+
+
+def write_scenes(
+    folder: Path,
+    samples: Sequence[Sample],
+    fps: float = 2.0,
+    raw: bool = False,
+    storage: StoragePlugin = StoragePlugin.MCAP,
+    compression: CompressionMode = CompressionMode.NONE,
+    version: Literal[8, 9] = 8,
+) -> None:
+    """Writes samples as a bag, `fps` a second; heads whose pose is unknown are left out."""
+    types = typestore()
+    kind, topic = (RAW, IMAGES) if raw else (COMPRESSED, f"{IMAGES}/compressed")
+    writer = Writer(folder, version=version, storage_plugin=storage)
+    if compression is not CompressionMode.NONE:
+        writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
+        infos = writer.add_connection(INFO, CAMERA_INFO, typestore=types)
+        images = writer.add_connection(topic, kind, typestore=types)
+        truths = writer.add_connection(TRUTH, HEADS, typestore=types)
+        for number, sample in enumerate(samples):
+            stamp = START + int(number * 1e9 / fps)
+            info, image, truth = messages(types, sample, number, stamp, raw)
+            writer.write(infos, stamp, types.serialize_cdr(info, CAMERA_INFO))
+            writer.write(images, stamp, types.serialize_cdr(image, kind))
+            writer.write(truths, stamp, types.serialize_cdr(truth, HEADS))
+
+
+def messages(
+    types: Typestore, sample: Sample, number: int, stamp: int, raw: bool
+) -> tuple[Any, Any, Any]:
+    """camera_info, image and truth of one sample under one header."""
+    build = Builder(types, "truth")
+    record = true_record(sample, number, stamp)
+    header = build.header(record)
+    return _info(types, header, sample), _image(types, header, sample, raw), build.array(record)
+
+
+def true_record(sample: Sample, number: int, stamp: int) -> FrameRecord:
+    heads = tuple(
+        true_head(head.box, head.rotation, head.visible, position=head.position)
+        for head in sample.heads
+        if head.rotation is not None
+    )
+    return FrameRecord(
+        recording="scenes", number=number, stamp=stamp, recorded=stamp,
+        name=sample.image_path.name, frame_id=FRAME_ID, width=sample.width, height=sample.height,
+        heads=heads,
+    )  # fmt: skip
+
+
+def _info(types: Typestore, header: Any, sample: Sample) -> Any:
+    made = types.types
+    f, cx, cy = float(sample.focal or 0.0), sample.width / 2, sample.height / 2
+    return made[CAMERA_INFO](
+        header=header,
+        height=sample.height,
+        width=sample.width,
+        distortion_model="plumb_bob",
+        d=np.zeros(5),
+        k=np.array([f, 0, cx, 0, f, cy, 0, 0, 1.0]),
+        r=np.eye(3).ravel(),
+        p=np.array([f, 0, cx, 0, 0, f, cy, 0, 0, 0, 1.0, 0]),
+        binning_x=0,
+        binning_y=0,
+        roi=made["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
+    )
+
+
+def _image(types: Typestore, header: Any, sample: Sample, raw: bool) -> Any:
+    if not raw:
+        data = np.frombuffer(sample.image_path.read_bytes(), np.uint8)
+        return types.types[COMPRESSED](header=header, format="jpeg", data=data)
+    pixels = np.asarray(cv2.imread(str(sample.image_path)), np.uint8)
+    height, width, _ = pixels.shape
+    return types.types[RAW](
+        header=header, height=height, width=width, encoding="bgr8", is_bigendian=0,
+        step=3 * width, data=pixels.ravel(),
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.scene_bag",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="of the new bag")
+    parser.add_argument("--scenes", type=int, default=100, metavar="N", help="how many (100)")
+    parser.add_argument("--fps", type=float, default=2.0, metavar="F", help="frames a second (2)")
+    parser.add_argument("--raw", action="store_true", help="raw images instead of JPEG")
+    options = parser.parse_args(arguments)
+    write_scenes(options.folder, read_synthetic(SCENES, options.scenes), options.fps, options.raw)
+    print(f"wrote {options.folder}")
+
+
+if __name__ == "__main__":
+    main()

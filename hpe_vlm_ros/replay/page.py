@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""report.html: one file that needs no network, opens in any browser and prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .frames import ReplayError
+from .plots import plots
+from .tables import LABELS, number
+
+TEMPLATE = "report.html.j2"
+
+
+def html(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
+    """The page of a report. pictures: addresses of pictures of the worst cases, if wanted.
+
+    ReplayError when matplotlib or jinja2 is missing.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader
+    except ImportError as error:
+        raise ReplayError("report.html needs jinja2: pip install jinja2") from error
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    run = report["run"]
+    config = {k: run[k] for k in ("settings", "environment", "head_shape", "input_size")}
+    return templates.get_template(TEMPLATE).render(
+        **report,
+        names=_names(run),
+        warnings=warnings(report),
+        plots=plots(report),
+        pictures=pictures,
+        labels=LABELS,
+        number=number,
+        angles=_angles,
+        config=json.dumps(config, indent=1),
+    )
+
+
+def warnings(report: dict[str, Any]) -> list[str]:
+    """What a reader must know before the numbers."""
+    run, frames, said = report["run"], report["frames"], []
+    for recording in run["recordings"]:
+        said += [f"{recording['id']}: {note}" for note in recording["notes"]]
+    said += run["notes"]
+    if frames["unreadable"]:
+        reasons = "; ".join(f"{text} ({count})" for text, count in frames["reasons"].items())
+        said.append(
+            f"{frames['unreadable']} frames could not be read and are not scored: {reasons}"
+        )
+    if report["truth"]:
+        said += report["truth"]["notes"]
+    intervals = report["intervals"]
+    if not intervals["reliable"]:
+        said.append(f"The intervals rest on {intervals['blocks']} blocks of frames only: too few.")
+    return said
+
+
+def _names(run: dict[str, Any]) -> str:
+    names = [recording["id"] for recording in run["recordings"]]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _angles(triple: Sequence[float | None]) -> str:
+    return ", ".join("–" if angle is None else f"{angle:.0f}" for angle in triple)
