@@ -25,11 +25,11 @@ def scene(tmp_path):
 
 
 def one_cell(**changes):
-    settings = {"cells": (1, 0, 0), "roll": 0.0, "squeeze": (1.0, 1.0), "share": 1.0} | changes
+    settings = {"cells": (1, 0, 0, 0), "roll": 0.0, "squeeze": (1.0, 1.0), "share": 1.0} | changes
     return Collage(**settings)
 
 
-@pytest.mark.parametrize("cells", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
+@pytest.mark.parametrize("cells", [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1)])
 def test_boxes_sit_on_the_heads(scene, cells):
     options = Collage(cells=cells)
     rng = np.random.default_rng(3)

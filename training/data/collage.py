@@ -25,15 +25,15 @@ SQUEEZE = 0.75  # sideways factor of a 4:3 picture made square
 
 @dataclass
 class Collage:
-    """How collages are made. `share` of the pictures are collages of 1, 4 or 9 cells, drawn with
-    the weights `cells`. A cell's head is `reach` of the cell high, drawn log-uniformly, enlarged
+    """How collages are made. `share` of the pictures are collages of 1, 4, 9 or 16 cells, drawn
+    with the weights `cells`. A cell's head is `reach` of the cell high, drawn log-uniformly, enlarged
     at most `enlarge` times; `squeeze` is the sideways factor of a 4:3 picture made square;
     `roll` in degrees is drawn from +-roll. Heads below `min_size` pixels (root of the box's area
     in the source) or `min_visible` start no cell."""
 
     share: float = 0.0
-    cells: tuple[float, float, float] = (0.15, 0.5, 0.35)
-    reach: tuple[float, float] = (0.3, 0.95)
+    cells: tuple[float, float, float, float] = (0.1, 0.3, 0.35, 0.25)
+    reach: tuple[float, float] = (0.4, 0.95)
     enlarge: float = 2.2
     squeeze: tuple[float, float] = (0.68, 0.9)
     roll: float = 15.0
@@ -61,7 +61,7 @@ def make_collage(
 ) -> tuple[np.ndarray, list[Head]]:
     """One collage: image (H, W, 3) uint8 of `size` = (height, width), and all heads in it."""
     height, width = size
-    side = int(rng.choice(3, p=np.array(options.cells) / sum(options.cells))) + 1
+    side = int(rng.choice(4, p=np.array(options.cells) / sum(options.cells))) + 1
     columns = np.linspace(0, width, side + 1).round().astype(int)
     rows = np.linspace(0, height, side + 1).round().astype(int)
     view, heads = np.empty((height, width, 3), np.uint8), []
