@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metadata for pip installs of the part that needs no ROS; colcon builds with CMakeLists.txt."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
+
+REPLAY = ["jinja2>=3.1", "matplotlib>=3.8", "mcap>=1.2", "rosbags>=0.11", "tqdm>=4.60"]
 
 setup(
     name="hpe_vlm_ros",
@@ -9,6 +13,15 @@ setup(
     description="Head poses of every person in a camera image by a vision-language model",
     license="Apache-2.0",
     packages=find_packages(include=["hpe_vlm_ros", "hpe_vlm_ros.*"]),
+    package_data={"hpe_vlm_ros.replay": ["*.j2"]},
+    # Where an install with colcon puts them too; the replay's result bags hold their definitions.
+    data_files=[("share/hpe_vlm_ros/msg", sorted(map(str, Path("msg").glob("*.msg"))))],
+    entry_points={"console_scripts": ["hpe-replay = hpe_vlm_ros.replay.__main__:main"]},
+    extras_require={
+        "replay": REPLAY,
+        "parquet": [*REPLAY, "pyarrow>=16"],
+        "cluster": [*REPLAY, "ray>=2.40"],
+    },
     python_requires=">=3.10",
     install_requires=[
         "numpy>=1.26",

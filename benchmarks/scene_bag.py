@@ -4,12 +4,14 @@
     python -m benchmarks.scene_bag FOLDER [--scenes 100] [--fps 2] [--raw]
 
 Topics: /camera/image_raw/compressed (or /camera/image_raw with --raw), /camera/camera_info, and the
-truth as HeadPoseArray on /truth/head_poses. Needs no ROS.
+truth as HeadPoseArray on /truth/head_poses. The truth also lies beside the bag, in FOLDER.json,
+with the visible share of each head, which messages do not hold. Needs no ROS.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +49,7 @@ def write_scenes(
     writer = Writer(folder, version=version, storage_plugin=storage)
     if compression is not CompressionMode.NONE:
         writer.set_compression(compression, CompressionFormat.ZSTD)
+    entries = []
     with writer:
         infos = writer.add_connection(INFO, CAMERA_INFO, typestore=types)
         images = writer.add_connection(topic, kind, typestore=types)
@@ -57,6 +60,8 @@ def write_scenes(
             writer.write(infos, stamp, types.serialize_cdr(info, CAMERA_INFO))
             writer.write(images, stamp, types.serialize_cdr(image, kind))
             writer.write(truths, stamp, types.serialize_cdr(truth, HEADS))
+            entries.append(_entry(sample, stamp))
+    folder.with_name(f"{folder.name}.json").write_text(json.dumps(entries), encoding="utf-8")
 
 
 def messages(
@@ -80,6 +85,21 @@ def true_record(sample: Sample, number: int, stamp: int) -> FrameRecord:
         name=sample.image_path.name, frame_id=FRAME_ID, width=sample.width, height=sample.height,
         heads=heads,
     )  # fmt: skip
+
+
+def _entry(sample: Sample, stamp: int) -> dict[str, Any]:
+    """A frame of truth as `replay --truth` reads it."""
+    heads = [
+        {
+            "box": np.asarray(head.box).tolist(),
+            "rotation": np.asarray(head.rotation).tolist(),
+            "visible": head.visible,
+            "position": None if head.position is None else np.asarray(head.position).tolist(),
+        }
+        for head in sample.heads
+        if head.rotation is not None
+    ]
+    return {"stamp_ns": stamp, "heads": heads}
 
 
 def _info(types: Typestore, header: Any, sample: Sample) -> Any:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .files import open_pictures, open_video
 from .frames import Recording, ReplayError
 from .outbag import write_bag
 from .page import html
+from .pictures import worst_pictures, write_video
 from .placed import placed
 from .recorded import entries, read_arrays
 from .records import FrameRecord
@@ -22,6 +24,7 @@ from .store import Store, write_whole
 from .summary import Scoring, summary
 from .truth import Truth, joined, match
 from .truth_files import read_truth
+from .truth_store import keep_labels
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,22 @@ def finish(
     records, notes = store.records(), list[str]()
     if not run["placed"]:
         records, notes = placed(records, run, wanted.scoring.looking_angle, wanted.track)
-    run |= {"tracking": wanted.track, "notes": notes}
+    named = wanted.truth_topic if wanted.truth is None else str(wanted.truth)
+    run |= {"tracking": wanted.track, "truth": named, "notes": notes}
     folder = store.folder
     write_csv(folder / "heads.csv", records)
     if wanted.parquet:
         write_parquet(folder / "heads.parquet", records)
     if wanted.bag:
         _write_bags(folder / "result", recordings, records, run["model"], wanted.save_images)
+    keep_labels(folder, truth)
     report = summary(records, truth, run, wanted.scoring)
     write_whole(folder / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
-    write_whole(folder / "report.html", html(report))
+    pictures = worst_pictures(report["worst"], recordings) if wanted.save_images else []
+    write_whole(folder / "report.html", html(report, pictures))
+    if wanted.video:
+        for recording, mine, name in _by_recording(recordings, records):
+            write_video(folder / f"{name}.mp4", recording, mine)
     return report
 
 
@@ -86,11 +95,18 @@ def _write_bags(
     save_images: bool,
 ) -> None:
     """One bag; of several recordings, one each in a folder."""
-    for place, recording in enumerate(recordings):
-        mine = [record for record in records if record.recording == recording.id]
-        name = f"{place:03d}_{recording.id.strip('/').replace('/', '_').replace(':', '_')}"
+    for recording, mine, name in _by_recording(recordings, records):
         target = folder / name if len(recordings) > 1 else folder
         write_bag(target, mine, model, recording if save_images else None)
+
+
+def _by_recording(
+    recordings: Sequence[Recording], records: Sequence[FrameRecord]
+) -> Iterator[tuple[Recording, list[FrameRecord], str]]:
+    """Each recording with its frames and a name for its files."""
+    for place, recording in enumerate(recordings):
+        mine = [record for record in records if record.recording == recording.id]
+        yield recording, mine, f"{place:03d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', recording.id)}"
 
 
 def recordings_of(store: Store) -> list[Recording]:

@@ -81,9 +81,12 @@ def looking_area(table: Scored, angle: float) -> Area:
 
 
 def by_size(table: Scored) -> list[Row]:
-    """Recall by true size, precision by the estimate's; sizes in pixels of the model's input."""
+    """Recall by true size, precision by the estimate's; sizes in pixels of the model's input.
+
+    Heads too small to count have rows as well.
+    """
     return [
-        (name, _row(table, a) | {"precision": precision(table, b, c)})
+        (name, _row(table, a & table.seen) | {"precision": precision(table, b, c)})
         for name, a, b, c in _bins(SIZES, "px", table.size, table.size_found, table.alarm_size)
     ]
 
@@ -95,30 +98,41 @@ def by_yaw(table: Scored) -> list[Row]:
     for low, high in zip(YAWS, YAWS[1:], strict=False):
         last = high == YAWS[-1]
         a, b, c = ((t >= low) & ((t < high) | (last & (t == high))) for t in turns)
-        rows.append((f"{low:g}-{high:g}°", _row(table, a) | {"precision": precision(table, b, c)}))
-    return [*rows, ("no triple", _row(table, np.isnan(table.yaw)))]
+        rows.append(
+            (
+                f"{low:g}-{high:g}°",
+                _row(table, a & table.counts) | {"precision": precision(table, b, c)},
+            )
+        )
+    return [*rows, ("no triple", _row(table, table.counts & np.isnan(table.yaw)))]
 
 
 def by_side(table: Scored) -> list[Row]:
     """Front (|yaw| < 60), side, back (|yaw| > 120)."""
     turn = np.abs(table.yaw)
     parts = (("front", turn < 60), ("side", (turn >= 60) & (turn <= 120)), ("back", turn > 120))
-    return [(name, _row(table, mask)) for name, mask in parts]
+    return [(name, _row(table, mask & table.counts)) for name, mask in parts]
 
 
 def by_distance(table: Scored) -> list[Row]:
-    return [(name, _row(table, a)) for name, a in _bins(DISTANCES, "m", table.distance)]
+    bins = _bins(DISTANCES, "m", table.distance)
+    return [(name, _row(table, a & table.counts)) for name, a in bins]
 
 
 def by_visible(table: Scored) -> list[Row]:
-    """Bins of the share of the head that shows; the last is of heads in full view."""
-    return [(name, _row(table, a, counts=False)) for name, a in _bins(VISIBLE, "", table.visible)]
+    """Bins of the share of the head that shows; heads too hidden to count have rows as well."""
+    bins = _bins(VISIBLE, "", table.visible)
+    return [(name, _row(table, a & table.large)) for name, a in bins]
 
 
 def by_people(table: Scored) -> list[Row]:
-    return [
-        (name, _row(table, a)) for name, a in _bins(tuple(map(float, PEOPLE)), "", table.people)
-    ]
+    rows = []
+    for low, high in zip(PEOPLE, (*PEOPLE[1:], 10**9), strict=True):
+        name = f"{low}" if high == low + 1 else f"{low}-{high - 1}"
+        name = f">= {low}" if high == 10**9 else name
+        part = table.counts & (table.people >= low) & (table.people < high)
+        rows.append((name, _row(table, part)))
+    return rows
 
 
 BREAKDOWNS: dict[str, tuple[str, Callable[[Scored], list[Row]]]] = {
@@ -131,13 +145,12 @@ BREAKDOWNS: dict[str, tuple[str, Callable[[Scored], list[Row]]]] = {
 }
 
 
-def _row(table: Scored, part: Mask, counts: bool = True) -> dict[str, Measure]:
-    """The columns of a breakdown; of the heads that count, or of all."""
-    chosen = part & table.counts if counts else part
-    found = chosen & table.found
+def _row(table: Scored, part: Mask) -> dict[str, Measure]:
+    """The columns of a breakdown, of the heads in `part` (N,)."""
+    found = part & table.found
     triple = np.isfinite(table.error).all(axis=1)
     return {
-        "recall": _mean(table, chosen, table.found),
+        "recall": _mean(table, part, table.found),
         "mae": _mean(table, found & triple, table.error.mean(axis=1)),
         "geodesic_median": _quantile(table, found, table.geodesic, 0.5),
         "geodesic_p90": _quantile(table, found, table.geodesic, 0.9),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,24 +53,23 @@ def placed(
 def _seen(record: FrameRecord, people: People, shape: HeadShape | None) -> FrameRecord:
     camera = CameraIntrinsics(*record.camera) if record.camera else None
     view = View((record.width, record.height), camera, shape)
-    persons = people.see(record.time, [_Estimate.of(head) for head in record.heads], view)
+    persons = people.see(record.time, [as_estimate(head) for head in record.heads], view)
     heads = tuple(_head(person, record, camera) for person in persons if person.posed)
     return replace(record, heads=heads)
 
 
-class _Estimate(HeadEstimate):
-    """An estimate as the perceiver gave it, with its stated covariance where there is one."""
-
-    rotation_covariance: Any = None
-
-    @classmethod
-    def of(cls, head: Head) -> _Estimate:
-        x0, y0, x1, y1 = head.box
-        made = cls((x0, y0, x1, y1), *head.angles, head.matrix, head.score or 0.0)
-        if head.covariance is not None:
-            stated = np.array(head.covariance).reshape(3, 3)
-            object.__setattr__(made, "rotation_covariance", stated)
+def as_estimate(head: Head) -> HeadEstimate:
+    """A record as the perceiver gave it, with its stated covariance where there is one."""
+    x0, y0, x1, y1 = head.box
+    made = HeadEstimate((x0, y0, x1, y1), *head.angles, head.matrix, head.score or 0.0)
+    if head.covariance is None:
         return made
+    return _Stated(**vars(made), rotation_covariance=np.array(head.covariance).reshape(3, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class _Stated(HeadEstimate):
+    rotation_covariance: Any
 
 
 def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) -> Head:

@@ -59,12 +59,10 @@ def _draw(
 def _size(figure: Any, report: dict[str, Any]) -> bool:
     rows = _rows(report, "by_size")
     left, right = figure.subplots(1, 2)
-    _bars(left, rows, "recall", BLUE, -0.2)
-    _bars(left, rows, "precision", ORANGE, 0.2)
-    left.set(ylim=(0, 1.05), ylabel="share", title="Detection")
-    left.legend(["recall", "precision"], frameon=False, loc="lower right", fontsize=7.5)
+    _detection(left, rows)
     _bars(right, rows, "geodesic_median", BLUE)
-    right.set(ylabel="degrees", title="Geodesic error, median")
+    right.set(ylabel="degrees")
+    right.set_title("Geodesic error, median", loc="left")
     for axes in (left, right):
         axes.set_xlabel("head size at the model's input, pixels")
     return bool(rows)
@@ -73,17 +71,31 @@ def _size(figure: Any, report: dict[str, Any]) -> bool:
 def _yaw(figure: Any, report: dict[str, Any]) -> bool:
     rows = [row for row in _rows(report, "by_yaw") if row["name"] != "no triple"]
     left, right = figure.subplots(1, 2)
-    _bars(left, rows, "recall", BLUE, -0.2)
-    _bars(left, rows, "precision", ORANGE, 0.2)
-    left.set(ylim=(0, 1.05), ylabel="share", title="Detection")
-    left.legend(["recall", "precision"], frameon=False, loc="lower right", fontsize=7.5)
-    _bars(right, rows, "geodesic_median", BLUE, -0.2)
-    _bars(right, rows, "mae", GREY, 0.2)
-    right.set(ylabel="degrees", title="Error")
-    right.legend(["geodesic, median", "yaw, pitch, roll, mean"], frameon=False, fontsize=7.5)
+    _detection(left, rows)
+    _bars(right, rows, "geodesic_median", BLUE, -0.2, "geodesic, median")
+    _bars(right, rows, "mae", GREY, 0.2, "angles, mean")
+    right.set(ylabel="degrees")
+    right.set_title("Error", loc="left")
+    _legend(right)
     for axes in (left, right):
-        axes.set_xlabel("|yaw|: 0 faces the camera, 180 is the back of the head")
+        axes.set_xlabel("|yaw| in degrees; 180: back of the head")
     return bool(rows)
+
+
+def _detection(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
+    _bars(axes, rows, "recall", BLUE, -0.2, "recall")
+    _bars(axes, rows, "precision", ORANGE, 0.2, "precision")
+    axes.set(ylim=(0, 1.05), ylabel="share")
+    axes.set_title("Detection", loc="left")
+    _legend(axes)
+
+
+def _legend(axes: Any) -> None:
+    """Above the plot, where it hides nothing."""
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1.02, 0.98), ncols=2, frameon=False, fontsize=7,
+        handlelength=1, columnspacing=0.8, borderpad=0.2,
+    )  # fmt: skip
 
 
 def _error(figure: Any, report: dict[str, Any]) -> bool:
@@ -108,11 +120,12 @@ def _conditions(figure: Any, report: dict[str, Any]) -> bool:
     known = [(rows, label) for name, label in names if len(rows := _rows(report, name)) > 1]
     if not known:
         return False
-    for axes, (rows, label) in zip(figure.subplots(1, 3)[: len(known)], known, strict=True):
+    figure.set_size_inches(2.15 * len(known), 2.4)
+    for axes, (rows, label) in zip(
+        figure.subplots(1, len(known), squeeze=False)[0], known, strict=True
+    ):
         _bars(axes, rows, "geodesic_median", BLUE)
         axes.set(xlabel=label, ylabel="geodesic error, median, °")
-    for axes in figure.axes[len(known) :]:
-        axes.set_axis_off()
     return True
 
 
@@ -148,23 +161,27 @@ def _looking(figure: Any, report: dict[str, Any]) -> bool:
 
 
 def _bars(
-    axes: Any, rows: Sequence[dict[str, Any]], name: str, colour: str, shift: float = 0.0
+    axes: Any,
+    rows: Sequence[dict[str, Any]],
+    name: str,
+    colour: str,
+    shift: float = 0.0,
+    label: str | None = None,
 ) -> None:
     """A bar for each row with its interval, and below it the bin's name."""
-    width = 0.38 if shift else 0.6
-    names = [row["name"] for row in rows]
     heights = [cell["value"] or 0 if (cell := row.get(name)) else 0 for row in rows]
     places = [i + shift for i in range(len(rows))]
-    axes.bar(places, heights, width, color=colour)
+    axes.bar(places, heights, 0.38 if shift else 0.6, color=colour, label=label)
     for place, row in zip(places, rows, strict=True):
         cell = row.get(name)
         if cell and cell["low"] is not None:
             axes.plot([place, place], [cell["low"], cell["high"]], color="#222222", linewidth=0.9)
-    unit = names[0].split()[-1] if names and names[0].split()[-1] in ("px", "m") else ""
-    short = [n.removesuffix(f" {unit}") if unit else n for n in names]
-    axes.set_xticks(range(len(rows)), short, rotation=35 if len(rows) > 5 else 0, fontsize=7.5)
+    bins = [row["name"].removesuffix(" px").removesuffix(" m").rstrip("°") for row in rows]
+    slanted = max(map(len, bins), default=0) * len(bins) > 26
+    axes.set_xticks(range(len(rows)), bins, rotation=35 if slanted else 0, fontsize=7.5)
     axes.grid(visible=False, axis="x")
 
 
 def _rows(report: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    return list(report["tables"].get(name, {}).get("rows", []))
+    rows = report["tables"].get(name, {}).get("rows", [])
+    return [row for row in rows if row["recall"]["n"]]

@@ -106,10 +106,15 @@ def from_json(line: str) -> FrameRecord:
     """Undoes `to_json`; ValueError for anything else."""
     try:
         values = json.loads(line)
-        heads = tuple(Head(**_tuples(head)) for head in values.pop("heads"))
+        heads = tuple(map(head_from, values.pop("heads")))
         return FrameRecord(heads=heads, **_tuples(values))
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"not a frame's record: {error}") from error
+
+
+def head_from(values: dict[str, Any]) -> Head:
+    """Undoes `asdict` of a head; TypeError for anything else."""
+    return Head(**_tuples(values))
 
 
 def estimated(head: HeadEstimate) -> Head:

@@ -28,7 +28,8 @@ class Scored:
     the model's input, angles are degrees, NaN where unknown or not found.
 
     frame (N,), alarm_frame (A,): index into `frames`, the labelled frames. counts (N,): whether the
-    head counts by the rules. found (N,). answer (N,): index of its estimate in the frame, or -1.
+    head counts by the rules: `large` and `seen` enough. found (N,). answer (N,): index of its
+    estimate in the frame, or -1.
     error (N, 3): absolute, of yaw, pitch, roll. turn (N, 3): rotation vector, rad, from estimate to
     truth about the optical axes. covariance (N, 3, 3) stated for it. people (N,): heads that count
     in its frame. looks, looks_true (N,): degrees between gaze and camera. size_found, yaw_found
@@ -38,6 +39,8 @@ class Scored:
     frames: list[Key]
     frame: Index
     counts: Mask
+    large: Mask
+    seen: Mask
     found: Mask
     answer: Index
     size: Array
@@ -70,7 +73,10 @@ def scored(records: Sequence[FrameRecord], truth: Truth, input_size: int, rules:
         true_heads += truth.heads[record.key]
     count = len(true_heads)
     shapes = {"error": (count, 3), "turn": (count, 3), "covariance": (count, 3, 3)}
-    kinds = {"frame": np.intp, "answer": np.intp, "counts": np.bool_, "found": np.bool_}
+    kinds = {
+        "frame": np.intp,
+        "answer": np.intp,
+    } | dict.fromkeys(("counts", "large", "seen", "found"), np.bool_)
     arrays: dict[str, Any] = {
         name: np.array(values, dtype=kinds.get(name, np.float64)).reshape(
             shapes.get(name, (count,))
@@ -89,8 +95,9 @@ def scored(records: Sequence[FrameRecord], truth: Truth, input_size: int, rules:
 
 
 _ROWS = (
-    "frame", "counts", "found", "answer", "size", "yaw", "error", "geodesic", "turn", "covariance",
-    "visible", "distance", "people", "looks", "looks_true", "size_found", "yaw_found",
+    "frame", "counts", "large", "seen", "found", "answer", "size", "yaw", "error", "geodesic",
+    "turn", "covariance", "visible", "distance", "people", "looks", "looks_true", "size_found",
+    "yaw_found",
 )  # fmt: skip
 
 
@@ -117,6 +124,8 @@ def _add_frame(
         values |= {
             "frame": place,
             "counts": who.counts[row],
+            "large": who.size[row] >= rules.min_size,
+            "seen": head.visible >= rules.min_visible,
             "answer": chosen,
             "size": who.size[row],
             "visible": head.visible,
