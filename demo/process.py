@@ -59,6 +59,7 @@ def node_parameters(
         "image_transport": transport,
         "max_rate": 0.0,
         "max_age": 0.0,  # recordings keep the stamps they were made with
+        "tracking": False,  # pictures need not follow one another
     }
     if model:
         values["model"] = str(Path(model).expanduser().resolve())

@@ -99,10 +99,13 @@ class Frames:
         place = Placed(matrix_from_quaternion(quaternion), np.asarray(translation, dtype=float))
         if not np.isfinite(place.translation).all() or parent == child:
             raise ValueError(f"transform of '{child}' in '{parent}' is not finite, or of itself")
-        edge = self._edges.get(child)
         if stamp is None:
             self._edges[child] = _Edge(parent, [], [place])
             return
+        edge = self._edges.get(child)
+        if edge is not None and edge.stamps and stamp < edge.stamps[-1] - self._keep:
+            self.clear()  # time has jumped back, as when a bag starts again
+            edge = None
         if edge is None or edge.parent != parent or not edge.stamps:
             edge = self._edges[child] = _Edge(parent)
         index = bisect.bisect_left(edge.stamps, stamp)

@@ -7,6 +7,7 @@
 """
 
 from pathlib import Path
+from typing import List  # noqa: UP035, launch compares with exactly this
 
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
@@ -74,6 +75,7 @@ def launch_arguments() -> list[DeclareLaunchArgument]:
 
 def override_argument(specification: Specification) -> DeclareLaunchArgument:
     choices = None
+    separated = " Separated by commas." if isinstance(specification.default, tuple) else ""
     if specification.name == "image_transport":
         choices = ["", *TRANSPORTS]
     elif isinstance(specification.default, bool):
@@ -81,7 +83,7 @@ def override_argument(specification: Specification) -> DeclareLaunchArgument:
     return DeclareLaunchArgument(
         specification.name,
         default_value="",
-        description=f"{specification.description} Left out: as in params_file.",
+        description=f"{specification.description}{separated} Left out: as in params_file.",
         choices=choices,
     )
 
@@ -116,6 +118,8 @@ def typed(specification: Specification, text: str) -> ParameterValue | bool | in
     """The argument's value in its parameter's type: ROS turns no 5 into a 5.0, nor launch a 5
     into a "5"."""
     kind = type(specification.default)
+    if kind is tuple:  # front,rear
+        return ParameterValue(f"[{text}]", value_type=List[str])  # noqa: UP006
     if kind is str:
         return ParameterValue(text, value_type=str)
     if kind is bool:

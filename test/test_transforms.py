@@ -76,6 +76,16 @@ def test_after_a_jump_of_time_what_never_moves_is_still_known():
         frames.place("base", "map", 9 * SECOND)
 
 
+def test_a_jump_back_in_time_is_noticed():
+    frames = Frames(keep=10.0)
+    for child in ("base", "arm"):
+        frames.put("map", child, 100 * SECOND, np.ones(3), STILL)
+    frames.put("map", "base", 5 * SECOND, np.zeros(3), STILL)
+    assert frames.place("base", "map", 5 * SECOND).translation.tolist() == [0, 0, 0]
+    with pytest.raises(TransformError):
+        frames.place("arm", "map", 100 * SECOND)
+
+
 def test_circles_and_nonsense_do_no_harm():
     frames = Frames()
     frames.put("a", "b", None, np.ones(3), STILL)

@@ -1,94 +1,111 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HeadEstimates to HeadPose messages and TF frames; conventions are written in msg/*.msg."""
+"""People to HeadPose messages and TF frames; conventions are written in msg/*.msg."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped, Vector3
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
-from hpe_vlm_ros.geometry import (
-    CameraIntrinsics,
-    HeadShape,
-    face_rotation,
-    gaze_rotation,
-    head_position,
-    quaternion_from_matrix,
-)
-from hpe_vlm_ros.msg import HeadPose
-from hpe_vlm_ros.placing import angle_to_origin, intrinsics, unit_ray
+from hpe_vlm_ros.attention import UNKNOWN
+from hpe_vlm_ros.distance import Source
+from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, quaternion_from_matrix
+from hpe_vlm_ros.msg import GazeTarget, GazeTargets, HeadPose
+from hpe_vlm_ros.people import ROBOT, Person
+from hpe_vlm_ros.placing import intrinsics, unit_ray
 
-__all__ = ["head_pose", "head_transforms", "intrinsics"]
-
-if TYPE_CHECKING:
-    from hpe_vlm_ros.perceiver import HeadEstimate
+__all__ = ["duration", "gaze_targets", "head_pose", "head_transforms", "intrinsics", "nanoseconds"]
 
 
-def head_pose(
-    head: HeadEstimate,
-    header: Header,
-    camera: CameraIntrinsics | None,
-    shape: HeadShape | None,
-    looking_angle: float,
-) -> HeadPose:
-    """The message of one head; position NaN without camera or shape. looking_angle in degrees."""
-    message = HeadPose(header=header, score=float(head.score), status=HeadPose.STATUS_OK)
+def head_pose(person: Person, header: Header) -> HeadPose:
+    """The message of one person; what is unknown is NaN."""
+    head = person.head
+    message = HeadPose(header=header, id=head.id, status=int(head.status))
+    message.score, message.unseen, message.age = head.score, head.unseen, head.age
     message.x_min, message.y_min, message.x_max, message.y_max = (float(v) for v in head.box)
-    message.yaw, message.pitch, message.roll = (
-        math.radians(a) for a in (head.yaw, head.pitch, head.roll)
-    )
-    position = np.full(3, math.nan)
-    message.position_source = HeadPose.POSITION_NONE
-    if camera is not None and shape is not None:
-        position = head_position(head.box, camera, head.rotation, shape)
-        message.position_source = HeadPose.POSITION_BOX_SIZE
+    message.yaw, message.pitch, message.roll = (math.radians(a) for a in person.angles)
+    message.position_source = int(person.position.source)
     message.pose.pose = Pose(
-        position=Point(**_xyz(position)), orientation=_quaternion(face_rotation(head.rotation))
+        position=Point(**_xyz(person.position.point)), orientation=_orientation(head.rotation)
     )
-    angle = angle_to_origin(position, gaze_rotation(head.rotation)[:, 2])
-    message.looking_at_robot = angle <= math.radians(looking_angle)
-    message.looking_at_robot_angle = angle
-    message.looking_at_robot_score = math.nan
+    message.pose.covariance = person.covariance.ravel()
+    gaze = person.gazes.get(ROBOT, UNKNOWN)
+    message.looking_at_robot = gaze.looking
+    message.looking_at_robot_score = gaze.score
+    message.looking_at_robot_angle = gaze.angle
     return message
 
 
+def gaze_targets(people: Sequence[Person], header: Header) -> GazeTargets:
+    """Each tracked head with each target."""
+    return GazeTargets(
+        header=header,
+        gazes=[
+            GazeTarget(
+                id=person.head.id,
+                target=target,
+                angle=gaze.angle,
+                score=gaze.score,
+                looking=gaze.looking,
+            )
+            for person in people
+            if person.head.id
+            for target, gaze in person.gazes.items()
+        ],
+    )
+
+
 def head_transforms(
-    heads: Iterable[HeadEstimate],
-    poses: Iterable[HeadPose],
-    header: Header,
-    width: int,
-    height: int,
+    people: Sequence[Person], header: Header, size: tuple[int, int], tracking: bool
 ) -> Iterator[TransformStamped]:
-    """face_<i> and gaze_<i> of each head, parent: the image's frame.
+    """face_<id> and gaze_<id> of each head with an id, parent: the image's frame; when nobody is
+    tracked, of each head with its place in the image instead of an id. size: width, height.
 
     Where the position is unknown the frames stand at unit distance, in the direction in which a
     camera with a focal length of one image width would see the head: TF cannot say "unknown", and
     heads at one place could not be told apart.
     """
     parent = Header(stamp=header.stamp, frame_id=header.frame_id.lstrip("/"))
-    for index, (head, pose) in enumerate(zip(heads, poses, strict=True)):
-        place = pose.pose.pose.position
-        origin = np.array([place.x, place.y, place.z])
-        if pose.position_source == HeadPose.POSITION_NONE:
-            origin = unit_ray(head.box, width, height)
-        frames = ("face", face_rotation(head.rotation)), ("gaze", gaze_rotation(head.rotation))
-        for name, rotation in frames:
+    for index, person in enumerate(people):
+        name = person.head.id if tracking else str(index)
+        if not name or not person.posed:
+            continue
+        origin = person.position.point
+        if person.position.source is Source.NONE:
+            origin = unit_ray(person.box, *size)
+        frames = ("face", face_rotation(person.rotation)), ("gaze", gaze_rotation(person.rotation))
+        for kind, rotation in frames:
             yield TransformStamped(
                 header=parent,
-                child_frame_id=f"{name}_{index}",
+                child_frame_id=f"{kind}_{name}",
                 transform=Transform(
                     translation=Vector3(**_xyz(origin)), rotation=_quaternion(rotation)
                 ),
             )
 
 
+def duration(seconds: float) -> Duration:
+    whole = int(seconds)
+    return Duration(sec=whole, nanosec=int((seconds - whole) * 1e9))
+
+
+def nanoseconds(stamp: Time) -> int:
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
 def _xyz(vector: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip("xyz", (float(v) for v in vector), strict=True))
+
+
+def _orientation(rotation: NDArray[np.float64] | None) -> Quaternion:
+    if rotation is None:
+        return Quaternion(x=math.nan, y=math.nan, z=math.nan, w=math.nan)
+    return _quaternion(face_rotation(rotation))
 
 
 def _quaternion(rotation: NDArray[np.float64]) -> Quaternion:

@@ -1,60 +1,69 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A thread that works on the newest item only, and warnings that do not repeat; free of ROS."""
+"""A thread that works on newest items only, and warnings that do not repeat; free of ROS."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+ONLY = ""
 
 
 class NewestOnly(Generic[Item]):
-    """Calls `work(item)` in a thread of its own, on the newest item handed in by `put`.
+    """Calls `work(key, item)` in a thread of its own, on the newest items handed in by `put`.
 
-    One slot, no queue: an item that arrives while another waits replaces it, which counts as a
-    drop. `min_period()` is asked before each item for the least time in seconds between starts; a
-    waiting item can still be replaced meanwhile. An exception from `work` goes to `failed`, and the
-    next item is worked on as ever.
+    One slot for each key (a camera), no queue: an item that arrives while another of its key waits
+    replaces it, which counts as a drop. Of several that wait, that whose key was served least
+    recently is next. `min_period(key)` is asked for the least time in seconds between the starts of
+    any such work; a waiting item can still be replaced meanwhile. An exception from `work` goes to
+    `failed(key, error)`, and the next item is worked on as ever.
     """
 
     def __init__(
         self,
-        work: Callable[[Item], None],
-        failed: Callable[[Exception], None],
-        min_period: Callable[[], float],
+        work: Callable[[str, Item], None],
+        failed: Callable[[str, Exception], None],
+        min_period: Callable[[str], float],
     ) -> None:
         self._work, self._failed, self._min_period = work, failed, min_period
         self._changed = threading.Condition()
-        self._item: Item | None = None
-        self._dropped = 0
+        self._items: dict[str, Item] = {}
+        self._served: dict[str, float] = {}  # when its work last started
+        self._dropped: Counter[str] = Counter()
         self._stopping = False
+        self._busy_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="newest only", daemon=True)
         self._thread.start()
 
-    def put(self, item: Item) -> None:
+    def put(self, item: Item, key: str = ONLY) -> None:
         """Hands in an item; never blocks on the work."""
         with self._changed:
-            self._dropped += self._item is not None
-            self._item = item
+            self._dropped[key] += key in self._items
+            self._items[key] = item
             self._changed.notify()
 
-    def drop(self) -> None:
+    def drop(self, key: str = ONLY) -> None:
         """Counts an item that was given up elsewhere."""
         with self._changed:
-            self._dropped += 1
+            self._dropped[key] += 1
 
-    def take_dropped(self) -> int:
-        """How many were dropped since the last call."""
+    def take_dropped(self, key: str = ONLY) -> int:
+        """How many of this key were dropped since the last call."""
         with self._changed:
-            dropped, self._dropped = self._dropped, 0
-            return dropped
+            return self._dropped.pop(key, 0)
 
     @property
     def stopping(self) -> bool:
         return self._stopping
+
+    def busy(self) -> float:
+        """Seconds for which the present work has lasted; 0 when there is none."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def stop(self, timeout: float | None) -> bool:
         """Takes no further item, waits for the one in work; whether it ended in `timeout` s."""
@@ -65,24 +74,34 @@ class NewestOnly(Generic[Item]):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        started = float("-inf")
-        while (item := self._next(started)) is not None:
-            started = time.monotonic()
+        while (taken := self._next()) is not None:
+            key, item = taken
+            self._busy_since = self._served[key] = time.monotonic()
             try:
-                self._work(item)
+                self._work(key, item)
             except Exception as error:  # one bad item must not end the service of the others
-                self._failed(error)
+                self._failed(key, error)
+            finally:
+                self._busy_since = None
+                del taken, item  # else the last image of a camera that went silent stays
 
-    def _next(self, last_start: float) -> Item | None:
-        """The newest item, as soon as there is one and the rate limit allows; None to stop."""
+    def _next(self) -> tuple[str, Item] | None:
+        """The newest item of the key whose turn it is, once the rate allows; None to stop."""
         with self._changed:
             while not self._stopping:
-                wait = last_start + self._min_period() - time.monotonic()
-                if self._item is not None and wait <= 0:
-                    item, self._item = self._item, None
-                    return item
-                self._changed.wait(wait if self._item is not None else None)
+                waits = {key: self._wait(key) for key in self._items}
+                ready = [key for key, wait in waits.items() if wait <= 0]
+                if ready:
+                    key = min(ready, key=lambda k: self._served.get(k, float("-inf")))
+                    return key, self._items.pop(key)
+                self._changed.wait(min(waits.values(), default=None))
             return None
+
+    def _wait(self, key: str) -> float:
+        period = self._min_period(key)
+        if not period:
+            return 0.0
+        return max(self._served.values(), default=float("-inf")) + period - time.monotonic()
 
 
 class Complaints:

@@ -100,6 +100,13 @@ def active(node: NodeProcess, peer: Peer) -> NodeProcess:
 
 
 @pytest.fixture
+def untracked(active: NodeProcess, peer: Peer) -> NodeProcess:
+    """The same, with each image standing for itself."""
+    assert peer.set_parameters(tracking=False)[0].successful
+    return active
+
+
+@pytest.fixture
 def start_node(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
     """Starts further processes, in a namespace apart from the shared node's; ends what is left."""
     started: list[NodeProcess] = []

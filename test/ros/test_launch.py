@@ -4,6 +4,7 @@
 import sys
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import List  # noqa: UP035, launch compares with exactly this
 
 import launch_stand_ins
 import pytest
@@ -78,6 +79,7 @@ def test_arguments_reach_the_node_in_the_types_of_its_parameters(launch_file):
         max_age="0.5",
         max_heads="3",
         publish_tf="false",
+        cameras="front,rear",
         use_sim_time="true",
         namespace="head",
         name="eyes",
@@ -86,6 +88,8 @@ def test_arguments_reach_the_node_in_the_types_of_its_parameters(launch_file):
     for name, text in (("model", "7"), ("image_topic", "/front/image")):
         given = values.pop(name)
         assert (given.value, given.value_type) == (text, str)
+    cameras = values.pop("cameras")
+    assert (cameras.value, cameras.value_type) == ("[front,rear]", List[str])  # noqa: UP006
     assert values == {
         "max_rate": 5.0,
         "max_age": 0.5,

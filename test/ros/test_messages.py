@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Estimates to messages, with the conventions that msg/*.msg promise."""
+"""People to messages, with the conventions that msg/*.msg promise."""
 
 import math
 from types import SimpleNamespace
@@ -12,7 +12,9 @@ from std_msgs.msg import Header
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
 from hpe_vlm_ros.geometry import matrix_from_quaternion as matrix
 from hpe_vlm_ros.msg import HeadPose
-from hpe_vlm_ros.nodes.messages import head_pose, head_transforms, intrinsics
+from hpe_vlm_ros.nodes import messages
+from hpe_vlm_ros.nodes.messages import head_transforms, intrinsics
+from hpe_vlm_ros.people import ROBOT, People, View
 
 CAMERA = CameraIntrinsics(300.0, 300.0, 160.0, 120.0)
 SHAPE = HeadShape(0.3, (0.0, 0.0, -0.09))
@@ -22,6 +24,18 @@ HEADER = Header(frame_id="camera_optical")
 def head(yaw=0.0, pitch=0.0, roll=0.0, box=(130.0, 90.0, 190.0, 150.0)):
     rotation = rotation_from_angles(yaw, pitch, roll)
     return SimpleNamespace(box=box, yaw=yaw, pitch=pitch, roll=roll, rotation=rotation, score=0.5)
+
+
+def person(estimate, camera=CAMERA, shape=SHAPE, looking_angle=15.0, targets=None):
+    people = People()
+    people.tracking, people.judge.limit = False, looking_angle
+    view = View((320, 240), camera, shape, targets=targets or {ROBOT: np.zeros(3)})
+    (found,) = people.see(0, [estimate], view)
+    return found
+
+
+def head_pose(estimate, header, camera, shape, looking_angle):
+    return messages.head_pose(person(estimate, camera, shape, looking_angle), header)
 
 
 def orientation(pose):
@@ -46,7 +60,10 @@ def test_a_frontal_head_in_the_middle_looks_at_the_camera():
     np.testing.assert_allclose(orientation(message), expected, atol=1e-9)
     assert message.looking_at_robot
     assert message.looking_at_robot_angle == pytest.approx(0.0, abs=1e-6)
-    assert math.isnan(message.looking_at_robot_score)
+    assert 0.1 < message.looking_at_robot_score < 0.9, "answers scatter by about the limit"
+    covariance = message.pose.covariance.reshape(6, 6)
+    assert (np.linalg.eigvalsh(covariance) > 0).all()
+    assert math.degrees(covariance[4, 4] ** 0.5) == pytest.approx(math.hypot(15, 8))
 
 
 def test_angles_are_radians_with_the_sign_of_the_convention():
@@ -83,24 +100,47 @@ def test_what_is_unknown_is_not_a_number(camera, shape):
 
 def test_frames_stand_where_the_head_is_and_at_unit_distance_where_that_is_unknown():
     left, right = head(yaw=40.0, box=(10.0, 90.0, 70.0, 150.0)), head()
-    poses = [
-        head_pose(left, HEADER, None, SHAPE, looking_angle=15.0),
-        head_pose(right, HEADER, CAMERA, SHAPE, looking_angle=15.0),
-    ]
+    everybody = [person(left, camera=None), person(right)]
     header = Header(frame_id="/camera_optical")
-    frames = list(head_transforms([left, right], poses, header, 320, 240))
+    frames = list(head_transforms(everybody, header, (320, 240), tracking=False))
     assert [f.child_frame_id for f in frames] == ["face_0", "gaze_0", "face_1", "gaze_1"]
     assert {f.header.frame_id for f in frames} == {"camera_optical"}  # tf2 takes no leading slash
     unknown, known = frames[0].transform.translation, frames[2].transform.translation
     assert np.linalg.norm([unknown.x, unknown.y, unknown.z]) == pytest.approx(1.0)
     assert unknown.x / unknown.z == pytest.approx((40 - 160) / 320)
-    assert known.z == poses[1].pose.pose.position.z
+    assert known.z == everybody[1].position.point[2]
     q = frames[1].transform.rotation
     # Gaze: z along it, towards the image's left and the camera; y down.
     gaze = matrix((q.x, q.y, q.z, q.w))
     turn = math.radians(40)
     np.testing.assert_allclose(gaze[:, 2], [-math.sin(turn), 0, -math.cos(turn)], atol=1e-9)
     np.testing.assert_allclose(gaze[:, 1], [0, 1, 0], atol=1e-9)
+
+
+def test_frames_bear_the_ids_of_those_who_have_one():
+    people = People()
+    view = View((320, 240), CAMERA, SHAPE)
+    known, new = head(box=(130.0, 90.0, 190.0, 150.0)), head(box=(10.0, 90.0, 70.0, 150.0))
+    for k in range(3):
+        found = people.see(k * 10**8, [known] + [new] * (k == 2), view)
+    frames = head_transforms(found, HEADER, (320, 240), tracking=True)
+    assert [f.child_frame_id for f in frames] == ["face_h0001", "gaze_h0001"]
+
+
+def test_gaze_targets_name_each_pair():
+    people = People()
+    places = {ROBOT: np.zeros(3), "door": np.array([-2.0, 0.0, 1.5]), "attic": None}
+    for k in range(3):
+        found = people.see(
+            k * 10**8, [head(yaw=90.0)], View((320, 240), CAMERA, SHAPE, None, places)
+        )
+    message = messages.gaze_targets(found, HEADER)
+    assert message.header == HEADER
+    seen = {(g.id, g.target): g for g in message.gazes}
+    assert list(seen) == [("h0001", ROBOT), ("h0001", "door"), ("h0001", "attic")]
+    assert [g.looking for g in message.gazes] == [False, True, False]
+    assert seen["h0001", "door"].angle < 0.1 and seen["h0001", "door"].score > 0.3
+    assert math.isnan(seen["h0001", "attic"].angle)
 
 
 def test_intrinsics_come_from_k():

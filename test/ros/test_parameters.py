@@ -9,20 +9,27 @@ from hpe_vlm_ros.nodes.parameters import (
     SPECIFICATIONS,
     camera_info_topic,
     check_change,
+    depth_topic,
     image_topic,
+    tracking_settings,
 )
+from hpe_vlm_ros.nodes.parameters import descriptor as describe
+from hpe_vlm_ros.tracking import Settings
 
 
 def test_the_shipped_file_holds_every_parameter_with_its_default_and_type():
     shipped = shipped_parameters()
-    defaults = {s.name: s.default for s in SPECIFICATIONS}
+    defaults = {
+        s.name: list(s.default) if isinstance(s.default, tuple) else s.default
+        for s in SPECIFICATIONS
+    }
     assert shipped == defaults
     assert {n: type(v) for n, v in shipped.items()} == {n: type(v) for n, v in defaults.items()}
 
 
 @pytest.mark.parametrize("specification", SPECIFICATIONS, ids=lambda s: s.name)
 def test_each_descriptor_says_what_and_how_far(specification):
-    descriptor = specification.descriptor()
+    descriptor = describe(specification)
     assert len(descriptor.description) > 20
     limits = [*descriptor.floating_point_range, *descriptor.integer_range]
     if isinstance(specification.default, (int, float)) and specification.default is not True:
@@ -46,6 +53,20 @@ def test_topics(transport, topic, expected, info):
     assert image_topic(values) == expected
     assert camera_info_topic(values) == info
     assert camera_info_topic({**values, "camera_info_topic": "/other"}) == "/other"
+
+
+def test_topics_of_several_cameras():
+    values = {"image_transport": "raw", "image_topic": "image_raw", "camera_info_topic": ""}
+    values["depth_topic"] = "depth/image_rect"
+    assert image_topic(values, "front") == "front/image_raw"
+    assert camera_info_topic(values, "front") == "front/camera_info"
+    assert depth_topic(values, "front") == "front/depth/image_rect"
+    assert depth_topic({"depth_topic": ""}, "front") == ""
+    assert image_topic({**values, "image_topic": "/image"}, "rear") == "rear/image"
+
+
+def test_the_shipped_values_are_those_of_the_tracker():
+    assert tracking_settings(shipped_parameters()) == Settings()
 
 
 def test_what_may_be_set_when():

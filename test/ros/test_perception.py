@@ -15,7 +15,7 @@ from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, rotation_from_angles
+from hpe_vlm_ros.geometry import gaze_rotation, rotation_from_angles, rotation_from_face
 from hpe_vlm_ros.geometry import matrix_from_quaternion as matrix
 from hpe_vlm_ros.msg import HeadPose
 
@@ -24,7 +24,7 @@ def quaternion(q):
     return q.x, q.y, q.z, q.w
 
 
-def test_an_image_comes_back_as_poses_and_frames(active, peer):
+def test_an_image_comes_back_as_poses_and_frames(untracked, peer):
     # A camera sends its calibration with each image; here it is known to have arrived.
     peer.spin_until(peer.calibration.get_subscription_count)
     peer.calibration.publish(calibration())
@@ -42,10 +42,10 @@ def test_an_image_comes_back_as_poses_and_frames(active, peer):
         assert 0 <= head.x_min < head.x_max <= 320 and 0 <= head.y_min < head.y_max <= 240
         assert head.status == HeadPose.STATUS_OK and head.id == ""
         assert head.position_source == HeadPose.POSITION_BOX_SIZE
+        rotation = rotation_from_face(matrix(quaternion(head.pose.pose.orientation)))
         angles = [math.degrees(a) for a in (head.yaw, head.pitch, head.roll)]
-        rotation = rotation_from_angles(*angles)
-        turned = matrix(quaternion(head.pose.pose.orientation))
-        np.testing.assert_allclose(turned, face_rotation(rotation), atol=1e-5)
+        if not math.isnan(angles[0]):  # no triple names every rotation
+            np.testing.assert_allclose(rotation_from_angles(*angles), rotation, atol=1e-5)
         place = head.pose.pose.position
         assert place.z > 0
         ray = -np.array([place.x, place.y, place.z])
@@ -70,7 +70,7 @@ def test_an_image_comes_back_as_poses_and_frames(active, peer):
         )
 
 
-def test_a_plain_subscriber_in_another_process_sees_the_same_headers(active, peer):
+def test_a_plain_subscriber_in_another_process_sees_the_same_headers(untracked, peer):
     script = Path(__file__).with_name("plain_subscriber.py")
     subscriber = subprocess.Popen(
         [sys.executable, str(script), "perception/head_poses", "3"],
@@ -95,7 +95,7 @@ def test_a_plain_subscriber_in_another_process_sees_the_same_headers(active, pee
     assert all(line["tf"] in sent for line in frames)
 
 
-def test_without_calibration_the_position_is_marked_unknown(active, peer):
+def test_without_calibration_the_position_is_marked_unknown(untracked, peer):
     array = peer.answer(picture())
     assert peer.spin_until(lambda: peer.frames_of(array))
     for head in array.heads:
@@ -118,7 +118,9 @@ def test_compressed_images_and_topics_by_parameter(node, peer):
     assert peer.answer(message, camera).heads
 
 
-def test_the_annotated_image_is_made_for_subscribers_only(active, peer):
+def test_the_annotated_image_is_made_for_subscribers_only(node, peer):
+    peer.set_parameters(publish_image=True)
+    peer.activate()
     pictures = []
     peer.answer(picture())
     subscription = peer.create_subscription(Image, "perception/image_annotated", pictures.append, 1)
@@ -157,7 +159,7 @@ def test_parameters_are_described_and_guarded(active, peer):
     assert not unknown.successful and "compressed" in unknown.reason
 
 
-def test_frames_can_be_switched_off_while_it_runs(active, peer):
+def test_frames_can_be_switched_off_while_it_runs(untracked, peer):
     on = peer.answer(picture())
     assert peer.spin_until(lambda: peer.frames_of(on))
     assert peer.set_parameters(publish_tf=False)[0].successful

@@ -17,7 +17,7 @@ class Gate:
     def __init__(self):
         self.done, self.entered, self.open = [], threading.Semaphore(0), threading.Semaphore(0)
 
-    def __call__(self, item):
+    def __call__(self, key, item):
         self.entered.release()
         assert self.open.acquire(timeout=LONG)
         if isinstance(item, Exception):
@@ -25,7 +25,7 @@ class Gate:
         self.done.append(item)
 
 
-def fail(error):
+def fail(key, error):
     raise AssertionError(error)
 
 
@@ -35,7 +35,7 @@ def gate():
 
 
 def test_only_the_newest_waits_and_the_rest_are_counted(gate):
-    worker = NewestOnly(gate, fail, lambda: 0.0)
+    worker = NewestOnly(gate, fail, lambda key: 0.0)
     worker.put(1)
     assert gate.entered.acquire(timeout=LONG)
     for item in (2, 3, 4):
@@ -51,7 +51,7 @@ def test_only_the_newest_waits_and_the_rest_are_counted(gate):
 
 def test_a_failure_is_reported_and_the_next_item_is_worked_on(gate):
     failures = []
-    worker = NewestOnly(gate, failures.append, lambda: 0.0)
+    worker = NewestOnly(gate, lambda key, error: failures.append(error), lambda key: 0.0)
     gate.open.release(2)
     worker.put(ValueError("bad"))
     assert gate.entered.acquire(timeout=LONG)
@@ -63,7 +63,7 @@ def test_a_failure_is_reported_and_the_next_item_is_worked_on(gate):
 
 
 def test_stop_says_when_the_work_does_not_end_in_time(gate):
-    worker = NewestOnly(gate, fail, lambda: 0.0)
+    worker = NewestOnly(gate, fail, lambda key: 0.0)
     worker.put(1)
     assert gate.entered.acquire(timeout=LONG)
     assert not worker.stop(0.0)
@@ -74,7 +74,7 @@ def test_stop_says_when_the_work_does_not_end_in_time(gate):
 
 def test_the_rate_limit_holds_the_next_item_back_but_not_its_replacement(gate):
     periods = iter([0.0])
-    worker = NewestOnly(gate, fail, lambda: next(periods, 3600.0))
+    worker = NewestOnly(gate, fail, lambda key: next(periods, 3600.0))
     gate.open.release(2)
     worker.put(1)
     assert gate.entered.acquire(timeout=LONG)
@@ -83,6 +83,26 @@ def test_the_rate_limit_holds_the_next_item_back_but_not_its_replacement(gate):
     assert worker.stop(LONG)
     assert gate.done == [1]
     assert worker.take_dropped() == 1
+
+
+def test_cameras_take_turns_however_often_they_send(gate):
+    worker = NewestOnly(gate, fail, lambda key: 0.0)
+    worker.put("front 0", "front")
+    assert gate.entered.acquire(timeout=LONG)
+    for n in range(1, 4):  # while the first is worked on, front sends most
+        worker.put(f"front {n}", "front")
+    worker.put("rear 0", "rear")
+    worker.put("left 0", "left")
+    gate.open.release()
+    assert gate.entered.acquire(timeout=LONG)
+    worker.put("rear 1", "rear")
+    for _ in range(3):
+        gate.open.release()
+        assert gate.entered.acquire(timeout=LONG)
+    gate.open.release()
+    assert worker.stop(LONG)
+    assert gate.done == ["front 0", "rear 0", "left 0", "front 3", "rear 1"]
+    assert worker.take_dropped("front") == 2 and worker.take_dropped("rear") == 0
 
 
 def test_complaints_are_passed_on_once_a_period_and_kind(monkeypatch):

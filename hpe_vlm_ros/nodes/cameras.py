@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One camera of the perception node: what comes in from it, and what is known of its people."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from hpe_vlm_ros.geometry import HeadShape
+from hpe_vlm_ros.nodes import images, messages, parameters
+from hpe_vlm_ros.nodes.depth import Depths, to_metres
+from hpe_vlm_ros.nodes.inference import Answer
+from hpe_vlm_ros.nodes.parameters import Values
+from hpe_vlm_ros.nodes.qos import overridable, sensor_qos
+from hpe_vlm_ros.nodes.statistics import Statistics
+from hpe_vlm_ros.nodes.tf import Targets
+from hpe_vlm_ros.people import People, Person, View
+from hpe_vlm_ros.tracking import Ids
+
+AnyImage: TypeAlias = "Image | CompressedImage"
+Complain = Callable[[str, str], None]
+
+
+class Camera:
+    """Subscriptions of one camera, its tracker and its statistics. For the executor's thread."""
+
+    def __init__(self, node: Node, name: str, values: Values, ids: Ids, complain: Complain) -> None:
+        self.name = name
+        self.statistics = Statistics()
+        self.newest: AnyImage | None = None
+        self.last_image = float("-inf")  # monotonic seconds
+        self.info_problem = ""
+        self.qos_mismatch = ""
+        self.topic = parameters.image_topic(values, name)
+        self.info_topic = parameters.camera_info_topic(values, name)
+        self._node, self._values = node, values
+        self._complain = lambda kind, text: complain(f"{name} {kind}", self._named(text))
+        self._info: CameraInfo | None = None
+        self._depths = Depths()
+        self._people = People(ids)
+        self._inputs: list[Any] = []
+
+    def listen(self, on_image: Callable[[Camera, AnyImage], None]) -> None:
+        """Subscribes; `on_image` is called for every image that comes."""
+
+        def receive(message: AnyImage) -> None:
+            self.newest, self.last_image = message, time.monotonic()
+            self.statistics.count("received")
+            on_image(self, message)
+
+        compressed = self._values["image_transport"] == "compressed"
+        self._subscribe(CompressedImage if compressed else Image, self.topic, receive)
+        self._subscribe(CameraInfo, self.info_topic, self._on_info)
+        if depth := parameters.depth_topic(self._values, self.name):
+            self._subscribe(Image, depth, self._depths.put)
+
+    def close(self) -> None:
+        for subscription in self._inputs:
+            self._node.destroy_subscription(subscription)
+        self._inputs.clear()
+        self.newest = None
+
+    def people(
+        self, answer: Answer, shape: HeadShape | None, targets: Targets, values: Values
+    ) -> list[Person]:
+        """Who is seen in an answered image; LateFrame when a newer one was answered before."""
+        stamp = messages.nanoseconds(answer.header.stamp)
+        width, height = answer.size
+        self.info_problem, camera = "", None
+        try:
+            camera = messages.intrinsics(self._info, width, height)
+        except ValueError as error:
+            self.info_problem = str(error)
+            self._complain("camera_info", str(error))
+        people = self._people
+        people.tracking = values["tracking"]
+        people.tracker.settings = parameters.tracking_settings(values)
+        people.judge.limit = values["looking_angle"]
+        people.judge.hysteresis = values["looking_hysteresis"]
+        places = targets.at(answer.header, values["robot_frame"], values["gaze_targets"])
+        depth = self._depth(stamp, answer.size, values["depth_slop"])
+        return people.see(stamp, answer.estimates, View(answer.size, camera, shape, depth, places))
+
+    def complain(self, kind: str, text: str) -> None:
+        """One warning of a kind in a while, about this camera."""
+        self._complain(kind, text)
+
+    def _depth(self, stamp: int, size: tuple[int, int], slop: float) -> NDArray[Any] | None:
+        message = self._depths.at(stamp, slop)
+        if message is None:
+            return None
+        try:
+            return to_metres(message, size)
+        except images.ImageError as error:
+            self._complain(error.kind, str(error))
+            return None
+
+    def _on_info(self, info: CameraInfo) -> None:
+        self._info = info
+
+    def _named(self, text: str) -> str:
+        return f"camera {self.name}: {text}" if self.name else text
+
+    def _on_mismatch(self, topic: str) -> Callable[[Any], None]:
+        def report(event: Any) -> None:
+            full = self._node.resolve_topic_name(topic)
+            policy = str(getattr(event, "last_policy_kind", "")).rpartition(".")[2]
+            self.qos_mismatch = (
+                f"a publisher of {full} offers another quality of service ({policy}): set "
+                f"qos_overrides.{full}.subscription"
+            )
+            self._complain("qos", self.qos_mismatch)
+
+        return report
+
+    def _subscribe(self, kind: Any, topic: str, callback: Any) -> None:
+        self._inputs.append(
+            self._node.create_subscription(
+                kind,
+                topic,
+                callback,
+                sensor_qos(),
+                qos_overriding_options=overridable(),
+                event_callbacks=SubscriptionEventCallbacks(
+                    incompatible_qos=self._on_mismatch(topic)
+                ),
+            )
+        )

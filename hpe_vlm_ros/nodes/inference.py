@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model at work in a thread of its own, which touches no publisher."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from std_msgs.msg import Header
+
+from hpe_vlm_ros.nodes import images
+from hpe_vlm_ros.nodes.worker import NewestOnly
+
+QUESTIONS = "?"
+"""The key under which questions wait; no camera can be called that."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What came of an image, or of a question about one: estimates, or an error.
+
+    size: width and height. latency: seconds in the model. question: as it was handed in, or None.
+    """
+
+    camera: str
+    header: Header
+    size: tuple[int, int] = (0, 0)
+    rgb: Any = None
+    estimates: list[Any] = field(default_factory=list)
+    latency: float = 0.0
+    error: Exception | None = None
+    question: Any = None
+    reply: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """An image of a camera; `question` where the model is asked about it in free words too."""
+
+    camera: str
+    message: Any
+    question: Any = None
+    free_text: str | None = None
+
+
+class Inference:
+    """Answers images, and questions about images, one at a time.
+
+    `check(message)` is asked before an image is answered and raises ImageError to drop it.
+    `deliver(answer)` is called in the worker's thread, never after `stop`.
+    """
+
+    def __init__(
+        self,
+        perceiver: Any,
+        check: Callable[[Any], None],
+        deliver: Callable[[Answer], None],
+        period: Callable[[], float],
+        max_heads: Callable[[], int],
+    ) -> None:
+        self._perceiver, self._check, self._deliver = perceiver, check, deliver
+        self._max_heads = max_heads
+        self._job: Job | None = None
+        self._worker: NewestOnly[Job] = NewestOnly(
+            self._work, self._failed, lambda key: 0.0 if key == QUESTIONS else period()
+        )
+
+    def put(self, job: Job) -> None:
+        self._worker.put(job, job.camera if job.question is None else QUESTIONS)
+
+    def drop(self, camera: str) -> None:
+        self._worker.drop(camera)
+
+    def take_dropped(self, camera: str) -> int:
+        return self._worker.take_dropped(camera)
+
+    def busy(self) -> float:
+        """Seconds for which the model has been at work on one image."""
+        return self._worker.busy()
+
+    def stop(self, timeout: float | None) -> bool:
+        """Whether the work at hand ended in time; if not, nothing will come of it."""
+        return self._worker.stop(timeout)
+
+    def _work(self, key: str, job: Job) -> None:
+        self._job = job
+        if job.question is None:
+            self._check(job.message)  # again: it may have waited for the one before
+        rgb = images.to_rgb(job.message)
+        height, width, _ = rgb.shape
+        self._perceiver.max_heads = self._max_heads()
+        started = time.monotonic()
+        reply = None
+        if job.free_text is None:
+            estimates = self._perceiver(rgb)
+        else:
+            estimates, reply = [], self._perceiver.ask(rgb, job.free_text)
+        latency = time.monotonic() - started
+        self._hand_out(
+            Answer(
+                camera=job.camera,
+                header=job.message.header,
+                size=(width, height),
+                rgb=rgb,
+                estimates=estimates,
+                latency=latency,
+                question=job.question,
+                reply=reply,
+            )
+        )
+
+    def _failed(self, key: str, error: Exception) -> None:
+        if out_of_memory(error):
+            free_memory()
+        job = self._job
+        if job is not None:
+            header = job.message.header
+            self._hand_out(Answer(job.camera, header, error=error, question=job.question))
+
+    def _hand_out(self, answer: Answer) -> None:
+        if not self._worker.stopping:
+            self._deliver(answer)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the machine or the accelerator had no memory left."""
+    texts = ("out of memory", "can't allocate memory")
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in texts)
+
+
+def free_memory() -> None:
+    """Gives back what the accelerator's allocator keeps in reserve."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that is published about a camera's images. Used from the executor's thread alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image
+from tf2_msgs.msg import TFMessage
+
+from hpe_vlm_ros.drawing import draw_heads
+from hpe_vlm_ros.msg import GazeTargets, HeadPoseArray
+from hpe_vlm_ros.nodes import extras, images, messages
+from hpe_vlm_ros.nodes.extras import Shown
+from hpe_vlm_ros.nodes.parameters import Values
+from hpe_vlm_ros.nodes.qos import output_qos
+
+TOPICS = {
+    "~/head_poses": HeadPoseArray,
+    "~/gaze_targets": GazeTargets,
+    "/tf": TFMessage,
+    "~/image_annotated": Image,
+}
+DEPTHS = {"/tf": 100, "~/image_annotated": 1}
+CONVERTED = ("detections", "annotations", "markers")
+"""Outputs in other packages' messages: their topic's name is the module's."""
+
+
+class Outputs:
+    """The publishers of one camera; `camera` stands in the names of its topics."""
+
+    def __init__(self, node: LifecycleNode, camera: str, values: Values) -> None:
+        self._node, self._camera = node, camera
+        self._publishers: dict[str, Any] = {}
+        self._converters: dict[str, Callable[[Shown], Any]] = {}
+        for topic, kind in TOPICS.items():
+            if topic != "~/image_annotated" or values["publish_image"]:
+                self._create(topic, kind, DEPTHS.get(topic, 5))
+        for name in CONVERTED:
+            if extras.installed(name):
+                module = import_module(f"hpe_vlm_ros.nodes.extras.{name}")
+                self._create(f"~/{name}", module.TYPE, 5)
+                self._converters[f"~/{name}"] = module.convert
+
+    def publish(
+        self, shown: Shown, latency: float, dropped: int, model_id: str, values: Values
+    ) -> None:
+        header, people = shown.header, shown.people
+        array = HeadPoseArray(
+            header=header,
+            heads=[messages.head_pose(person, header) for person in people],
+            inference_latency=messages.duration(latency),
+            dropped_frames=dropped,
+            model_id=model_id,
+        )
+        self._publishers["~/head_poses"].publish(array)
+        self._publishers["~/gaze_targets"].publish(messages.gaze_targets(people, header))
+        if people and values["publish_tf"] and header.frame_id:
+            frames = messages.head_transforms(people, header, shown.size, values["tracking"])
+            self._publishers["/tf"].publish(TFMessage(transforms=list(frames)))
+        for topic, convert in self._converters.items():
+            if self._publishers[topic].get_subscription_count():
+                self._publishers[topic].publish(convert(shown))
+        if self.wants_pixels() and shown.rgb is not None:
+            drawn = draw_heads(shown.rgb, [p for p in people if p.posed])
+            self._publishers["~/image_annotated"].publish(images.rgb_to_image(drawn, header))
+
+    def wants_pixels(self) -> bool:
+        publisher = self._publishers.get("~/image_annotated")
+        return publisher is not None and publisher.get_subscription_count() > 0
+
+    def close(self) -> None:
+        for publisher in self._publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+    def _create(self, topic: str, kind: Any, depth: int) -> None:
+        name = topic.replace("~/", f"~/{self._camera}/") if self._camera else topic
+        self._publishers[topic] = self._node.create_lifecycle_publisher(
+            kind, name, output_qos(depth)
+        )

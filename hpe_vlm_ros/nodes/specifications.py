@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every parameter of the perception node: name, default, description and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TRANSPORTS = ("raw", "compressed")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One parameter. `limits` are inclusive; one that is not `live` is read in configure only.
+
+    A list's default is [""], which stands for an empty one: ROS cannot tell the type of [].
+    """
+
+    name: str
+    default: str | bool | int | float | tuple[str, ...]
+    description: str
+    limits: tuple[float, float] | None = None
+    live: bool = True
+
+
+_S = Specification
+SPECIFICATIONS = (
+    _S(
+        "model",
+        "",
+        "Folder with the model's weights (config.json, model.safetensors, tokenizer). "
+        "Empty: the embedded default that comes with the package.",
+        live=False,
+    ),
+    _S(
+        "device",
+        "",
+        "Where the model runs: cpu, cuda, cuda:1, mps. Empty: the best there is.",
+        live=False,
+    ),
+    _S(
+        "image_topic",
+        "image_raw",
+        "Topic of the camera's images, without the /compressed of the compressed transport.",
+        live=False,
+    ),
+    _S(
+        "image_transport",
+        "raw",
+        "raw: sensor_msgs/Image on image_topic. "
+        "compressed: sensor_msgs/CompressedImage on image_topic/compressed.",
+        live=False,
+    ),
+    _S(
+        "camera_info_topic",
+        "",
+        "Topic of the camera's calibration, from which positions are found. "
+        "Empty: camera_info beside image_topic.",
+        live=False,
+    ),
+    _S(
+        "depth_topic",
+        "",
+        "Topic of depth images registered to the camera's (16UC1 in millimetres or 32FC1 in "
+        "metres). Empty: distances come from the size of heads.",
+        live=False,
+    ),
+    _S(
+        "cameras",
+        ("",),
+        "Names of several cameras that share the model; each stands before the three topics above "
+        "(front/image_raw) and before the outputs (~/front/head_poses). Empty: one camera.",
+        live=False,
+    ),
+    _S(
+        "max_rate",
+        10.0,
+        "Most images answered per second, all cameras together; images between are dropped. "
+        "0: as many as possible.",
+        (0.0, 1000.0),
+    ),
+    _S(
+        "max_age",
+        1.0,
+        "Oldest image that is still answered, in seconds from its stamp to now; no older answer is "
+        "published. 0: any age.",
+        (0.0, 3600.0),
+    ),
+    _S(
+        "max_heads",
+        20,
+        "Most heads reported per image; each one costs a little time.",
+        (1, 100),
+    ),
+    _S(
+        "inference_timeout",
+        30.0,
+        "Seconds the model may take for one image before the node gives it up and goes to "
+        "inactive. 0: any time.",
+        (0.0, 3600.0),
+    ),
+    _S(
+        "depth_slop",
+        0.02,
+        "Most seconds between the stamps of an image and of the depth image used with it.",
+        (0.0, 1.0),
+    ),
+    _S(
+        "tracking",
+        True,
+        "Whether heads get ids and filtered poses. false: each image stands for itself.",
+    ),
+    _S(
+        "birth_frames",
+        3,
+        "Answered images in which a head must be found before it gets an id.",
+        (1, 100),
+    ),
+    _S(
+        "lost_timeout",
+        2.0,
+        "Seconds for which a head that is not found is predicted before its id is given up.",
+        (0.1, 60.0),
+    ),
+    _S(
+        "stale_after",
+        1.0,
+        "Seconds after which a predicted head is marked STATUS_STALE instead of STATUS_PREDICTED.",
+        (0.0, 60.0),
+    ),
+    _S(
+        "rotation_noise",
+        15.0,
+        "How much the model's answers scatter about each axis from image to image, as a standard "
+        "deviation in degrees. Larger: smoother and slower.",
+        (0.1, 90.0),
+    ),
+    _S(
+        "rotation_bias",
+        8.0,
+        "The part of the model's error that stays from image to image, about each axis, in "
+        "degrees; it is added to the covariance.",
+        (0.0, 90.0),
+    ),
+    _S(
+        "turn_speed",
+        60.0,
+        "How fast heads typically turn about each axis, in degrees per second. Larger: quicker "
+        "and less smooth.",
+        (1.0, 1000.0),
+    ),
+    _S(
+        "pose_weight",
+        0.2,
+        "How much the pose counts against the box when heads are matched from image to image.",
+        (0.0, 1.0),
+    ),
+    _S(
+        "robot_frame",
+        "",
+        "TF frame at whose origin people look when they look at the robot. Empty: the camera's.",
+    ),
+    _S(
+        "gaze_targets",
+        ("",),
+        "TF frames to report in ~/gaze_targets who looks at them.",
+    ),
+    _S(
+        "looking_angle",
+        15.0,
+        "A head turned to a target within this angle, in degrees, begins to look at it.",
+        (0.0, 180.0),
+    ),
+    _S(
+        "looking_hysteresis",
+        5.0,
+        "Degrees beyond looking_angle at which a head stops looking at a target.",
+        (0.0, 90.0),
+    ),
+    _S(
+        "publish_tf",
+        True,
+        "Whether to publish the frames face_<id> and gaze_<id> of each head on /tf.",
+    ),
+    _S(
+        "publish_hri",
+        True,
+        "Whether to publish the REP-155 topics /humans/faces/..., where hri_msgs is installed.",
+    ),
+    _S(
+        "publish_image",
+        False,
+        "Whether to publish ~/image_annotated, which shows people, to those who subscribe to it.",
+        live=False,
+    ),
+    _S(
+        "publish_crops",
+        False,
+        "Whether to publish /humans/faces/<id>/cropped, which shows faces, to those who subscribe.",
+    ),
+    _S(
+        "autostart",
+        False,
+        "Whether the node configures and activates itself when it starts. For use without a launch "
+        "system; the launch file's argument of this name drives the node from outside instead.",
+    ),
+)
