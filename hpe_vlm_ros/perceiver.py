@@ -23,6 +23,7 @@ from .geometry import HeadShape, angles_from_rotation, box_iou, rotation_from_an
 if TYPE_CHECKING:  # torch takes seconds to import: not before a model is wanted
     import torch
 
+    from .vlm.decoding import Pick
     from .vlm.engine import Detection, Engine, Look
 
 DUPLICATE_IOU = 0.7
@@ -106,7 +107,7 @@ class HeadPerceiver:
 
     def __call__(self, image: NDArray[np.uint8]) -> list[HeadEstimate]:
         """Heads in an RGB image (uint8, H x W x 3), left to right; ValueError for anything else."""
-        look = self._look(image)
+        look = self.look(image)
         found = look.detect(self.max_heads)
         found = without_duplicates([d for d in found if d.score >= self._min_score])
         boxes = [detection.box for detection in found]
@@ -117,7 +118,7 @@ class HeadPerceiver:
         """Poses of heads whose boxes (pixels) are known, in their order and with score 1."""
         height, width = check_image(image).shape[:2]
         grid = [grid_box(box, width, height) for box in boxes]
-        return self._estimates(self._look(image), grid, [1.0] * len(grid), image)
+        return self._estimates(self.look(image), grid, [1.0] * len(grid), image)
 
     def unconstrained(
         self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]
@@ -128,11 +129,12 @@ class HeadPerceiver:
         """
         height, width = check_image(image).shape[:2]
         prompts = [pose_prompt(grid_box(box, width, height)) for box in boxes]
-        return [parse_angles(text) for text in self._look(image).free(prompts)]
+        return [parse_angles(text) for text in self.look(image).free(prompts)]
 
-    def _look(self, image: NDArray[np.uint8]) -> Look:
+    def look(self, image: NDArray[np.uint8], pick: Pick | None = None) -> Look:
+        """One image, for any question about it; `pick` chooses tokens, None as configured."""
         pixels = self._engine.processor.image_tensor(check_image(image))
-        return self._engine.look(pixels, self.reuse_prefix, self._pick)
+        return self._engine.look(pixels, self.reuse_prefix, pick or self._pick)
 
     def _estimates(
         self, look: Look, boxes: list[Box], scores: list[float], image: NDArray[np.uint8]

@@ -4,7 +4,8 @@
     python -m training.stage5_evaluate [--model models/embedded] [--data training/testsets/scenes]
 
 Two protocols: end to end (the model's own boxes), and with true boxes in the prompt, as in the
-paper.
+paper. Then, with --variants, the model's answers with the paper's looser ways of getting valid
+numbers out of them, and with none (see `training.output_formats`).
 Prints tables for people and, as the last line, one JSON object for programs.
 """
 
@@ -14,6 +15,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jsonargparse import auto_cli
@@ -24,6 +26,8 @@ from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
 
 from .data.sample import Sample
 from .data.synthetic import read_synthetic
+from .output_formats import FormatScore, evaluate_formats, format_table
+from .scoring import input_scale, true_heads
 
 TEST_SCENES = Path(__file__).parent / "testsets" / "scenes"
 
@@ -34,15 +38,6 @@ class Evaluation:
 
     end_to_end: metrics.Records
     true_boxes: metrics.Records
-
-
-def true_heads(sample: Sample) -> metrics.Heads:
-    """The labels of a scene as the metrics take them."""
-    return metrics.heads(
-        [head.box for head in sample.heads],
-        [head.rotation for head in sample.heads],
-        visible=[head.visible for head in sample.heads],
-    )
 
 
 def predicted_heads(estimates: list[HeadEstimate]) -> metrics.Heads:
@@ -59,8 +54,7 @@ def evaluate(perceiver: HeadPerceiver, samples: list[Sample], progress: bool = T
     own, given = [], []
     for sample in tqdm(samples, unit="scene", disable=not progress):
         image, true = sample.load(), true_heads(sample)
-        side = perceiver.input_size
-        scale = (side / sample.width, side / sample.height)
+        scale = input_scale(perceiver, sample)
         own.append(metrics.end_to_end(predicted_heads(perceiver(image)), true, scale))
         answers = predicted_heads(perceiver.poses(image, list(true.boxes)))
         given.append(metrics.given_boxes(answers, true, scale))
@@ -89,11 +83,11 @@ def report(evaluation: Evaluation) -> str:
     return "\n\n".join(parts)
 
 
-def summary(evaluation: Evaluation) -> dict[str, float | int | None]:
+def summary(evaluation: Evaluation) -> dict[str, Any]:
     """The numbers for programs. `mae*` and `geodesic_median` are with true boxes; angles in
     degrees."""
     own, given = metrics.score(evaluation.end_to_end), metrics.score(evaluation.true_boxes)
-    numbers: dict[str, float | int] = {
+    numbers = {
         "recall": own.recall,
         "precision": own.precision,
         "mae": given.mae,
@@ -105,6 +99,17 @@ def summary(evaluation: Evaluation) -> dict[str, float | int | None]:
         "e_angle": 1 - given.recall,
         "heads": given.heads,
     }
+    return _for_json(numbers)
+
+
+def format_summary(scores: dict[str, FormatScore]) -> dict[str, Any]:
+    """The same of output formats; `e_angle_free` and `e_bbox` are those of free answers."""
+    free = _for_json(vars(scores["none"]))
+    formats = {name: _for_json(vars(score)) for name, score in scores.items()}
+    return {"e_angle_free": free["e_angle"], "e_bbox": free["e_bbox"], "formats": formats}
+
+
+def _for_json(numbers: dict[str, Any]) -> dict[str, Any]:
     return {k: None if math.isnan(v) else round(v, 4) for k, v in numbers.items()}
 
 
@@ -114,6 +119,7 @@ def main(
     limit: int | None = None,
     device: str | None = None,
     threads: int | None = None,
+    variants: bool = True,
 ) -> None:
     """Score a model folder.
 
@@ -123,6 +129,7 @@ def main(
         limit: only the first so many scenes.
         device: such as cpu or cuda; without it the best there is.
         threads: threads of the arithmetic; without it all cores.
+        variants: score the output formats too, which takes about as long again.
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -131,7 +138,12 @@ def main(
     evaluation = evaluate(perceiver, samples)
     print(f"{perceiver.model_id} on {len(samples)} scenes of {data.name}\n")
     print(report(evaluation))
-    print(json.dumps(summary(evaluation)))
+    numbers = summary(evaluation)
+    if variants:
+        scores = evaluate_formats(perceiver, samples)
+        print(f"\n{format_table(scores)}")
+        numbers |= format_summary(scores)
+    print(json.dumps(numbers))
 
 
 if __name__ == "__main__":

@@ -88,9 +88,14 @@ class Look:
         texts = map(self._text, self.ask([pose_prompt(box) for box in boxes], grammars))
         return [_value(parse_angles(text), text) for text in texts]
 
-    def free(self, prompts: Sequence[str], limit: int = FREE_LIMIT) -> list[str]:
-        """What the model says without any grammar, up to `limit` tokens; may be invalid."""
-        grammars = [self._engine.grammar.free(limit) for _ in prompts]
+    def free(
+        self, prompts: Sequence[str], limit: int = FREE_LIMIT, symbols: bool = False
+    ) -> list[str]:
+        """What the model says without any grammar, up to `limit` tokens; may be invalid.
+
+        With `symbols`, only tokens that occur in answers can be said, in any order.
+        """
+        grammars = [self._engine.grammar.free(limit, symbols) for _ in prompts]
         return [self._text(answer) for answer in self.ask(prompts, grammars)]
 
     def _text(self, answer: Answer) -> str:

@@ -10,9 +10,11 @@ of a whole answer, never of fragments.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ from ..answers import format_angles, format_boxes
 
 Ids = NDArray[np.int64]
 LAST = 999  # the largest coordinate
+SYMBOLS = re.compile(r"[0-9\[\]{},;.▁]+")
 
 
 class Kind(Enum):
@@ -181,12 +184,28 @@ class AnswerGrammar:
         yield from spell((other if ended else one)[common + 1 :])
         return ended
 
-    def free(self, limit: int) -> Grammar:
-        """No constraint, up to the end token or `limit` tokens: what the model says by itself."""
+    def free(self, limit: int, symbols: bool = False) -> Grammar:
+        """Up to the end token or `limit` tokens, anything goes: what the model says by itself.
+
+        With `symbols`, anything out of `symbols`.
+        """
+        allowed = self.symbols if symbols else np.array([], dtype=np.int64)
         for _ in range(limit):
-            token = yield Choice(Kind.FREE, np.array([], dtype=np.int64))
+            token = yield Choice(Kind.FREE, allowed)
             if token == self.eos:
                 return
+
+    @cached_property
+    def symbols(self) -> Ids:
+        """Numbers, brackets and separators, the words of both answers and the end token.
+
+        The fixed token mask that the paper calls "Logit Constraint": it knows no order.
+        """
+        words = {*self._encode(format_boxes([(0, 0, 1, 1)] * 2)), *self._empty}
+        words |= set(self._encode(format_angles(0, 0, 0)))
+        vocabulary = self._tokenizer.get_vocab()
+        marks = {id for token, id in vocabulary.items() if SYMBOLS.fullmatch(token)}
+        return np.array(sorted(words | marks))
 
 
 def allowed_after(grammar: Grammar, taken: Sequence[int]) -> list[int]:

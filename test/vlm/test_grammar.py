@@ -146,6 +146,17 @@ def test_free_answers_end_with_the_end_token_or_the_limit(whole: AnswerGrammar) 
             assert not left and steps == len(taken)
 
 
+def test_symbols_are_all_that_answers_are_made_of(grammar: AnswerGrammar) -> None:
+    boxes = [(1, 2, 3, 4), (500, 600, 789, 999)]
+    texts = [format_boxes([]), format_boxes(boxes), format_angles(0, 123, 359)]
+    needed = {grammar.eos, *(token for text in texts for token in grammar._encode(text))}
+    assert needed <= set(grammar.symbols.tolist())
+    vocabulary = grammar._tokenizer.get_vocab()
+    for word in ("▁many", "?", "<pad>", "<unk>"):
+        assert vocabulary[word] not in grammar.symbols
+    assert next(grammar.free(3, symbols=True)).allowed.tolist() == grammar.symbols.tolist()
+
+
 def test_useless_requests_say_why(whole: AnswerGrammar) -> None:
     with pytest.raises(ValueError, match="max_heads is 0"):
         next(whole.boxes(0))
