@@ -53,8 +53,7 @@ class Bag:
     def __init__(self, path: Path, rescue: bool = False) -> None:
         self.path, self.notes = path, list[str]()
         self._unpacked: TemporaryDirectory[str] | None = None
-        whole = path.is_dir() and (path / "metadata.yaml").is_file() and not rescue
-        self._readers = [_opened(path)] if whole else self._parts(rescue)
+        self._readers = self._open(rescue)
         connections = [c for reader in self._readers for c in reader.connections]
         self.topics = [_topic(name, connections) for name in sorted({c.topic for c in connections})]
         self.types = typestore(connections)
@@ -100,14 +99,27 @@ class Bag:
         if self._unpacked is not None:
             self._unpacked.cleanup()
 
+    def _open(self, rescue: bool) -> list[Any]:
+        """The whole folder by its metadata if that will do, else its files one by one."""
+        if not self.path.is_dir() or rescue:
+            return self._parts(rescue)
+        if not (self.path / "metadata.yaml").is_file():
+            self.notes.append(
+                f"{self.path.name}: metadata.yaml is missing: the topics were taken from the data "
+                "files instead (`ros2 bag reindex` writes it anew)"
+            )
+            return self._parts(rescue)
+        try:
+            return [_opened(self.path)]
+        except ReplayError:
+            parts = self._parts(rescue)
+            if all(isinstance(part, RescuedMcap) for part in parts):
+                return parts  # which say themselves what was wrong
+            self.notes.append(f"{self.path.name}: metadata.yaml was of no use, only the data files")
+            return parts
+
     def _parts(self, rescue: bool) -> list[Any]:
         files = _storage_files(self.path)
-        if self.path.is_dir() and not (self.path / "metadata.yaml").is_file():
-            self.notes.append(
-                f"{self.path.name}: metadata.yaml is missing; the topics were taken from "
-                f"{len(files)} data file{'s'[: len(files) != 1]} instead "
-                "(`ros2 bag reindex` writes it anew)"
-            )
         for file in files:
             log = file.with_name(f"{file.name}-wal")
             if log.is_file() and log.stat().st_size:

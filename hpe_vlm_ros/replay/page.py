@@ -31,7 +31,10 @@ def html(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
         lstrip_blocks=True,
     )
     run = report["run"]
-    config = {k: run[k] for k in ("truth", "tracking", "settings", "environment", "head_shape", "input_size")}
+    config = {
+        k: run[k]
+        for k in ("truth", "tracking", "settings", "environment", "head_shape", "input_size")
+    }
     return templates.get_template(TEMPLATE).render(
         **report,
         names=_names(run),

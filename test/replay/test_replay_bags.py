@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every kind of bag gives the same frames; broken ones give what is left, and say what is not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mcap.writer import CompressionType, Writer
+from painted import (
+    CAMERA_INFO,
+    COMPRESSED,
+    HEIGHT,
+    RAW,
+    START,
+    STEP,
+    TYPES,
+    WIDTH,
+    Painted,
+    camera_info,
+    entries,
+    header,
+    heads_of,
+    paint,
+    png,
+    raw,
+    write_bag,
+)
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
+
+from hpe_vlm_ros.nodes.images import ImageError
+from hpe_vlm_ros.replay.bags import shared_bag
+from hpe_vlm_ros.replay.frames import Recording, ReplayError
+from hpe_vlm_ros.replay.sources import open_sources
+
+MCAP, SQLITE = StoragePlugin.MCAP, StoragePlugin.SQLITE3
+MODES = CompressionMode
+ROOT = Path(__file__).parents[2]
+
+
+def opened(*paths: Path, **options: object) -> Recording:
+    shared_bag.cache_clear()  # tests overwrite bags in place
+    (recording,) = open_sources([str(path) for path in paths], **options)
+    return recording
+
+
+def found(recording: Recording) -> list[tuple[int, list[tuple[float, ...]]]]:
+    """Number of each frame, and the box, yaw and pitch of its heads."""
+    look = Painted()
+    return [
+        (frame.info.number, [(*h.box, h.yaw, h.pitch) for h in look(frame.rgb())])
+        for frame in recording.read()
+    ]
+
+
+def expected(numbers: range | list[int]) -> list[tuple[int, list[tuple[float, ...]]]]:
+    return [(n, [tuple(map(float, head)) for head in heads_of(n)]) for n in numbers]
+
+
+@pytest.mark.parametrize("make", [raw, png])
+@pytest.mark.parametrize(
+    ("storage", "compression", "version"),
+    [
+        (MCAP, MODES.NONE, 8),
+        (MCAP, MODES.STORAGE, 9),
+        (MCAP, MODES.MESSAGE, 8),
+        (SQLITE, MODES.NONE, 8),
+        (SQLITE, MODES.MESSAGE, 9),
+        (SQLITE, MODES.FILE, 8),
+        (MCAP, MODES.FILE, 8),
+    ],
+)
+def test_every_kind_of_bag_gives_the_same_frames(tmp_path, make, storage, compression, version):
+    bag = write_bag(tmp_path / "bag", entries(9, make), storage, compression, version)
+    recording = opened(bag)
+    assert found(recording) == expected(range(9))
+    assert [f.stamp for f in recording.frames] == [START + n * STEP for n in range(9)]
+    assert recording.notes == ()
+    assert recording.camera(recording.frames[3]).k[0] == 150.0
+
+
+@pytest.mark.parametrize("storage", [MCAP, SQLITE])
+@pytest.mark.parametrize("compression", [MODES.NONE, MODES.MESSAGE, MODES.FILE])
+def test_missing_metadata_is_rebuilt_with_a_warning(tmp_path, storage, compression):
+    bag = write_bag(tmp_path / "bag", entries(6), storage, compression)
+    (bag / "metadata.yaml").unlink()
+    recording = opened(bag)
+    assert found(recording) == expected(range(6))
+    assert "metadata.yaml is missing" in recording.notes[0]
+
+
+def test_a_split_bag_without_metadata_is_read_in_order(tmp_path):
+    folder = tmp_path / "split"
+    folder.mkdir()
+    for part, first in ((2, 0), (10, 3)):
+        made = write_bag(tmp_path / f"p{part}", entries(3, first=first))
+        shutil.move(made / f"p{part}.mcap", folder / f"split_{part}.mcap")
+    assert found(opened(folder)) == expected(range(6))
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+def test_a_truncated_mcap_gives_what_is_readable_and_states_the_loss(tmp_path, metadata):
+    bag = write_bag(tmp_path / "bag", entries(60, raw))
+    file = bag / "bag.mcap"
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * 0.6)])
+    if not metadata:
+        (bag / "metadata.yaml").unlink()
+    recording = opened(bag)
+    count = len(recording.frames)
+    assert 10 < count < 60
+    assert found(recording) == expected(range(count))
+    loss = next(note for note in recording.notes if "damaged" in note)
+    assert "bytes are unreadable" in loss and f"{count + 1} messages" in loss
+
+
+def test_a_damaged_chunk_costs_only_its_own_frames(tmp_path):
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    with (bag / "bag.mcap").open("wb") as file:
+        writer = Writer(file, chunk_size=300_000, compression=CompressionType.NONE)
+        writer.start(profile="ros2", library="test")
+        schema = writer.register_schema(RAW, "ros2msg", b"")
+        channel = writer.register_channel("/cam/image", "cdr", schema)
+        for _, time, _, message in entries(60, raw, info=False):
+            writer.add_message(channel, time, bytes(TYPES.serialize_cdr(message, RAW)), time)
+        writer.finish()
+    content = bytearray((bag / "bag.mcap").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 64] = bytes(b ^ 0xFF for b in content[middle : middle + 64])
+    (bag / "bag.mcap").write_bytes(content)
+    recording = opened(bag)
+    numbers = [(frame.stamp - START) // STEP for frame in recording.frames]
+    assert 10 < len(numbers) < 60 and numbers[-1] == 59
+    assert [heads for _, heads in found(recording)] == [h for _, h in expected(numbers)]
+    assert any("1 damaged chunk left out" in note for note in recording.notes)
+
+
+def test_an_mcap_whose_index_alone_is_gone_loses_nothing(tmp_path):
+    file = write_bag(tmp_path / "bag", entries(9)) / "bag.mcap"
+    file.write_bytes(file.read_bytes()[:-20])
+    recording = opened(file)
+    assert found(recording) == expected(range(9))
+    assert any("nothing else was lost" in note for note in recording.notes)
+
+
+def test_unknown_and_odd_message_types_do_no_harm(tmp_path):
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    with (bag / "odd.mcap").open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="ros2", library="test")
+        odd = writer.register_schema("acme/msg/Blob", "ros2msg", b"acme/Nonsense[[ x\n!!")
+        channel = writer.register_channel("/blob", "cdr", odd)
+        writer.add_message(channel, START, b"\x00\x01\x00\x00junk", START)
+        kind = writer.register_schema(COMPRESSED, "ros2msg", b"std_msgs/Header header\n")
+        images = writer.register_channel("/cam/image/compressed", "cdr", kind)
+        for topic, time, _, message in entries(3, info=False):
+            assert topic == "/cam/image/compressed"
+            data = bytes(TYPES.serialize_cdr(message, COMPRESSED))
+            writer.add_message(images, time, data, time)
+        writer.finish()
+    assert found(opened(bag)) == expected(range(3))
+
+
+@pytest.mark.parametrize("content", [b"hello", b""])
+@pytest.mark.parametrize("suffix", [".mcap", ".db3"])
+def test_what_is_no_bag_is_refused_with_a_remedy(tmp_path, content, suffix):
+    file = tmp_path / f"x{suffix}"
+    file.write_bytes(content)
+    with pytest.raises(
+        ReplayError, match=f"{file.name}.*(cannot be read as a rosbag2|not an MCAP)"
+    ):
+        opened(file)
+
+
+def test_folders_and_files_without_frames_are_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(ReplayError, match="OpenCV can play no video"):
+        opened(tmp_path / "notes.txt")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ReplayError, match="neither a rosbag2 nor pictures"):
+        opened(empty)
+    with pytest.raises(ReplayError, match="no such file"):
+        opened(tmp_path / "gone")
+    with pytest.raises(ReplayError, match="matches nothing"):
+        opened(tmp_path / "*.mcap")
+    strings = TYPES.types["std_msgs/msg/String"]("hi")
+    bag = write_bag(tmp_path / "talk", [("/chat", START, "std_msgs/msg/String", strings)])
+    with pytest.raises(ReplayError, match="no colour images.*std_msgs/msg/String"):
+        opened(bag)
+
+
+def test_stamps_of_zero_out_of_order_and_repeated_are_kept_and_noted(tmp_path):
+    stamps = [0, 5, 3, 3, 0]
+    messages = [
+        ("/cam/image/compressed", START + n, COMPRESSED, png(paint(heads_of(n)), stamp * STEP))
+        for n, stamp in enumerate(stamps)
+    ]
+    recording = opened(write_bag(tmp_path / "bag", messages))
+    assert found(recording) == expected(range(5))
+    assert [f.time for f in recording.frames] == [START, 5 * STEP, 3 * STEP, 3 * STEP, START + 4]
+    said = " ".join(recording.notes)
+    assert "2 images have no stamp" in said and "1 images come out of order" in said
+    assert "1 images repeat" in said and "no camera_info" in said
+
+
+def test_images_recorded_at_the_same_time_are_told_apart(tmp_path):
+    messages = [
+        ("/cam/image/compressed", START, COMPRESSED, png(paint(heads_of(n)), START + n))
+        for n in range(4)
+    ]
+    recording = opened(write_bag(tmp_path / "bag", messages))
+    assert found(recording) == expected(range(4))
+    assert found(recording.only(recording.frames[1::2])) == expected([1, 3])
+
+
+def test_the_fullest_colour_topic_is_taken_and_others_can_be_named(tmp_path):
+    depth = np.full((HEIGHT, WIDTH), 1000, np.uint16)
+    messages = entries(3)
+    messages += [("/depth/image", START + n, RAW, raw(depth, START, "16UC1")) for n in range(9)]
+    messages += [("/b/image", START + n, RAW, raw(paint(heads_of(n)), START)) for n in range(2)]
+    messages += [("/b/camera_info", START, CAMERA_INFO, camera_info(START, 99.0))]
+    bag = write_bag(tmp_path / "bag", sorted(messages, key=lambda m: m[1]))
+    recording = opened(bag)
+    assert recording.topic == "/cam/image/compressed"
+    assert "--topic takes another: /b/image" in recording.notes[0]
+    other = opened(bag, topics=["/b/image"])
+    assert found(other) == expected(range(2))
+    assert other.camera(other.frames[0]).k[0] == 99.0
+    crossed = opened(bag, topics=["b/image"], info_topic="/cam/camera_info")
+    assert crossed.camera(crossed.frames[0]).k[0] == 150.0
+    with pytest.raises(ReplayError, match="no images on /x.*/b/image"):
+        opened(bag, topics=["/x"])
+    with pytest.raises(ReplayError, match="no camera_info on /x.*/b/camera_info"):
+        opened(bag, info_topic="/x")
+    both = open_sources([str(bag)], ["/b/image", "/cam/image/compressed"])
+    assert [r.id for r in both] == ["bag:/b/image", "bag:/cam/image/compressed"]
+
+
+def test_a_calibration_holds_from_its_time_on(tmp_path):
+    messages = entries(6) + [
+        ("/cam/camera_info", START + 3 * STEP, CAMERA_INFO, camera_info(START, 200.0))
+    ]
+    recording = opened(write_bag(tmp_path / "bag", sorted(messages, key=lambda m: m[1])))
+    focal = [recording.camera(info).k[0] for info in recording.frames]
+    assert focal == [150.0] * 3 + [200.0] * 3
+
+
+def test_an_unreadable_image_says_why(tmp_path):
+    broken = TYPES.types[COMPRESSED](header(START), "jpeg", np.zeros(9, np.uint8))
+    bag = write_bag(tmp_path / "bag", [("/cam/image/compressed", START, COMPRESSED, broken)])
+    (frame,) = opened(bag).read()
+    with pytest.raises(ImageError, match="cannot decode"):
+        frame.rgb()
+
+
+def test_pictures_go_by_name_and_videos_by_frame(tmp_path):
+    folder = tmp_path / "pictures"
+    (folder / "sub").mkdir(parents=True)
+    for name, number in (("b.png", 1), ("a.png", 0), ("sub/c.png", 2)):
+        bgr = cv2.cvtColor(paint(heads_of(number)), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(folder / name), bgr)
+    recording = opened(folder)
+    assert found(recording) == expected(range(3))
+    assert [f.name for f in recording.frames] == ["a.png", "b.png", "sub/c.png"]
+    assert not recording.sequence
+    writer = cv2.VideoWriter(
+        str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (WIDTH, HEIGHT)
+    )
+    for level in range(40, 240, 40):
+        writer.write(np.full((HEIGHT, WIDTH, 3), level, np.uint8))
+    writer.release()
+    video = opened(tmp_path / "clip.avi")
+    assert np.diff([f.time for f in video.frames]).tolist() == [STEP] * 4
+    third = next(iter(video.only(video.frames[3:]).read()))
+    assert abs(int(third.rgb()[0, 0, 0]) - 160) < 8
+
+
+def test_names_are_as_short_as_tells_them_apart(tmp_path):
+    for place in ("x/bag", "y/bag"):
+        (tmp_path / place).parent.mkdir()
+        write_bag(tmp_path / place, entries(1))
+    found_names = [r.id for r in open_sources([str(tmp_path / "*" / "bag")])]
+    assert found_names == ["x/bag", "y/bag"]
+
+
+def test_reading_needs_no_ros(bag):
+    code = (
+        "import sys\n"
+        "for name in ('rclpy', 'sensor_msgs', 'std_msgs', 'geometry_msgs', 'torch'):\n"
+        "    sys.modules[name] = None\n"
+        "from hpe_vlm_ros.replay.sources import open_sources\n"
+        "import hpe_vlm_ros.replay.finish, hpe_vlm_ros.replay.run, hpe_vlm_ros.replay.compare\n"
+        f"(recording,) = open_sources([{str(bag)!r}])\n"
+        "print(sum(frame.rgb().shape[2] for frame in recording.read()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "60", done.stderr
