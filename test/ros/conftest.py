@@ -17,6 +17,7 @@ from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 SECOND = "/second"
+SCRIPTED = "/scripted"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -104,6 +105,31 @@ def untracked(active: NodeProcess, peer: Peer) -> NodeProcess:
     """The same, with each image standing for itself."""
     assert peer.set_parameters(tracking=False)[0].successful
     return active
+
+
+@pytest.fixture
+def crowd() -> Iterator[Peer]:
+    """A peer of the scripted node."""
+    made = Peer(SCRIPTED)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shared_scripted_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    script = str(Path(__file__).with_name("scripted_node.py"))
+    process = NodeProcess(tmp_path_factory.mktemp("scripted") / "log", SCRIPTED, program=(script,))
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def scripted(shared_scripted_node: NodeProcess, crowd: Peer) -> NodeProcess:
+    """The node with a model that finds painted squares; unconfigured, any age and rate."""
+    crowd.unconfigure()
+    crowd.set_parameters(**{**shipped_parameters(), "max_age": 0.0, "max_rate": 0.0})
+    shared_scripted_node.forget_log()
+    return shared_scripted_node
 
 
 @pytest.fixture

@@ -47,19 +47,27 @@ def shipped_parameters() -> dict[str, Any]:
 
 
 class NodeProcess:
-    """`python -m hpe_vlm_ros.nodes.perception` with the shipped parameter file."""
+    """`python -m hpe_vlm_ros.nodes.perception`, or another program, with the shipped parameters."""
 
     def __init__(
-        self, log: Path, namespace: str = "/", path: Path | None = None, **parameters: object
+        self,
+        log: Path,
+        namespace: str = "/",
+        path: Path | None = None,
+        program: tuple[str, ...] = ("-m", "hpe_vlm_ros.nodes.perception"),
+        **parameters: object,
     ) -> None:
-        command = [sys.executable, "-m", "hpe_vlm_ros.nodes.perception", "--ros-args"]
+        command = [sys.executable, *program, "--ros-args"]
         command += ["--params-file", str(PARAMETERS), "-r", f"__ns:={namespace}"]
         for name, value in parameters.items():
             command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
         self._log, self._seen = log, 0
         environment = dict(os.environ)
-        if path:  # modules in this folder come before all others
-            environment["PYTHONPATH"] = f"{path}:{environment.get('PYTHONPATH', '')}"
+        # Modules in this folder come before all others.
+        folders = [str(path)] if path else []
+        environment["PYTHONPATH"] = ":".join(
+            [*folders, str(ROOT), environment.get("PYTHONPATH", "")]
+        )
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
@@ -103,6 +111,7 @@ class Peer(Node):
         super().__init__("peer", namespace=namespace, context=self._own)
         self._executor = SingleThreadedExecutor(context=self._own)
         self._executor.add_node(self)
+        self._clients_by_name: dict[str, Any] = {}
         self.sent: list[Stamp] = []
         self.arrays: list[HeadPoseArray] = []
         self.transforms: list[Any] = []
@@ -131,13 +140,19 @@ class Peer(Node):
         """The TF frames that have come for this array, by name."""
         return {t.child_frame_id: t for t in self.transforms if stamp_of(t) == stamp_of(array)}
 
+    def client(self, kind: Any, name: str) -> Any:
+        """A client that has found its service. It is kept, since answers to new ones may be lost
+        while DDS makes contact."""
+        if name not in self._clients_by_name:
+            self._clients_by_name[name] = self.create_client(kind, name)
+        client = self._clients_by_name[name]
+        assert self.spin_until(client.service_is_ready), f"no service {name}"
+        return client
+
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """The response of a service of the node under test."""
-        client = self.create_client(kind, name)
-        assert self.spin_until(client.service_is_ready), f"no service {name}"
-        future = client.call_async(request)
+        future = self.client(kind, name).call_async(request)
         assert self.spin_until(future.done), f"no answer from {name}"
-        self.destroy_client(client)
         return future.result()
 
     def transition(self, name: str) -> bool:
@@ -146,7 +161,12 @@ class Peer(Node):
         return bool(self.call(ChangeState, "perception/change_state", request).success)
 
     def state(self) -> str:
-        response = self.call(GetState, "perception/get_state", GetState.Request())
+        client = self.client(GetState, "perception/get_state")
+        asked = [client.call_async(GetState.Request())]
+        while not self.spin_until(lambda: any(f.done() for f in asked), PATIENCE / 8):
+            assert len(asked) < 8, "no answer from get_state"
+            asked.append(client.call_async(GetState.Request()))  # asking twice does no harm
+        (response,) = [f.result() for f in asked if f.done()][:1]
         return str(response.current_state.label)
 
     def set_parameters(self, **values: Any) -> list[Any]:
