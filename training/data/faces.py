@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faces of photographs, found by YuNet, and what they tell of the head: box and rough pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .landmarks import HEAD_AXES, REFERENCE_FACE
+
+# A head box in units of the face's size (root of the face box's area) from the face box's middle,
+# given the nose's place (across, down) between eyes and mouth: the nose shows how far the head is
+# turned, and thus on which side of the face the rest of the head lies. Fitted by robust least
+# squares to 680 faces that YuNet found in rendered scenes and made symmetric: median IoU with the
+# true boxes 0.74, without the nose 0.64; hair and headwear make most of the rest.
+HALF_WIDTH, NARROWER = 0.71, 0.60
+SIDEWAYS = -1.60
+TOP, BOTTOM = (-0.95, -2.26), (0.66, -1.23)
+
+# The five landmarks on the reference face: eyes, tip of the nose, corners of the mouth, each pair
+# with the person's right one first.
+_EYES = [REFERENCE_FACE[[7, 6]].mean(0), REFERENCE_FACE[[4, 5]].mean(0)]
+_NOSE_TIP = (0.0, 0.0, 6.763430)
+FIVE_POINTS = np.array([*_EYES, _NOSE_TIP, REFERENCE_FACE[11], REFERENCE_FACE[10]])
+
+
+@dataclass(frozen=True)
+class Face:
+    """box: (4,) x0 y0 x1 y1, landmarks: (5, 2) in the order of FIVE_POINTS, pixels; score 0..1."""
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    score: float
+
+    @property
+    def height(self) -> float:
+        """Of the box, in pixels."""
+        return float(self.box[3] - self.box[1])
+
+    def head_box(self) -> np.ndarray:
+        """(4,) x0 y0 x1 y1 of the whole head, hair included; may reach over the border."""
+        middle = (self.box[:2] + self.box[2:]) / 2
+        size = np.sqrt(np.prod(self.box[2:] - self.box[:2]))
+        across, down = (self.landmarks[2] - self.landmarks[[0, 1, 3, 4]].mean(0)) / size
+        half = HALF_WIDTH - NARROWER * down
+        edges = (
+            SIDEWAYS * across - half,
+            TOP[0] + TOP[1] * down,
+            SIDEWAYS * across + half,
+            BOTTOM[0] + BOTTOM[1] * down,
+        )
+        return np.tile(middle, 2) + size * np.array(edges)
+
+    def rotation(self, width: int, height: int) -> np.ndarray:
+        """(3, 3) head in the optical frame from the five landmarks alone, to 10 or 20 degrees.
+
+        Of a camera that sees 53 degrees across the picture's longer side.
+        """
+        focal = float(max(width, height))
+        matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+        _, turn, _ = cv2.solvePnP(
+            FIVE_POINTS @ HEAD_AXES, self.landmarks, matrix, None, flags=cv2.SOLVEPNP_SQPNP
+        )
+        return cv2.Rodrigues(turn)[0]
+
+
+class FaceFinder:
+    """YuNet (face_detection_yunet or yunet_n in ONNX) through OpenCV.
+
+    Returns faces with a score of at least `least`, best first. Raises FileNotFoundError or
+    ValueError where the model file is missing or none.
+    """
+
+    def __init__(self, model: Path | str, least: float = 0.3) -> None:
+        if not Path(model).exists():
+            raise FileNotFoundError(f"{model}: no such model; YuNet's ONNX file is needed")
+        try:
+            self._detector = cv2.FaceDetectorYN.create(str(model), "", (320, 320), least, 0.3)
+        except cv2.error as error:
+            raise ValueError(f"{model}: OpenCV cannot read this as YuNet ({error})") from error
+
+    def __call__(self, image: np.ndarray) -> list[Face]:
+        """The faces of an RGB image (H, W, 3) uint8."""
+        self._detector.setInputSize(image.shape[1::-1])
+        _, rows = self._detector.detect(np.ascontiguousarray(image[..., ::-1]))
+        found = [] if rows is None else [_face(row.astype(float)) for row in rows]
+        return sorted(found, key=lambda face: -face.score)
+
+
+def _face(row: np.ndarray) -> Face:
+    x, y, w, h = row[:4]
+    return Face(np.array([x, y, x + w, y + h]), row[4:14].reshape(5, 2), float(row[14]))

