@@ -107,10 +107,13 @@ def load_whenet(weights: Path | str | None = None) -> WHENet:
         if len(layers) != len(convolutions) or None in heads.values():
             raise ValueError(f"{weights}: {len(layers)} layers, not those of WHENet")
         # Keras lists the layers in the order in which both programs build them.
-        for module, arrays in zip(convolutions, layers.values(), strict=True):
-            _fill(module, arrays)
-        for name, arrays in heads.items():
-            _fill(model.heads[name], arrays)
+        named = [*zip(convolutions, layers.values(), strict=True)]
+        named += [(model.heads[name], arrays) for name, arrays in heads.items()]
+        try:
+            for module, arrays in named:
+                _fill(module, arrays)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{weights}: not the layers of WHENet ({error})") from error
     return model.eval()
 
 
@@ -141,6 +144,7 @@ def _fill(module: nn.Module, arrays: dict[str, np.ndarray]) -> None:
         name, axes = _NAMES[key]
         if isinstance(module, nn.Linear) and key == "kernel":
             axes = (1, 0)
-        state[name].copy_(torch.from_numpy(array.transpose(axes).copy()))
-        if state[name].shape != array.transpose(axes).shape:
-            raise ValueError(f"{key}: {array.shape} does not fit {tuple(state[name].shape)}")
+        turned = array.transpose(axes)
+        if state[name].shape != turned.shape:
+            raise ValueError(f"{key} {array.shape} does not fit {tuple(state[name].shape)}")
+        state[name].copy_(torch.from_numpy(turned.copy()))
