@@ -19,6 +19,7 @@ from .landmarks import HEAD_AXES, REFERENCE_FACE
 HALF_WIDTH, NARROWER = 0.71, 0.60
 SIDEWAYS = -1.60
 TOP, BOTTOM = (-0.95, -2.26), (0.66, -1.23)
+SIZES_AWAY = 10.0
 
 # The five landmarks on the reference face: eyes, tip of the nose, corners of the mouth, each pair
 # with the person's right one first.
@@ -57,14 +58,20 @@ class Face:
     def rotation(self, width: int, height: int) -> np.ndarray:
         """(3, 3) head in the optical frame from the five landmarks alone, to 10 or 20 degrees.
 
-        Of a camera that sees 53 degrees across the picture's longer side.
+        Solved as if the face were `SIZES_AWAY` times its size before a camera that looks at it,
+        then turned to the ray it is seen along by a camera that sees 53 degrees across the
+        picture's longer side; the picture's own scale would be too small for small faces.
         """
-        focal = float(max(width, height))
-        matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
+        size = np.sqrt(np.prod(self.box[2:] - self.box[:2]))
+        middle = self.landmarks.mean(0)
+        seen = (self.landmarks - middle) / (size * SIZES_AWAY)
         _, turn, _ = cv2.solvePnP(
-            FIVE_POINTS @ HEAD_AXES, self.landmarks, matrix, None, flags=cv2.SOLVEPNP_SQPNP
+            FIVE_POINTS @ HEAD_AXES, seen, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP
         )
-        return cv2.Rodrigues(turn)[0]
+        x, y = (middle - np.array([width, height]) / 2) / max(width, height)
+        aside = np.arctan(np.hypot(x, y))
+        ray = cv2.Rodrigues(aside * np.array([-y, x, 0.0]) / max(np.hypot(x, y), 1e-9))[0]
+        return ray @ cv2.Rodrigues(turn)[0]
 
 
 class FaceFinder:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import geodesic_degrees
+from training.data.agreement import Filters, agreed_poses, label_photo
 from training.data.faces import FIVE_POINTS, Face, FaceFinder
 from training.data.photos import NUMBERED_FRAMES, clip_of, find_photos, is_held_out
 from training.data.synthetic import read_synthetic
-from training.data.weak_labels import Filters, agreed_poses, label_folder, label_photo
+from training.data.weak_labels import label_folder
 
 SETTINGS = {"made": "by a test"}
 
@@ -72,13 +73,20 @@ def test_head_boxes_are_mirror_images(head_matrix):
     np.testing.assert_allclose(mirrored, [320 - a1, b0, 320 - a0, b1])
 
 
-@given(st.floats(-60, 60), st.floats(-30, 30), st.floats(-30, 30))
-def test_pose_by_landmarks(yaw, pitch, roll):
+@given(
+    st.floats(-60, 60), st.floats(-30, 30), st.floats(-30, 30),
+    st.floats(-0.4, 0.4), st.floats(-0.3, 0.3), st.floats(1.0, 8.0),
+)  # fmt: skip
+def test_pose_by_landmarks(yaw, pitch, roll, x, y, distance):
+    """Anywhere in the picture, near or far; the box is that of a face of 14 cm."""
     matrix = Rotation.from_euler("XYZ", [-pitch, yaw, roll], degrees=True).as_matrix()
-    points = 0.01 * FIVE_POINTS @ np.diag([1.0, -1.0, -1.0]) @ matrix.T + (0, 0, 2.0)
+    place = np.array([x, y, 1.0]) * distance
+    points = 0.01 * FIVE_POINTS @ np.diag([1.0, -1.0, -1.0]) @ matrix.T + place
     landmarks = points[:, :2] / points[:, 2:] * 320 + (160, 120)
-    face = Face(np.zeros(4), landmarks, 1.0)
-    assert geodesic_degrees(face.rotation(320, 240), matrix) < 0.5
+    half = 0.07 / distance * 320
+    box = np.concatenate([landmarks.mean(0) - half, landmarks.mean(0) + half])
+    face = Face(box, landmarks, 1.0)
+    assert geodesic_degrees(face.rotation(320, 240), matrix) < 8
 
 
 def test_answers_are_averaged_and_their_spread_is_told(head_matrix):
