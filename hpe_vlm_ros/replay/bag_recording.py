@@ -98,7 +98,7 @@ def _indexed(
                 _add_camera(cameras, bag, recorded, data)
                 continue
             size += len(data)
-            frames.append(FrameInfo(len(frames), _stamp(data), recorded, seen[recorded]))
+            frames.append(FrameInfo(len(frames), header_stamp(data), recorded, seen[recorded]))
             seen[recorded] += 1
     except ReplayError as error:
         if not rescue and _has_mcap(path):
@@ -169,7 +169,7 @@ def _add_camera(cameras: list[Calibration], bag: Bag, recorded: int, data: bytes
         cameras.append(found)
 
 
-def _stamp(data: bytes) -> int:
+def header_stamp(data: bytes) -> int:
     """Nanoseconds of a message's header, after the four bytes that say the byte order."""
     if len(data) < 12:
         return 0

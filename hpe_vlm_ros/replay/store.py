@@ -97,7 +97,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     """The run.json of a run's folder; ReplayError when there is none."""
     try:
         return dict(json.loads((folder / RUN).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise ReplayError(f"{folder}: not the folder of a run ({error})") from error
 
 
