@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from .frame_pickle import read_frame
-from .landmarks import REFERENCE_FACE, Lens, NoLabel, label_head, project
-from .reading import Report, usable_picture
+from .landmarks import REFERENCE_FACE, Lens, label_head, project
+from .reading import NoLabel, Report, usable_picture
 from .sample import Sample
 
 # What DirectMHP prints after reading all ten files of a part.
@@ -138,8 +138,7 @@ def _sample(row: dict[str, Any], pictures: dict[str, Path], report: Report) -> S
         try:
             _add_head(sample, float(occlusion), np.asarray(pixels), np.asarray(joints), lens)
         except NoLabel as fault:
-            report.leave_out(str(fault), f"{name}, person {index}")
-            sample.all_heads &= not fault.seen
+            report.leave_out_head(fault, f"{name}, person {index}", sample)
     if not sample.heads:
         report.leave_out("picture without a usable head", name)
         return None

@@ -25,10 +25,13 @@ class Labeller(Protocol):
 class Filters:
     """What counts as a face and as agreement.
 
-    score: least confidence of a face. min_face: its least height in pixels. min_inside: least
-    share of the head box in the picture. min_pose: least height in pixels of a head whose pose is
-    kept. agree: largest angle in degrees between a labeller's answer and the mean of all.
-    roughly: the same between the mean and the pose by landmarks.
+    Attributes:
+        score: least confidence of a face, 0..1.
+        min_face: its least height in pixels.
+        min_inside: least share of the head box in the picture.
+        min_pose: least height in pixels of a head whose pose is kept.
+        agree: largest angle in degrees between a labeller's answer and the mean of all.
+        roughly: largest angle in degrees between that mean and the pose by landmarks.
     """
 
     score: float = 0.8

@@ -11,7 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .reading import Report, usable_box, usable_picture
+import numpy as np
+
+from .reading import NoLabel, Report, clip_xywh, usable_picture
 from .sample import Head, Sample
 
 SOURCE_COUNTS = {"annotation_train.odgt": 15000, "annotation_val.odgt": 4370}  # images
@@ -74,32 +76,26 @@ def _sample(path: Path, boxes: list[Any], min_side: float, report: Report) -> Sa
         return None
     sample = Sample(path, *size, focal=None)
     for index, record in enumerate(boxes):
-        name = f"{path.stem}, box {index}"
-        reason = _set_aside(record)
-        if reason is not None:
-            report.leave_out(reason, name)
-            sample.all_heads = False
-            continue
-        if "hbox" not in record:
-            sample.all_heads = False
-        box = usable_box(record.get("hbox"), size, name, report)
-        if box is not None and min(box[2] - box[0], box[3] - box[1]) < min_side:
-            report.leave_out(f"head smaller than {min_side:g} pixels", name)
-            sample.all_heads = False
-        elif box is not None:
-            sample.heads.append(Head(box, None))
+        try:
+            sample.heads.append(Head(_head_box(record, size, min_side), None))
+        except NoLabel as fault:
+            report.leave_out_head(fault, f"{path.stem}, box {index}", sample)
     if not sample.heads:
         report.leave_out("picture without a usable head", path)
         return None
     return sample
 
 
-def _set_aside(record: dict[str, Any]) -> str | None:
-    """Why the source itself sets a box aside, None if it does not."""
+def _head_box(record: dict[str, Any], size: tuple[int, int], min_side: float) -> np.ndarray:
     if record["tag"] != "person":
-        return f"box tagged {record['tag']}"
+        raise NoLabel(f"box tagged {record['tag']}", seen=True)
     head = record.get("head_attr", {})
     for mark in ("ignore", "unsure"):
         if head.get(mark) == 1:
-            return f"head marked {mark}"
-    return "person marked ignore" if record.get("extra", {}).get("ignore") == 1 else None
+            raise NoLabel(f"head marked {mark}", seen=True)
+    if record.get("extra", {}).get("ignore") == 1:
+        raise NoLabel("person marked ignore", seen=True)
+    box = clip_xywh(record.get("hbox"), size)
+    if min(box[2] - box[0], box[3] - box[1]) < min_side:
+        raise NoLabel(f"head smaller than {min_side:g} pixels", seen=True)
+    return box

@@ -15,7 +15,7 @@ import numpy as np
 
 from hpe_vlm_ros.geometry import rotation_from_angles
 
-from .reading import Report, read_json, usable_box, usable_picture
+from .reading import NoLabel, Report, clip_xywh, read_json, usable_picture
 from .sample import Head, Sample
 
 # What DirectMHP prints for its files: {file name: (images, heads)}.
@@ -76,25 +76,22 @@ def read_directmhp(
 def _sample(path: Path, size: tuple[int, int], annotations: list[Any], report: Report) -> Sample:
     sample = Sample(path, *size, focal=None)
     for annotation in annotations:
-        name = f"{path.name}, annotation {annotation.get('id')}"
-        box = usable_box(annotation.get("bbox"), size, name, report)
-        rotation = None if box is None else _rotation(annotation.get("euler_angles"))
-        if box is not None and rotation is not None:
-            sample.heads.append(Head(box, rotation))
-        elif box is not None:
-            report.leave_out("head without a valid angle triple", name)
-            sample.all_heads = False
+        try:
+            box = clip_xywh(annotation.get("bbox"), size)
+            sample.heads.append(Head(box, _rotation(annotation.get("euler_angles"))))
+        except NoLabel as fault:
+            report.leave_out_head(fault, f"{path.name}, annotation {annotation.get('id')}", sample)
     if not sample.heads:
         report.leave_out("picture without a usable head", path)
     return sample
 
 
-def _rotation(triple: Any) -> np.ndarray | None:
+def _rotation(triple: Any) -> np.ndarray:
     try:
         pitch, yaw, roll = (float(angle) for angle in triple)
     except (TypeError, ValueError):
-        return None
+        pitch = yaw = roll = np.nan
     # Not a comparison with >=, which NaN would pass.
     if not (abs(pitch) < 90 and abs(roll) < 90 and abs(yaw) <= 180):
-        return None
+        raise NoLabel("head without a valid angle triple", seen=True, lost=True)
     return rotation_from_angles(yaw, pitch, roll)

@@ -21,6 +21,7 @@ import numpy as np
 
 from hpe_vlm_ros.geometry import angles_from_rotation
 
+from .reading import NoLabel
 from .sample import Head
 
 # A subset of the 58-point anthropometric face of glAnthropometric3DModel (ISR Coimbra) that
@@ -57,18 +58,6 @@ class Lens:
     matrix: np.ndarray
     size: tuple[int, int]
     distortion: np.ndarray = field(default_factory=lambda: np.zeros(5))
-
-
-class NoLabel(ValueError):
-    """A head that cannot be labelled.
-
-    `seen`: it may well show in the picture. `lost`: its angles are what fails, not its box; a
-    picture of CMU Panoptic with such a head is left out.
-    """
-
-    def __init__(self, reason: str, seen: bool, lost: bool = False) -> None:
-        super().__init__(reason)
-        self.seen, self.lost = seen, lost
 
 
 def fit_similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .landmarks import REFERENCE_FACE, Lens, NoLabel, label_head
-from .reading import Report, read_json, usable_picture
+from .landmarks import REFERENCE_FACE, Lens, label_head
+from .reading import NoLabel, Report, read_json, usable_picture
 from .sample import Sample
 
 Part = Literal["train", "val"]
@@ -191,9 +191,8 @@ def _add_heads(
                 raise NoLabel("face with too few landmarks", seen=True, lost=True)
             head = label_head(seen[MATCHED[sure]], REFERENCE_FACE[sure], lens, sellion)
         except NoLabel as fault:
-            report.leave_out(str(fault), f"{name}, face {index}")
+            report.leave_out_head(fault, f"{name}, face {index}", sample)
             lost += fault.lost
-            sample.all_heads &= not fault.seen
         else:
             sample.heads.append(head)
     return lost

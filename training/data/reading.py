@@ -22,6 +22,18 @@ EXIF_ORIENTATION = 0x0112
 _log = logging.getLogger(__name__)
 
 
+class NoLabel(ValueError):
+    """Something that cannot be labelled, and why.
+
+    `seen`: it may well show in the picture. `lost`: its angles are what fails, not its box; a
+    picture of CMU Panoptic with such a head is left out.
+    """
+
+    def __init__(self, reason: str, seen: bool, lost: bool = False) -> None:
+        super().__init__(reason)
+        self.seen, self.lost = seen, lost
+
+
 class Report:
     """What a reader kept and what it left out, with the reason, the count and a few names.
 
@@ -41,6 +53,11 @@ class Report:
         examples = self.examples.setdefault(reason, [])
         if len(examples) < EXAMPLES:
             examples.append(str(name))
+
+    def leave_out_head(self, fault: NoLabel, name: object, sample: Sample) -> None:
+        """Count a head that has no label; if it may show, the sample lacks it."""
+        self.leave_out(str(fault), name)
+        sample.all_heads &= not fault.seen
 
     def finish(self, samples: list[Sample], source: Mapping[str, int] | None = None) -> None:
         """Count what was kept, compare with the source's own counts and log what is amiss."""
@@ -106,32 +123,20 @@ def usable_picture(
     return found
 
 
-def clip_xywh(box: Any, width: int, height: int) -> np.ndarray | None:
-    """x0 y0 x1 y1 (4,) float of the part of [x, y, w, h] inside the picture, None if none is.
+def clip_xywh(box: Any, size: tuple[int, int], what: str = "head") -> np.ndarray:
+    """x0 y0 x1 y1 (4,) float of the part of [x, y, w, h] in a picture of `size` (width, height).
 
-    Raises ValueError where `box` is not four finite numbers.
+    Raises NoLabel for a box outside the picture and for what is not four finite numbers.
     """
     try:
         x, y, w, h = np.asarray(box, dtype=float)
     except (TypeError, ValueError):
-        raise ValueError(f"box {box!r}: need x, y, width and height") from None
+        raise NoLabel(f"{what} without a box", seen=True) from None
     if not np.isfinite((x, y, w, h)).all():
-        raise ValueError(f"box {box!r}: need finite numbers")
-    clipped: np.ndarray = np.clip((x, y, x + w, y + h), 0, (width, height, width, height))
-    return clipped if clipped[0] < clipped[2] and clipped[1] < clipped[3] else None
-
-
-def usable_box(
-    box: Any, size: tuple[int, int], name: str, report: Report, what: str = "head"
-) -> np.ndarray | None:
-    """`clip_xywh` in a picture of `size` (width, height), or None after counting why not."""
-    try:
-        clipped = clip_xywh(box, *size)
-    except ValueError:
-        report.leave_out(f"{what} without a box", name)
-        return None
-    if clipped is None:
-        report.leave_out(f"{what} outside the picture", name)
+        raise NoLabel(f"{what} without a box", seen=True)
+    clipped: np.ndarray = np.clip((x, y, x + w, y + h), 0, (*size, *size))
+    if not (clipped[0] < clipped[2] and clipped[1] < clipped[3]):
+        raise NoLabel(f"{what} outside the picture", seen=False)
     return clipped
 
 

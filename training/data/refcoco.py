@@ -11,9 +11,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .reading import Report, load_plain_pickle, read_json, usable_box, usable_picture
+from .reading import (
+    NoLabel,
+    Report,
+    clip_xywh,
+    load_plain_pickle,
+    read_json,
+    usable_picture,
+)
 from .sample import Expression, Sample
 
 # Which of several splits the paper's counts fit, and how many references each part has.
@@ -118,10 +123,10 @@ def _sample(
     size = (int(picture["width"]), int(picture["height"]))
     if usable_picture(path, report, size) is None:
         return None
-    box: np.ndarray | None = usable_box(
-        thing.get("bbox"), size, f"reference {number}", report, "object"
-    )
-    if box is None:
+    try:
+        box = clip_xywh(thing.get("bbox"), size, "object")
+    except NoLabel as fault:
+        report.leave_out(str(fault), f"reference {number}")
         return None
     expression = Expression(sentences, box, int(number))
     return Sample(path, *size, focal=None, expressions=[expression], all_heads=False)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weak labels for a folder of photographs, in the role that CrowdHuman has in the paper's stage 1.
 
-    python -m training.data.weak_labels photos/ weak/ --yunet face_detection_yunet.onnx
+    python -m training.data.weak_labels photos/ weak/ face_detection_yunet.onnx
 
 YuNet finds faces, each is grown to a head box; WHENet (`training.whenet`) tells the pose, from the
 picture and from its mirror image. A pose is kept where all answers agree, also with the rough one
@@ -128,7 +128,12 @@ def main(
     seed: int = 0,
     filters: Filters = FILTERS,
 ) -> None:
-    """Label a folder of photographs weakly; see the module's text for what comes out.
+    """Label a folder of photographs weakly, for stage 1: boxes by YuNet, poses by WHENet.
+
+    Writes labels.jsonl, a line a picture, to <output>/train and, for one clip in five, to
+    <output>/held_out, which must not be trained on; what is left out and why to left_out.jsonl.
+    A pose is kept where WHENet, its answer about the mirror image and the landmarks of the face
+    agree; otherwise the head is only a box. A stopped run goes on where it was.
 
     Args:
         photos: the folder, at any depth; JPEG or PNG.

@@ -13,11 +13,11 @@ from training.data.landmarks import (
     SPHERE_CENTRE,
     SPHERE_RADIUS,
     Lens,
-    NoLabel,
     fit_similarity,
     label_head,
     project,
 )
+from training.data.reading import NoLabel
 
 LENS = Lens(np.array([[1400.0, 0, 960], [0, 1400, 540], [0, 0, 1]]), (1920, 1080))
 

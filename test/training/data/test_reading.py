@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training.data.reading import (
+    NoLabel,
     clip_xywh,
     load_plain_pickle,
     picture_size,
@@ -25,17 +26,20 @@ sizes = st.floats(-50, 150)
 
 @given(sizes, sizes, st.floats(-10, 100), st.floats(-10, 100))
 def test_a_clipped_box_is_what_of_it_is_in_the_picture(x, y, w, h):
-    box = clip_xywh([x, y, w, h], 100, 80)
-    overlaps = min(x + w, 100) > max(x, 0) and min(y + h, 80) > max(y, 0)
-    assert (box is not None) == overlaps
-    if box is not None:
+    if min(x + w, 100) > max(x, 0) and min(y + h, 80) > max(y, 0):
+        box = clip_xywh([x, y, w, h], (100, 80))
         assert list(box) == [max(x, 0), max(y, 0), min(x + w, 100), min(y + h, 80)]
+    else:
+        with pytest.raises(NoLabel, match="object outside the picture") as fault:
+            clip_xywh([x, y, w, h], (100, 80), "object")
+        assert not fault.value.seen
 
 
 @pytest.mark.parametrize("box", [None, [1, 2, 3], [1, 2, 3, "a"], [1, 2, 3, float("nan")]])
 def test_a_box_that_is_none_is_refused(box):
-    with pytest.raises(ValueError, match="need"):
-        clip_xywh(box, 100, 80)
+    with pytest.raises(NoLabel, match="head without a box") as fault:
+        clip_xywh(box, (100, 80))
+    assert fault.value.seen
 
 
 def test_size_is_as_opencv_shows_the_picture(tmp_path):
