@@ -45,7 +45,7 @@ class DenseAnswers(nn.Module):
         self.slots = nn.Linear(width, 7 * width, bias=False)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.slots(tokens).view(len(tokens), 7, -1)
+        return self.slots(tokens).view(len(tokens), 7, self.slots.in_features)
 
 
 def owners(

@@ -8,7 +8,7 @@ therefore runs on an unfolded twin; folding it gives the same outputs as its inf
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import nn
@@ -97,6 +97,23 @@ def settle(stem: EfficientNetLite0Stem, pictures: torch.Tensor) -> None:
     stem.train(was_training)
     for hook in hooks:
         hook.remove()
+
+
+@torch.no_grad()
+def recount(stem: EfficientNetLite0Stem, batches: Iterable[torch.Tensor]) -> None:
+    """Replace all running statistics by those of `batches`, each (B, 3, S, S), in place.
+
+    Training pictures are crowded with heads; what the robot sees is not, and inference needs the
+    statistics of that ("precise BN", Wu & Johnson, arXiv 2105.07576, section 3).
+    """
+    norms = [module for module in stem.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over the batches
+    stem.train()
+    for batch in batches:
+        stem(batch.contiguous(memory_format=torch.channels_last))
+    stem.eval()
 
 
 def folded(conv: NormedConv2d) -> SameConv2d:

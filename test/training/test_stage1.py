@@ -1,24 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from jsonargparse import ArgumentParser
+from safetensors.torch import load_file
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from training import stage1_pretrain
 from training.data.synthetic import read_synthetic
-from training.loop import learning_rate_factor
+from training.stage import Lesson
 from training.stage5_evaluate import evaluate, report, summary
+from training.trainer import WHOLE, Schedule, last_checkpoint
 
-RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*stage1*.yaml"))
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+RECIPES = sorted((ROOT / "config" / "training").glob("*stage1*.yaml"))
 
 
-def run(scenes, out, **options):
-    settings = {"image_size": 64, "steps": 4, "batch_size": 2, "save_every": 2, "workers": 0}
-    settings |= {"validation_batches": 1, "threads": 1, "warmup": 1} | options
-    stage1_pretrain.train([scenes], scenes, out, **settings)
-    return torch.load(out / "checkpoint.pt", weights_only=True)
+def run(scenes, out, steps=4, base=None, **schedule):
+    """Trains on few and small pictures; returns the last checkpoint's tensors."""
+    settings = {"save_every": 2, "workers": 0, "warmup": 1, "log_every": 1, "cooldown": 0.25}
+    stage1_pretrain.train(
+        [scenes],
+        scenes,
+        out,
+        base=base,
+        image_size=64,
+        threads=1,
+        schedule=Schedule(steps=steps, **settings | schedule),
+        lesson=Lesson(batch_size=2, validation_batches=1),
+    )
+    return load_file(out / f"checkpoint-{steps}" / "model.safetensors")
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
@@ -27,30 +44,63 @@ def test_every_recipe_parses_and_runs_two_steps(recipe, scenes, tmp_path):
     parser.add_function_arguments(stage1_pretrain.train, as_positional=False)
     parser.add_argument("--config", action="config")
     place = ["--data", f"[{scenes}]", "--validation", str(scenes), "--out", str(tmp_path / "run")]
-    quick = ["--steps=2", "--image_size=64", "--batch_size=2", "--workers=0", "--save_every=2"]
-    parsed = parser.parse_args(["--config", str(recipe), *place, *quick])
+    quick = ["--schedule.steps=2", "--schedule.workers=0", "--schedule.save_every=2"]
+    small = ["--image_size=64", "--lesson.batch_size=2"]
+    parsed = parser.parse_args(["--config", str(recipe), *place, *quick, *small])
     settings = parser.instantiate(parsed).as_dict()
     settings.pop("config")
     stage1_pretrain.train(**settings)
     assert (tmp_path / "run" / "model" / "model.safetensors").exists()
 
 
-def test_interrupted_run_ends_with_the_weights_of_a_whole_one(scenes, tmp_path, monkeypatch):
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from transformers import TrainerCallback
+from training import trainer
+sys.path.insert(0, sys.argv[4])
+from test_stage1 import run
+
+class Killer(TrainerCallback):
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+make = trainer.StageTrainer.__init__
+def armed(self, *args, **options):
+    make(self, *args, **options)
+    self.add_callback(Killer())
+trainer.StageTrainer.__init__ = armed
+run(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_killed_run_ends_with_the_weights_of_a_whole_one(step, scenes, tmp_path):
     whole = run(scenes, tmp_path / "whole")
-    save = stage1_pretrain.save_checkpoint
+    cut = tmp_path / "cut"
+    command = [sys.executable, "-c", KILLED, str(scenes), str(cut), str(step), str(HERE)]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == -signal.SIGKILL
+    assert not (cut / "checkpoint-4").exists()
+    resumed = run(scenes, cut)
+    for name, tensor in whole.items():
+        torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=0, msg=name)
 
-    def save_and_die(*args, **state):
-        save(*args, **state)
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage1_pretrain, "save_checkpoint", save_and_die)
-    with pytest.raises(KeyboardInterrupt):
-        run(scenes, tmp_path / "cut")
-    monkeypatch.setattr(stage1_pretrain, "save_checkpoint", save)
-    resumed = run(scenes, tmp_path / "cut")
-    assert resumed["step"] == whole["step"] == 4
-    for name, tensor in whole["learner"].items():
-        torch.testing.assert_close(resumed["learner"][name], tensor, rtol=0, atol=0, msg=name)
+def test_half_a_checkpoint_is_cleared_away(tmp_path):
+    for step in (2, 10):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / WHOLE).touch()
+    (tmp_path / "checkpoint-12").mkdir()
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    assert not (tmp_path / "checkpoint-12").exists()
+
+
+def test_log_tells_losses_by_name(scenes, tmp_path):
+    run(scenes, tmp_path, steps=2)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {"angle", "dense_turn", "learning_rate"} <= set(lines[0])
+    assert any("val_angle" in line for line in lines)
 
 
 def test_what_was_trained_can_be_scored(scenes, tmp_path):
@@ -68,16 +118,16 @@ def test_a_model_folder_can_be_trained_further(scenes, tmp_path):
     run(scenes, tmp_path / "first", steps=2)
     folder = tmp_path / "first" / "model"
     still = run(scenes, tmp_path / "still", base=folder, steps=1, rate=0.0, save_every=1)
-    moved = run(scenes, tmp_path / "moved", base=folder, steps=1, save_every=1)
+    moved = run(scenes, tmp_path / "moved", base=folder, steps=1, save_every=1, warmup=0)
     stored = HeadPerceiver.load(folder, "cpu")._engine.model.state_dict()
     name = "model.layers.0.self_attn.language_expert_dense.weight"
-    torch.testing.assert_close(still["learner"][f"model.{name}"], stored[name], rtol=0, atol=0)
-    assert not torch.equal(moved["learner"][f"model.{name}"], stored[name])
+    torch.testing.assert_close(still[f"model.{name}"], stored[name], rtol=0, atol=0)
+    assert not torch.equal(moved[f"model.{name}"], stored[name])
 
 
 def test_frozen_blocks_do_not_move_and_others_do(scenes, tmp_path):
-    first = run(scenes, tmp_path / "first", steps=1, save_every=1)["learner"]
-    later = run(scenes, tmp_path / "first", steps=2, save_every=1)["learner"]
+    later = run(scenes, tmp_path)
+    first = load_file(tmp_path / "checkpoint-2" / "model.safetensors")
     stem = "model.model.vision.patch_embedding.proj."
     moved = {
         name.removeprefix(stem).split(".")[1 if "blocks" in name else 0]
@@ -89,14 +139,6 @@ def test_frozen_blocks_do_not_move_and_others_do(scenes, tmp_path):
     assert {"3", "10", "head"} <= moved
 
 
-def test_rate_warms_up_holds_and_cools_down():
-    factors = [learning_rate_factor(step, 100, 10, 0.3) for step in range(100)]
-    assert factors[0] == 0.1 and factors[9:70] == [1.0] * 61
-    assert (
-        all(a > b for a, b in zip(factors[70:], factors[71:], strict=False)) and factors[-1] < 0.01
-    )
-
-
 def test_too_few_samples_is_an_error(scenes, tmp_path):
-    with pytest.raises(ValueError, match="6 samples cannot fill a batch of 7"):
-        run(scenes, tmp_path / "run", batch_size=7)
+    with pytest.raises(ValueError, match="6 samples cannot fill a batch of 16"):
+        stage1_pretrain.train([scenes], scenes, tmp_path / "run", image_size=64, threads=1)

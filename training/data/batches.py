@@ -5,21 +5,21 @@ saw."""
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 from .augment import Augmentation, camera_faults, mirrored, render_view
 from .collage import Collage, make_collage, subjects
-from .packing import Batch, PackingOptions, build_prompts, pack
+from .packing import Batch, PackingOptions, Prompt, build_prompts, pack
 from .sample import Head, Sample
 
 
-class StepDataset(Dataset[Batch]):
-    """Item number `step` is that step's batch; every epoch is its own permutation.
+class StepBatches:
+    """The batch of every step; every epoch is its own permutation of the samples.
 
-    With `share` = (rank, world) it is one process's part of the batch.
+    size = (height, width) of the pictures, num_image_tokens as in the model's config. Without
+    `augmentation` pictures are only resized.
     """
 
     def __init__(
@@ -32,7 +32,6 @@ class StepDataset(Dataset[Batch]):
         seed: int,
         packing: PackingOptions,
         augmentation: Augmentation | None,
-        share: tuple[int, int] = (0, 1),
         collage: Collage | None = None,
     ) -> None:
         if len(samples) < batch_size:
@@ -41,7 +40,6 @@ class StepDataset(Dataset[Batch]):
         self.size, self.num_image_tokens = size, num_image_tokens
         self.batch_size, self.seed = batch_size, seed
         self.packing, self.augmentation = packing, augmentation
-        self.rank, self.world = share
         self.collage = collage if collage and collage.share > 0 else None
         self.subjects = subjects(samples, self.collage) if self.collage else []
 
@@ -52,24 +50,27 @@ class StepDataset(Dataset[Batch]):
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.samples))
         return order[offset * self.batch_size : (offset + 1) * self.batch_size]
 
-    def __getitem__(self, step: int) -> Batch:
-        rng = np.random.default_rng((self.seed, step, 1 + self.rank))
+    def part(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+        """What process `rank` of `world` learns from at `step`. The pictures of a step are the same
+        however many processes share them."""
         images, prompts, heads = [], [], []
-        for index in self.indices(step)[self.rank :: self.world]:
-            view, seen = self._view(self.samples[index], rng)
+        every = self.packing.ask_every
+        asked = every > 0 and step % every == 0
+        chosen = list(enumerate(self.indices(step)))[rank::world]
+        for place, index in chosen:
+            rng = np.random.default_rng((self.seed, step, place))
+            sample = self.samples[index]
+            view, seen = self._view(sample, rng)
             images.append(self.processor.image_tensor(view))
-            prompts.append(
-                build_prompts(
-                    seen,
-                    self.size,
-                    self.processor.tokenizer,
-                    self.packing,
-                    rng,
-                    self.samples[index].all_heads,
-                )
-            )
             heads.append(seen)
+            prompts.append(self._prompts(seen, sample.all_heads, rng) if asked else [])
         return pack(images, prompts, heads, self.num_image_tokens, self.processor.tokenizer)
+
+    def _prompts(
+        self, heads: list[Head], all_heads: bool, rng: np.random.Generator
+    ) -> list[Prompt]:
+        tokenizer = self.processor.tokenizer
+        return build_prompts(heads, self.size, tokenizer, self.packing, rng, all_heads)
 
     def _view(self, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, list[Head]]:
         """The sample as it is, as a random camera sees it, or a collage in its place."""
@@ -83,13 +84,15 @@ class StepDataset(Dataset[Batch]):
         return (camera_faults(view, rng) if self.augmentation.colour else view), heads
 
 
-def step_loader(dataset: StepDataset, first: int, last: int, workers: int) -> DataLoader:
-    """Batches of the steps first..last-1, prepared ahead by `workers` processes."""
-    return DataLoader(
-        dataset,
-        batch_size=None,
-        sampler=range(first, last),
-        num_workers=workers,
-        prefetch_factor=4 if workers else None,
-        worker_init_fn=lambda _: torch.set_num_threads(1),
-    )
+class Shares(Dataset[Batch]):
+    """The batches of `steps` steps cut for `world` processes: item step * world + rank, since that
+    is how a sequence is dealt out to processes."""
+
+    def __init__(self, batches: StepBatches, steps: int, world: int) -> None:
+        self.batches, self.steps, self.world = batches, steps, world
+
+    def __len__(self) -> int:
+        return self.steps * self.world
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batches.part(*divmod(index, self.world), self.world)

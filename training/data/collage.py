@@ -26,10 +26,10 @@ SQUEEZE = 0.75  # sideways factor of a 4:3 picture made square
 @dataclass
 class Collage:
     """How collages are made. `share` of the pictures are collages of 1, 4, 9 or 16 cells, drawn
-    with the weights `cells`. A cell's head is `reach` of the cell high, drawn log-uniformly, enlarged
-    at most `enlarge` times; `squeeze` is the sideways factor of a 4:3 picture made square;
-    `roll` in degrees is drawn from +-roll. Heads below `min_size` pixels (root of the box's area
-    in the source) or `min_visible` start no cell."""
+    with the weights `cells`. A cell's head is `reach` of the cell high, drawn log-uniformly,
+    enlarged at most `enlarge` times; `squeeze` is the sideways factor of a 4:3 picture made
+    square; `roll` in degrees is drawn from +-roll. Heads below `min_size` pixels (root of the
+    box's area in the source) or `min_visible` start no cell."""
 
     share: float = 0.0
     cells: tuple[float, float, float, float] = (0.1, 0.3, 0.35, 0.25)

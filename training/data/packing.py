@@ -8,7 +8,7 @@ image's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,7 +28,8 @@ FIRST_TEXT_POSITION = 4  # BOS 0, BOI 1, all patches 2, EOI 3: the public model'
 class PackingOptions:
     """min_size: smallest head (sqrt of the box area, pixels at model input) that is taught.
     min_visible: least visible share. max_poses: pose prompts drawn per image and step.
-    box_jitter: the pose prompt's box is moved by up to this share of its size.
+    box_jitter: the pose prompt's box is moved by up to this share of its size. ask_every: only
+    every so many steps anything is asked; the others teach the vision tower alone (0: never asked).
     """
 
     min_size: float = 13.0
@@ -36,6 +37,7 @@ class PackingOptions:
     max_poses: int = 3
     max_heads: int = 12
     box_jitter: float = 0.08
+    ask_every: int = 1
 
 
 @dataclass
@@ -169,6 +171,16 @@ class Batch:
     values: torch.Tensor
     about: torch.Tensor
     heads: list[list[Head]]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the pictures."""
+        return self.pixel_values.shape[-2], self.pixel_values.shape[-1]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same with all tensors on `device`."""
+        moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
+        return replace(self, **moved)
 
     def attention_mask(self) -> torch.Tensor:
         """(B, 1, T, T) bool, True = may attend: causal, in the prefix and the own prompt."""

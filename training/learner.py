@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training step computes: the model with its training-only read-outs, and their losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from .attention_hint import AttentionHint
+from .data.packing import ANGLE, Batch
+from .dense_head import (
+    DenseAnswers,
+    DenseHead,
+    dense_answer_targets,
+    dense_loss,
+    dense_targets,
+)
+from .losses import answer_loss
+
+WEIGHTS = {
+    "text": 1.0,
+    "box": 1.0,
+    "angle": 1.0,
+    "dense_object": 1.0,
+    "dense_box": 0.5,
+    "dense_turn": 2.0,
+    "dense_said_box": 0.3,
+    "dense_said_angle": 0.3,
+    "hint": 0.3,
+}
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """How it is taught.
+
+    `sigmas`: widths of the soft targets, coordinates in thousandths of the picture, angles in
+    degrees. Heads below `min_size` pixels (root of the box's area) or `min_visible` teach no patch.
+    """
+
+    sigmas: tuple[float, float] = (6.0, 4.0)
+    min_size: float = 13.0
+    min_visible: float = 0.2
+
+
+class Learner(nn.Module):
+    """A call gives a packed batch's losses by name, and "angle_error", the mean error in degrees
+    of the most likely angle tokens, which is only for watching.
+
+    A batch without questions teaches the vision tower alone, at half the cost.
+    """
+
+    def __init__(self, model: nn.Module, first_number: int, teaching: Teaching) -> None:
+        super().__init__()
+        self.model = model
+        self.dense = DenseHead(model.config.vision_config.hidden_size)
+        self.dense_answers = DenseAnswers(model.config.hidden_size)
+        self.first_number, self.teaching = first_number, teaching
+        self._hint = AttentionHint(model)
+        self._features = torch.empty(0)
+        model.model.vision.transformer.register_forward_hook(self._keep_features)
+
+    def _keep_features(self, module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        self._features = output[:, 1:]  # the class token is first
+
+    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+        pixels = batch.pixel_values.contiguous(memory_format=torch.channels_last)
+        if not (batch.targets >= 0).any():  # no question: the decoder is left out
+            tower = self.model.model.vision
+            tower.transformer(tower.patch_embedding(pixels))
+            return self._tower_losses(batch)
+        hidden = self.model.model(
+            input_ids=batch.input_ids,
+            pixel_values=pixels,
+            token_type_ids=batch.token_type_ids,
+            position_ids=batch.position_ids,
+            attention_mask=batch.attention_mask(),
+            use_cache=False,
+        ).last_hidden_state
+        return self._answer_losses(hidden, batch) | self._image_losses(hidden, batch)
+
+    def _answer_losses(self, hidden: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        learnt = batch.targets >= 0
+        kinds, values = batch.kinds[learnt], batch.values[learnt]
+        logits = self.model.lm_head(hidden[learnt])
+        losses = self._said(logits, batch.targets[learnt], kinds, values)
+        return losses | {"angle_error": self._angle_error(logits.detach(), kinds, values)}
+
+    def _image_losses(self, hidden: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """What patches and image tokens say by themselves, and where attention looks."""
+        vision, teaching = self.model.config.vision_config, self.teaching
+        grid = (vision.grid_size // vision.merge_size,) * 2
+        owned, kinds, values = dense_answer_targets(
+            batch.heads, grid, batch.size, teaching.min_visible, teaching.min_size
+        )
+        kinds, values = kinds.flatten().to(hidden.device), values.flatten().to(hidden.device)
+        patches = hidden[:, 2 : 2 + owned.shape[1]]  # after BOS and begin-of-image
+        told = self.dense_answers(patches[owned.to(hidden.device)])
+        said = self._said(self.model.lm_head(told).flatten(0, 1), kinds, kinds, values)
+        return self._tower_losses(batch) | {
+            "dense_said_box": said["box"],
+            "dense_said_angle": said["angle"],
+            "hint": self._hint.loss(batch, grid),
+        }
+
+    def _tower_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+        grid = (self.model.config.vision_config.grid_size,) * 2
+        teaching = self.teaching
+        truth = dense_targets(
+            batch.heads, grid, batch.size, teaching.min_visible, teaching.min_size
+        )
+        device = self._features.device
+        return dense_loss(self.dense(self._features), *(part.to(device) for part in truth))
+
+    def _said(self, logits: torch.Tensor, *targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        return answer_loss(logits, *targets, self.first_number, self.teaching.sigmas)
+
+    def _angle_error(
+        self, logits: torch.Tensor, kinds: torch.Tensor, values: torch.Tensor
+    ) -> torch.Tensor:
+        angle = kinds == ANGLE
+        if not angle.any():
+            return torch.full((), float("nan"), device=logits.device)
+        numbers = logits[angle][:, self.first_number : self.first_number + 360]
+        error = (numbers.argmax(-1) - values[angle]).abs() % 360
+        return torch.minimum(error, 360 - error).mean()
+
+
+def total_loss(losses: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The weighted sum that is minimised, a scalar."""
+    return torch.stack([WEIGHTS[name] * losses[name] for name in losses if name in WEIGHTS]).sum()
