@@ -123,6 +123,10 @@ class NodeProcess:
         finally:
             signal.signal(signal.SIGINT, before)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def check(self) -> None:
         """NodeError when the process has ended."""
         status = self._process.poll()

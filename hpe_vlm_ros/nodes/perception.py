@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 
 GRACE = 1.8  # seconds from a signal to the end, whatever the model is doing
@@ -33,6 +34,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, leave)
 
 import rclpy  # noqa: E402
+from rclpy.context import Context  # noqa: E402
 from rclpy.exceptions import ParameterException  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 
@@ -68,7 +70,7 @@ def main(args: list[str] | None = None) -> int:
         print(f"perception: a parameter does not fit: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
-    node.context.on_shutdown(end_soon)
+    threading.Thread(target=end_soon, args=[node.context], name="end", daemon=True).start()
     try:
         if node.value("autostart") and node.trigger_configure() == SUCCESS:
             node.trigger_activate()
@@ -83,11 +85,13 @@ def main(args: list[str] | None = None) -> int:
     return 0
 
 
-def end_soon() -> None:
-    """Ends the process after the grace period, even while weights are being loaded."""
-    timer = threading.Timer(GRACE, end)
-    timer.daemon = True
-    timer.start()
+def end_soon(context: Context) -> None:
+    """Ends the process a grace period after its context, even while weights are being loaded: the
+    main thread may be deep in a library then, where it hears no signal."""
+    while context.ok():
+        time.sleep(0.1)
+    time.sleep(GRACE)
+    end()
 
 
 def end() -> None:

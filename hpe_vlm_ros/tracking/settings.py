@@ -24,7 +24,8 @@ class Settings:
             no averaging helps against it, so it is added to every covariance that goes out.
         turn_speed: typical speed of a turning head about each axis, degrees per second.
         move_speed: typical speed of a head across the image, heads per second.
-        memory: seconds for which a head goes on as it moved; predictions come to rest after it.
+        turn_memory, move_memory: seconds for which a head goes on turning and moving as it did;
+            predictions come to rest after it.
         box_noise: standard deviation of a box's middle, in heads, and of the log of its sides.
     """
 
@@ -36,7 +37,8 @@ class Settings:
     rotation_bias: float = 8.0
     turn_speed: float = 60.0
     move_speed: float = 2.0
-    memory: float = 0.7
+    turn_memory: float = 0.7
+    move_memory: float = 2.0
     box_noise: float = 0.08
 
     def __post_init__(self) -> None:
@@ -50,12 +52,12 @@ class Settings:
 
     @property
     def turning(self) -> Motion:
-        return Motion(math.radians(self.turn_speed), self.memory)
+        return Motion(math.radians(self.turn_speed), self.turn_memory)
 
     def moving(self, height: float) -> Motion:
         """Of a box this many pixels high: middle in pixels, then the logs of width and height."""
         across = self.move_speed * height
-        return Motion((across, across, SIZE_SPEED, SIZE_SPEED), self.memory)
+        return Motion((across, across, SIZE_SPEED, SIZE_SPEED), self.move_memory)
 
 
 SIZE_SPEED = 0.3  # per second, of the log of a box's sides: walking up to a camera from 3 m away

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from graph import NodeProcess, Peer, shipped_parameters
+from graph import SCRIPT, NodeProcess, Peer, shipped_parameters
 
 from hpe_vlm_ros.vlm.checkpoint import save
 from hpe_vlm_ros.vlm.configuration import embedded
@@ -117,8 +117,7 @@ def crowd() -> Iterator[Peer]:
 
 @pytest.fixture(scope="session")
 def shared_scripted_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    script = str(Path(__file__).with_name("scripted_node.py"))
-    process = NodeProcess(tmp_path_factory.mktemp("scripted") / "log", SCRIPTED, program=(script,))
+    process = NodeProcess(tmp_path_factory.mktemp("scripted") / "log", SCRIPTED, program=SCRIPT)
     yield process
     process.kill()
 

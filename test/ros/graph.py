@@ -31,6 +31,7 @@ from hpe_vlm_ros.msg import HeadPoseArray
 
 ROOT = Path(__file__).parents[2]
 PARAMETERS = ROOT / "config" / "perception.yaml"
+SCRIPT = (str(Path(__file__).with_name("scripted_node.py")),)
 PATIENCE = 240.0  # seconds; only a failing test waits that long
 Stamp = tuple[int, int, str]
 TRANSITIONS = {
@@ -96,6 +97,13 @@ class NodeProcess:
     def wait(self) -> int:
         """The exit status, once it ends by itself."""
         return self._process.wait(PATIENCE)
+
+    def wait_for_words(self, words: str) -> None:
+        """Until it has printed them."""
+        give_up = time.monotonic() + PATIENCE
+        while words not in self.log:
+            assert self.alive and time.monotonic() < give_up, self.log
+            time.sleep(0.05)
 
     def kill(self) -> None:
         self._process.kill()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many rounds, many changes, two nodes, other clocks, and the end at any moment."""
+
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pytest
+from graph import SCRIPT
+from painting import painted
+from rosgraph_msgs.msg import Clock
+from scripted_node import HANG
+
+HEADS = ((80, 0),)
+
+
+def test_many_rounds_of_the_lifecycle_under_a_running_stream(scripted, crowd):
+    stream = crowd.create_timer(1 / 30, lambda: crowd.send(painted(HEADS)))
+    for number in range(200):
+        assert crowd.transition("configure") and crowd.transition("activate")
+        if number % 20 == 0:
+            heard = len(crowd.arrays)
+            assert crowd.spin_until(lambda: len(crowd.arrays) > heard)  # noqa: B023
+        assert crowd.transition("deactivate") and crowd.transition("cleanup")
+    crowd.destroy_timer(stream)
+    assert crowd.state() == "unconfigured"
+    assert "Traceback" not in scripted.log and "[ERROR]" not in scripted.log
+
+
+def test_parameters_change_under_a_running_stream(scripted, crowd):
+    crowd.activate()
+    stream = crowd.create_timer(1 / 30, lambda: crowd.send(painted(HEADS)))
+    generator = np.random.default_rng(0)
+    for _ in range(60):
+        results = crowd.set_parameters(
+            turn_speed=float(generator.uniform(1, 1000)),
+            lost_timeout=float(generator.uniform(0.1, 5)),
+            birth_frames=int(generator.integers(1, 10)),
+            tracking=bool(generator.integers(2)),
+            publish_tf=bool(generator.integers(2)),
+            robot_frame=str(generator.choice(["", "robot"])),
+        )
+        assert all(result.successful for result in results)
+    (refused,) = crowd.set_parameters(turn_speed=-1.0)
+    assert not refused.successful
+    crowd.destroy_timer(stream)
+    crowd.set_parameters(tracking=True, birth_frames=3)
+    assert crowd.answer(painted(HEADS)).heads
+    assert "Traceback" not in scripted.log
+
+
+def test_two_nodes_in_two_namespaces(scripted, crowd, start_node, second_peer):
+    start_node(program=SCRIPT, autostart=True, max_age=0.0, max_rate=0.0)
+    crowd.activate()
+    second_peer.wait_for_node()
+    sides = (crowd, 0), (second_peer, 60)
+    for peer, yaw in (*sides, *sides):
+        assert peer.answer(painted(((80, yaw),))).heads
+    for peer, yaw in sides:
+        heard = {round(np.degrees(h.yaw)) for a in peer.arrays for h in a.heads}
+        assert heard == {yaw}
+
+
+def test_simulated_time(start_node, second_peer):
+    """Ages count in the time of /clock, which stands where a bag is."""
+    clock = second_peer.create_publisher(Clock, "/clock", 1)
+    past = second_peer.get_clock().now().nanoseconds - 1000 * 10**9
+    message = Clock()
+    message.clock.sec = past // 10**9
+    second_peer.create_timer(0.05, lambda: clock.publish(message))
+    start_node(program=SCRIPT, autostart=True, use_sim_time=True, max_rate=0.0, max_age=600.0)
+    second_peer.wait_for_node()
+    assert second_peer.spin_until(clock.get_subscription_count)
+    assert second_peer.answer(painted(HEADS), age=1300.0).heads  # 300 s old where the bag is
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_model_hangs(start_node, second_peer, number):
+    process = start_node(program=SCRIPT, autostart=True, max_age=0.0, max_rate=0.0)
+    second_peer.wait_for_node()
+    second_peer.answer(painted(HEADS))
+    for _ in range(5):
+        second_peer.send(painted(HEADS, HANG))
+        second_peer.spin_until(lambda: False, 0.1)
+    assert process.stop(number) == 0
+    assert "Traceback" not in process.log, process.log
+
+
+def test_a_signal_while_the_weights_are_loaded(start_node, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_LOAD", "3600")
+    process = start_node(program=SCRIPT, autostart=True)
+    process.wait_for_words("loading")
+    assert process.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in process.log, process.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_imports(start_node, tmp_path, number):
+    slow = 'import time\nprint("importing", flush=True)\ntime.sleep(3600)\n'
+    (tmp_path / "rclpy.py").write_text(slow)
+    process = start_node(path=tmp_path)
+    process.wait_for_words("importing")
+    assert process.stop(number) == 0
+    assert "Traceback" not in process.log, process.log
