@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # torch takes seconds to import: not before a model is wanted
     from .vlm.engine import Detection, Engine, Look
 
 DUPLICATE_IOU = 0.7
+OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
 PixelBox = tuple[float, float, float, float]
 
 
@@ -72,6 +73,7 @@ class HeadPerceiver:
         self.device = str(engine.model.device)
         self.input_size = config.vision_config.image_size  # pixels, side of the square it sees
         self.head_shape = _head_shape(config.head_shape)
+        self.free_text = config.vocab_size >= OPEN_VOCABULARY  # answers any question, in words
         self._engine = engine
         self._min_score = config.min_score
         self._pick = expected if config.number_decoding == "expected" else most_likely
@@ -130,6 +132,12 @@ class HeadPerceiver:
         height, width = check_image(image).shape[:2]
         prompts = [pose_prompt(grid_box(box, width, height)) for box in boxes]
         return [parse_angles(text) for text in self.look(image).free(prompts)]
+
+    def ask(self, image: NDArray[np.uint8], question: str) -> str:
+        """The model's answer to a question in words; ValueError where it knows too few of them."""
+        if not self.free_text:
+            raise ValueError(f"{self.model_id} has a closed vocabulary: it answers no free text")
+        return self.look(image).free([question])[0].strip()
 
     def look(self, image: NDArray[np.uint8], pick: Pick | None = None) -> Look:
         """One image, for any question about it; `pick` chooses tokens, None as configured."""
