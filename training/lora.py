@@ -118,7 +118,7 @@ def add_lora(model: CogVLMForCausalLM, options: LoraOptions = LoraOptions()) -> 
             raise ValueError(f"LoRA target {target!r} ends the name of no linear layer")
     config = LoraConfig(
         r=options.rank,
-        lora_alpha=options.alpha,  # type: ignore[arg-type]  # peft only divides it
+        lora_alpha=options.alpha,  # may be a fraction: peft only divides it
         target_modules=list(options.targets),
     )
     config._register_custom_module({nn.Linear: ProjectionLora})
@@ -139,8 +139,8 @@ def trainable(model: nn.Module) -> Iterable[nn.Parameter]:
 def fold_lora(model: CogVLMForCausalLM) -> None:
     """Add the updates to the weights and take the adapters out, in place.
 
-    The model then has the tensors and the precision it had before `add_lora`, all frozen, and
-    says the same.
+    The model then has the names and the precision it had before `add_lora`, all frozen, and says
+    what it said with the adapters.
     """
     for name, module in list(model.named_modules()):
         if isinstance(module, ProjectionLora):
@@ -186,7 +186,8 @@ def load_adapter(folder: str | Path, model: CogVLMForCausalLM) -> LoraOptions:
     for name in sorted(saved.keys() | own.keys()):
         if name not in saved or name not in own or saved[name].shape != own[name].shape:
             raise ValueError(
-                f"{folder} does not fit the model: {name} is missing or of other shape"
+                f"{folder} does not fit the model: {name} is missing or of another shape; use the "
+                "model that the adapter was trained on"
             )
         own[name].copy_(saved[name])
     return options

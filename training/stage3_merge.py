@@ -2,7 +2,7 @@
 """Stage 3: merge the original grounding model with the HPE-oriented model of stage 2.
 
     python -m training.stage3_merge --config config/training/embedded_stage3_merge.yaml \
-        --original runs/base --tuned runs/stage2/model --out runs/stage3
+        --original runs/base/model --tuned runs/stage2/model --out runs/stage3
 
 Layer by layer the winner takes all: a projection whose similarity in the two models is below the
 threshold stays original, any other comes from the HPE-oriented model (arXiv 2406.01914, III-C).
@@ -71,6 +71,11 @@ def main(
     source = tuned_source(tuned, base)
     check_alike(base, source)
     names = projections(load_config(original))
+    if missing := [name for name in names if f"{name}.weight" not in base.shapes]:
+        raise ValueError(
+            f"{original} lacks {missing[0]}.weight, which its config.json calls for: the files do "
+            "not belong together or are incomplete; copy them again"
+        )
     cosines = similarities(base, source, names)
     print(report.histogram(cosines))
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -96,6 +97,14 @@ def test_options_of_the_command_line_reach_the_method(models, tmp_path):
     assert {layer["similarity"] for layer in layers if layer["side"] == SAME} == {1.0}
 
 
+def test_an_option_of_the_recipe_can_be_overridden():
+    places = ["--original=a", "--tuned=b", "--out=c", "--options.keep=0.3"]
+    assert settings_of([f"--config={RECIPES[1]}", *places])["options"] == {
+        "keep": 0.3,
+        "lowest": 0.01,
+    }
+
+
 def test_an_adapter_is_as_good_as_the_model_it_makes(models, tmp_path):
     merged(models, tmp_path / "model", "--options.keep=0.5")
     merged(models, tmp_path / "adapter", "--options.keep=0.5", tuned=models / "adapter")
@@ -110,6 +119,16 @@ def test_an_adapter_of_another_model_is_refused(models, tmp_path):
         (odd / file.name).write_bytes(file.read_bytes().replace(b"layers.3.mlp", b"layers.9.mlp"))
     with pytest.raises(ValueError, match=r"changes model.vision.transformer.layers.9.mlp.fc1.bias"):
         merged(models, tmp_path / "out", tuned=odd)
+
+
+def test_weights_of_another_configuration_are_refused(models, tmp_path):
+    odd = tmp_path / "odd"
+    shutil.copytree(models / "original", odd)
+    config = json.loads((odd / "config.json").read_text())
+    config["num_hidden_layers"] = 3
+    (odd / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"odd lacks model.layers.2.self_attn.*config.json calls"):
+        stage3_merge.main(odd, models / "tuned", tmp_path / "out")
 
 
 def test_an_interrupted_merge_leaves_no_model_and_can_be_repeated(models, tmp_path, monkeypatch):
