@@ -137,8 +137,6 @@ def _choose(words: str, people: list[Person], size: tuple[int, int]) -> Person:
             return pick(people, size)
     onlooker = rf"(?:the )?(?:person|one|man|woman|user) (?:who is )?looking at {_ROBOT}"
     if re.fullmatch(onlooker, words):
-        rf"(?:the )?(?:person|one|man|woman|user)(?: (?:who is )?looking at {_ROBOT})", words
-    ):
         return _single(_looking(people), words, people)
     if re.fullmatch(r"(?:the )?(?:person|user|man|woman|head)", words):
         return _single(people, words, people)
