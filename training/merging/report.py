@@ -47,15 +47,22 @@ def by_tower(outcomes: Mapping[str, Outcome]) -> dict[str, Grid]:
     """Kinds of projections that differ, layer by layer; what is in no stack of layers by name."""
     towers: dict[str, Grid] = {}
     for name, outcome in outcomes.items():
-        match = re.fullmatch(r"(.*)\.layers\.(\d+)\.(.*)", name)
-        tower, layer, kind = match.groups() if match else ("other", 0, name)
-        title = "vision tower" if "vision" in tower else "decoder" if match else "other"
-        towers.setdefault(title, {}).setdefault(kind, {})[int(layer)] = outcome
+        title, kind, layer = _place(name)
+        towers.setdefault(title, {}).setdefault(kind, {})[layer] = outcome
     changed = {
         title: {k: row for k, row in grid.items() if any(o.side != SAME for o in row.values())}
         for title, grid in towers.items()
     }
     return {title: grid for title, grid in changed.items() if grid}
+
+
+def _place(name: str) -> tuple[str, str, int]:
+    """Tower, kind and layer of a projection."""
+    match = re.fullmatch(r"(.*)\.layers\.(\d+)\.(.*)", name)
+    if not match:
+        return "other", name, 0
+    stack, layer, kind = match.groups()
+    return "vision tower" if "vision" in stack else "decoder", kind, int(layer)
 
 
 def draw(path: Path, outcomes: Mapping[str, Outcome]) -> None:
