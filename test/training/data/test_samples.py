@@ -64,7 +64,8 @@ def test_no_prompt_denies_a_head_or_asks_for_an_unknown_pose(photo):
 
 
 def test_collages_are_cut_from_completely_labelled_pictures(photo):
-    options = Collage(share=1.0, cells=(1, 0, 0))
+    single = (1.0, *[0.0] * (len(Collage().cells) - 1))  # one cell fills the picture
+    options = Collage(share=1.0, cells=single)
     assert subjects([photo], options) == []
     photo.all_heads = True
     pool = subjects([photo], options)
