@@ -19,7 +19,7 @@ from .reading import NoLabel, Report, read_json, usable_picture
 from .sample import Sample
 
 Part = Literal["train", "val"]
-# DirectMHP's split, which the paper tests on: no sequence is in both, though some people may be.
+# DirectMHP's split; the paper tests on the second part.
 SEQUENCES: dict[Part, tuple[str, ...]] = {
     "train": (
         "171204_pose3", "161029_piano4", "160422_ultimatum1", "170307_dance5", "160906_pizza1",
