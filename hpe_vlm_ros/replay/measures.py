@@ -67,8 +67,9 @@ def unconstrained(records: Sequence[FrameRecord]) -> dict[str, Measure]:
 
 
 def precision(table: Scored, right: Mask | None = None, wrong: Mask | None = None) -> Ratio:
-    """Hits by hits and false alarms; of estimates in `right` (N,) and `wrong` (A,) only."""
-    hits = table.counts & table.found & (True if right is None else right)
+    """Hits by hits and false alarms; of heads in `right` (N,) (None: all that count) and false
+    alarms in `wrong` (A,) (None: all)."""
+    hits = table.found & (table.counts if right is None else right)
     alarms = np.ones(len(table.alarm_frame), bool) if wrong is None else wrong
     good = _per_frame(table, table.frame, hits)
     return Ratio(good, good + _per_frame(table, table.alarm_frame, alarms))
@@ -86,7 +87,7 @@ def by_size(table: Scored) -> list[Row]:
     Heads too small to count have rows as well.
     """
     return [
-        (name, _row(table, a & table.seen) | {"precision": precision(table, b, c)})
+        (name, _row(table, a & table.seen) | {"precision": precision(table, b & table.seen, c)})
         for name, a, b, c in _bins(SIZES, "px", table.size, table.size_found, table.alarm_size)
     ]
 
@@ -101,7 +102,8 @@ def by_yaw(table: Scored) -> list[Row]:
         rows.append(
             (
                 f"{low:g}-{high:g}°",
-                _row(table, a & table.counts) | {"precision": precision(table, b, c)},
+                _row(table, a & table.counts)
+                | {"precision": precision(table, b & table.counts, c)},
             )
         )
     return [*rows, ("no triple", _row(table, table.counts & np.isnan(table.yaw)))]
