@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
     from .plan import Settings
     from .run import perceive_recordings, take_answers
     from .sources import open_sources
-    from .work import Loader
+    from .work import Loader, input_size
 
     wanted, shut_if = _wanted(options), conditions(options.fail_if, options.thresholds)
     recordings = open_sources(options.sources, options.topic, options.camera_info)
@@ -53,8 +53,8 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         "overwrite": options.overwrite,
     }
     if options.answers is not None:
-        source = options.answers, options.answers_topic
-        store = take_answers(recordings, settings, source, options.out, **how)
+        source, size = (options.answers, options.answers_topic), input_size(options.model)
+        store = take_answers(recordings, settings, source, size, options.out, **how)
     else:
         load = Loader(options.model, options.device, options.max_heads, _threads(options))
         how |= {"processes": options.processes, "ray_address": options.ray}

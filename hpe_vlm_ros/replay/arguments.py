@@ -122,7 +122,7 @@ def _model(to: argparse.ArgumentParser) -> None:
         "--answers",
         type=Path,
         metavar="BAG",
-        help="take the answers that a live node's HeadPoseArray in BAG gave, no model",
+        help="take the answers of a live node from BAG; --model says whose they are",
     )
     add("--answers-topic", metavar="T", help="its topic (default: the only HeadPoseArray)")
 

@@ -58,18 +58,21 @@ def entries(arrays: Iterable[Array], where: str) -> list[Entry]:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What stands for a perceiver where a live node gave the answers: its arrays by stamp."""
+    """What stands for a perceiver where a live node gave the answers: its arrays by stamp.
+
+    input_size: of the model that gave them, in pixels, by which heads are judged large or small.
+    """
 
     model_id: str
     arrays: dict[int, Array]
-    input_size: int = 1000
+    input_size: int
     head_shape: None = None
 
     @classmethod
-    def read(cls, path: Path, topic: str | None) -> Recorded:
+    def read(cls, path: Path, topic: str | None, input_size: int) -> Recorded:
         arrays = read_arrays(path, topic)
         models = sorted({array.model for array in arrays})
-        return cls(", ".join(models), {array.stamp: array for array in arrays})
+        return cls(", ".join(models), {array.stamp: array for array in arrays}, input_size)
 
     def records(self, recording: Recording) -> Iterator[FrameRecord]:
         """Those of a recording's frames that were answered. Pictures are decoded for their size."""

@@ -54,16 +54,18 @@ def take_answers(
     recordings: Sequence[Recording],
     settings: Settings,
     source: tuple[Path, str | None],
+    input_size: int,
     folder: Path,
     command: str = "",
     resume: bool = False,
     overwrite: bool = False,
 ) -> Store:
-    """The same from answers that a live node gave: `source` is their bag and topic.
+    """The same from answers that a live node gave: `source` is their bag and topic, `input_size`
+    the side in pixels of what its model sees.
 
     Frames that it did not answer are not in the store. Positions and tracking are the node's.
     """
-    perceiver = Recorded.read(*source)
+    perceiver = Recorded.read(*source, input_size)
     settings = replace(
         settings, model=perceiver.model_id, recordings=identify(recordings), free_every=0
     )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
@@ -48,6 +49,14 @@ class Loader:
 
             torch.set_num_threads(self.threads)
         return HeadPerceiver.load(self.model, self.device, self.max_heads)
+
+
+def input_size(model: str | None) -> int:
+    """Side in pixels of what a model folder's model sees, without loading it."""
+    from hpe_vlm_ros.vlm import checkpoint
+
+    folder = checkpoint.default_folder() if model is None else Path(model).expanduser()
+    return int(checkpoint.load_config(folder).vision_config.image_size)
 
 
 @lru_cache(maxsize=1)
