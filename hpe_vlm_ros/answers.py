@@ -60,6 +60,16 @@ def pose_prompt(box: Box) -> str:
     return f"What is the head yaw pitch roll inside the bounding box [[{_box_text(box)}]]?"
 
 
+def referring_prompt(expression: str) -> str:
+    """Question for the box of what the words single out, in the templates of CogVLM's training."""
+    return f"Where is {expression}? answer in [[x0,y0,x1,y1]] format."
+
+
+def format_referred(box: Box) -> str:
+    """Answer to `referring_prompt`: [[106,168,148,242]]; `parse_boxes` reads it."""
+    return f"[[{_box_text(box)}]]"
+
+
 def format_boxes(boxes: Sequence[Box]) -> str:
     """The answer naming `boxes` (grid cells) in order; ValueError for a box no answer may hold."""
     return f"Their head bounding boxes are [[{';'.join(map(_box_text, boxes))}]]."

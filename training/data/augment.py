@@ -8,7 +8,7 @@ as exactly labelled as the rendered one. A plain crop or in-plane shift would no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -79,7 +79,12 @@ def _resized(
     sample: Sample, image: np.ndarray, width: int, height: int
 ) -> tuple[np.ndarray, list[Head]]:
     scale = np.array([width / sample.width, height / sample.height] * 2)
-    heads = [Head(head.box * scale, head.rotation, head.visible) for head in sample.heads]
+    heads = []
+    for head in sample.heads:
+        looks = head.looks
+        if looks is not None:
+            looks = replace(looks, body=looks.body * scale)
+        heads.append(Head(head.box * scale, head.rotation, head.visible, looks=looks))
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), heads
 
 
@@ -96,7 +101,19 @@ def warp_head(
     head: Head, homography: np.ndarray, rotation: np.ndarray, width: int, height: int
 ) -> Head:
     """Warp the ellipse inscribed in the box (heads are round, corners are background) and clip."""
-    x0, y0, x1, y1 = head.box
+    box, inside = _warp_box(head.box, homography, width, height)
+    turned = None if head.rotation is None else rotation @ head.rotation
+    looks = head.looks
+    if looks is not None:
+        looks = replace(looks, body=_warp_box(looks.body, homography, width, height)[0])
+    return Head(box, turned, head.visible * inside, looks=looks)
+
+
+def _warp_box(
+    box: np.ndarray, homography: np.ndarray, width: int, height: int
+) -> tuple[np.ndarray, float]:
+    """The clipped box of the warped inscribed ellipse, and the share of it inside."""
+    x0, y0, x1, y1 = box
     turn = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     outline = np.stack(
         [(x0 + x1) / 2 + (x1 - x0) / 2 * np.cos(turn), (y0 + y1) / 2 + (y1 - y0) / 2 * np.sin(turn)]
@@ -107,20 +124,24 @@ def warp_head(
     clipped_low = np.clip(low, 0, (width, height))
     clipped_high = np.clip(high, 0, (width, height))
     inside = np.prod(clipped_high - clipped_low) / max(np.prod(high - low), 1e-9)
-    box = np.concatenate([clipped_low, clipped_high])
-    turned = None if head.rotation is None else rotation @ head.rotation
-    return Head(box, turned, head.visible * inside)
+    return np.concatenate([clipped_low, clipped_high]), float(inside)
 
 
 def mirrored(view: np.ndarray, heads: list[Head]) -> tuple[np.ndarray, list[Head]]:
     """The picture and its heads as a mirror shows them."""
     width, swapped = view.shape[1], []
     for head in heads:
-        x0, y0, x1, y1 = head.box
-        box = np.array([width - x1, y0, width - x0, y1])
         rotation = None if head.rotation is None else mirror_rotation(head.rotation)
-        swapped.append(Head(box, rotation, head.visible))
+        looks = head.looks
+        if looks is not None:
+            looks = replace(looks, body=_mirror_box(looks.body, width))
+        swapped.append(Head(_mirror_box(head.box, width), rotation, head.visible, looks=looks))
     return np.ascontiguousarray(view[:, ::-1]), swapped
+
+
+def _mirror_box(box: np.ndarray, width: int) -> np.ndarray:
+    x0, y0, x1, y1 = box
+    return np.array([width - x1, y0, width - x0, y1])
 
 
 def camera_faults(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:

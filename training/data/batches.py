@@ -11,7 +11,8 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 from .augment import Augmentation, camera_faults, mirrored, render_view
 from .collage import Collage, make_collage, subjects
-from .packing import Batch, PackingOptions, Prompt, build_prompts, pack
+from .describing import describe
+from .packing import Batch, PackingOptions, Prompt, build_prompts, pack, referring_prompts
 from .sample import Head, Sample
 
 
@@ -69,8 +70,12 @@ class StepBatches:
     def _prompts(
         self, heads: list[Head], all_heads: bool, rng: np.random.Generator
     ) -> list[Prompt]:
-        tokenizer = self.processor.tokenizer
-        return build_prompts(heads, self.size, tokenizer, self.packing, rng, all_heads)
+        tokenizer, count = self.processor.tokenizer, self.packing.max_referring
+        prompts = build_prompts(heads, self.size, tokenizer, self.packing, rng, all_heads)
+        if count:
+            told = describe(heads, self.size[1])
+            prompts += referring_prompts(told, self.size, tokenizer, count, rng)
+        return prompts
 
     def _view(self, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, list[Head]]:
         """The sample as it is, as a random camera sees it, or a collage in its place."""

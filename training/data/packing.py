@@ -18,7 +18,7 @@ from hpe_vlm_ros import answers
 from hpe_vlm_ros.geometry import angles_from_rotation
 from hpe_vlm_ros.vlm.language import PADDING_TYPE
 
-from .sample import Head
+from .sample import Expression, Head
 
 NO_NUMBER, COORDINATE, ANGLE = 0, 1, 2
 FIRST_TEXT_POSITION = 4  # BOS 0, BOI 1, all patches 2, EOI 3: the public model's numbering
@@ -30,6 +30,7 @@ class PackingOptions:
     min_visible: least visible share. max_poses: pose prompts drawn per image and step.
     box_jitter: the pose prompt's box is moved by up to this share of its size. ask_every: only
     every so many steps anything is asked; the others teach the vision tower alone (0: never asked).
+    max_referring: questions for somebody described in words drawn per image and step.
     """
 
     min_size: float = 13.0
@@ -38,6 +39,7 @@ class PackingOptions:
     max_heads: int = 12
     box_jitter: float = 0.08
     ask_every: int = 1
+    max_referring: int = 0
 
 
 @dataclass
@@ -74,6 +76,29 @@ def build_prompts(
         prompt = _pose_prompt(heads, index, width, height, tokenizer, options.box_jitter, rng)
         if prompt is not None:
             prompts.append(prompt)
+    return prompts
+
+
+def referring_prompts(
+    expressions: list[Expression],
+    size: tuple[int, int],
+    tokenizer: PreTrainedTokenizerBase,
+    count: int,
+    rng: np.random.Generator,
+) -> list[Prompt]:
+    """Up to `count` questions for the box of what is described, one sentence of each drawn.
+
+    Boxes are in pixels of a picture of `size` = (height, width).
+    """
+    height, width = size
+    prompts = []
+    for index in rng.permutation(len(expressions))[:count]:
+        expression = expressions[index]
+        sentence = expression.sentences[rng.integers(len(expression.sentences))]
+        answer = answers.format_referred(answers.grid_box(expression.box, width, height))
+        values = [(value, -1) for value in exact_grid(expression.box, width, height)]
+        question = answers.referring_prompt(sentence)
+        prompts.append(_prompt(question, answer, COORDINATE, values, tokenizer))
     return prompts
 
 

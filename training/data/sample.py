@@ -10,6 +10,19 @@ import cv2
 import numpy as np
 
 
+@dataclass(frozen=True)
+class Looks:
+    """What words can say of a rendered person.
+
+    body: (4,) float, box of all that shows. top: the colour of what is worn on the chest, None
+    where no name fits. wears: words such as glasses or hat.
+    """
+
+    body: np.ndarray
+    top: str | None
+    wears: frozenset[str]
+
+
 @dataclass
 class Head:
     """One labelled head.
@@ -20,12 +33,14 @@ class Head:
     visible: share of the head that can be seen, 0..1 (occlusion and image border); 1 where the
         source does not say.
     position: (3,) float, the sellion in the camera optical frame in metres, None where unknown.
+    looks: of the head's owner, None where nobody wrote them down.
     """
 
     box: np.ndarray
     rotation: np.ndarray | None
     visible: float = 1.0
     position: np.ndarray | None = None
+    looks: Looks | None = None
 
 
 @dataclass(frozen=True)

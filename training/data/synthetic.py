@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .sample import Expression, Head, Sample
+from .sample import Expression, Head, Looks, Sample
 
 
 def read_synthetic(folder: Path | str, limit: int | None = None) -> list[Sample]:
@@ -47,6 +47,13 @@ def _read_labels(file: Path) -> list[Sample]:
     return samples
 
 
+def _looks(record: dict | None) -> Looks | None:
+    if record is None or record["body"] is None:
+        return None
+    body = np.asarray(record["body"], dtype=float)
+    return Looks(body, record["top"], frozenset(record["wears"]))
+
+
 def _scene(record: dict, folder: Path) -> Sample:
     heads = [
         Head(
@@ -54,6 +61,7 @@ def _scene(record: dict, folder: Path) -> Sample:
             rotation=_rotation(head["rotation"]),
             visible=float(head["visible"]),
             position=np.asarray(head["position"], dtype=float) if "position" in head else None,
+            looks=_looks(head.get("looks")),
         )
         for head in record["heads"]
     ]
@@ -105,7 +113,14 @@ def _head_record(head: Head) -> dict[str, Any]:
         "rotation": None if head.rotation is None else _rounded(head.rotation, 6),
         "visible": round(float(head.visible), 3),
     }
-    return record if head.position is None else record | {"position": _rounded(head.position, 6)}
+    if head.position is not None:
+        record["position"] = _rounded(head.position, 6)
+    if head.looks is not None:
+        body = _rounded(head.looks.body, 3)
+        record["looks"] = {
+            "body": body, "top": head.looks.top, "wears": sorted(head.looks.wears)
+        }  # fmt: skip
+    return record
 
 
 def _rounded(values: np.ndarray, digits: int) -> Any:

@@ -23,7 +23,7 @@ class Person:
 
     `of_head` (T,): triangles of head, hair above the chin and hat. `box_points`: vertices that span
     the head's box; `bald_points`: those of the head without hair. `head_bounds` (2, 3): the resting
-    head's extent. Materials are listed by texture, flags, gloss and kind.
+    head's extent. Materials are listed by texture, flags, gloss, kind and name.
     """
 
     rest: Array
@@ -43,6 +43,7 @@ class Person:
     flags: Integers
     gloss: Array
     kinds: tuple[str, ...]
+    names: tuple[str, ...]
     skin_name: str
     age: float
 
@@ -200,6 +201,7 @@ def _merge(
         np.array([g.flags for g in garments]),
         np.array([g.gloss for g in garments], np.float32),
         tuple(g.kind for g in garments),
+        tuple(g.name for g in garments),
         skin_name,
         float(bank.traits[index][1]),
     )

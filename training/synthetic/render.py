@@ -23,6 +23,8 @@ scene, and heads with
   visible    share of the head's silhouette neither occluded nor outside, 0..1
   position   of the nose bridge between the eyes, metres, optical frame
   skin       light, medium or dark
+  looks      what words can say: body (box of all that shows, or null), top (a colour or null),
+             wears (glasses, mask, beard, hat, cap, helmet, hood)
 """
 
 from __future__ import annotations

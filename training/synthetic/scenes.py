@@ -20,6 +20,7 @@ from training.synthetic.lights import (
     light_of,
     procedural_panorama,
 )
+from training.synthetic.looks import looks
 from training.synthetic.people import Person
 from training.synthetic.posing import forward_kinematics, random_pose
 from training.synthetic.raster import skin
@@ -82,7 +83,8 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     middle = max(float(np.median(background[::4, ::4])), 0.02)
     level = float(np.exp(rng.normal(0, 0.35))) * 0.3 / middle
     image = canvas.over(background * np.float32(min(max(level, 0.35 * gain), 2.5 * gain)))
-    heads = [h for h in (_label(canvas, camera, *d) for d in drawn) if h is not None]
+    picture = develop(image, rng)
+    heads = [h for h in (_label(picture, canvas, camera, *d) for d in drawn) if h is not None]
     label = {
         "width": canvas.width,
         "height": canvas.height,
@@ -91,7 +93,7 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
         "scene": index,
         "heads": heads,
     }
-    return develop(image, rng), label
+    return picture, label
 
 
 def random_places(camera: Camera, count: int, rng: np.random.Generator) -> list[Place]:
@@ -303,6 +305,7 @@ def _colours(world: World, person: Person, rng: np.random.Generator) -> tuple[Ar
 
 
 def _label(
+    picture: Integers,
     canvas: Canvas,
     camera: Camera,
     person: Person,
@@ -320,9 +323,9 @@ def _label(
         return None
     rotation = labels.head_rotation(camera.rotation, linear)
     angles = labels.angles_of(rotation)
-    share = labels.visible_share(
-        screen, person.triangles, person.of_head, full, canvas.owners(), owner + 1
-    )
+    owners = canvas.owners()
+    share = labels.visible_share(screen, person.triangles, person.of_head, full, owners, owner + 1)
+    worn = dict(zip(person.kinds, person.names, strict=True))
     return {
         "box": _rounded(box, 2),
         "full_box": _rounded(full, 2),
@@ -331,6 +334,7 @@ def _label(
         "visible": round(share, 3),
         "position": _rounded(camera.rotation @ (sellion - camera.position), 4),
         "skin": tone,
+        "looks": looks(picture, owners, owner, full, worn),
     }
 
 
