@@ -70,7 +70,9 @@ class WHENet(nn.Module):
         """Rotations (N, 3, 3) of the heads in boxes x0 y0 x1 y1 of an RGB image (H, W, 3) uint8."""
         if not len(boxes):
             return np.zeros((0, 3, 3))
-        angles = self(torch.stack([crop(image, box) for box in boxes])).double().numpy()
+        # One by one: PyTorch keeps compiled kernels, and their memory, for every size of batch.
+        answers = torch.cat([self(crop(image, box)[None]) for box in boxes])
+        angles = answers.double().numpy()
         return rotation_from_angles(*angles.T)
 
 
