@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from benchmarks.scores import area_under_curve
 from hpe_vlm_ros.attention import gaze_angle
-from hpe_vlm_ros.geometry import CameraIntrinsics, head_position
+from hpe_vlm_ros.geometry import CameraIntrinsics, box_iou, head_position
 from hpe_vlm_ros.metrics import match_boxes
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.tracking.motion import vector_of
@@ -38,6 +38,7 @@ LOOKING = 15.0  # degrees
 def measure(perceiver: HeadPerceiver, images: int) -> dict[str, Any]:
     """Records of matched heads, and counts of missed and invented ones, on so many scenes."""
     heads: list[dict[str, Any]] = []
+    false: list[float] = []  # scores
     counts = {"images": images, "true": 0, "found": 0, "answered": 0}
     every = read_synthetic(SCENES)
     chosen = np.random.default_rng(0).permutation(len(every))[:images]
@@ -53,11 +54,19 @@ def measure(perceiver: HeadPerceiver, images: int) -> dict[str, Any]:
         pairs = match_boxes([h.box for h in found], [h.box for h in true])
         counts["true"] += len(true)
         counts["found"] += len(pairs)
-        counts["answered"] += len(found)
+        # An answer on a head too small or hidden to be scored is no false alarm.
+        taken, labelled = {int(i) for i, _ in pairs}, [h.box for h in sample.heads]
+        alarms = [f for i, f in enumerate(found) if i not in taken and not _near(f.box, labelled)]
+        counts["answered"] += len(pairs) + len(alarms)
+        false.extend(round(float(f.score), 3) for f in alarms)
         camera = CameraIntrinsics(sample.focal, sample.focal, sample.width / 2, sample.height / 2)
         for i, j in pairs:
             heads.append(record(found[i], true[j], camera, perceiver))
-    return {"model": perceiver.model_id, **counts, "heads": heads}
+    return {"model": perceiver.model_id, **counts, "false_scores": false, "heads": heads}
+
+
+def _near(box: Any, labelled: list[Any]) -> bool:
+    return bool(labelled) and bool((box_iou([box], labelled) > 0.2).any())
 
 
 def record(found: Any, true: Any, camera: CameraIntrinsics, perceiver: HeadPerceiver) -> dict:
@@ -68,6 +77,7 @@ def record(found: Any, true: Any, camera: CameraIntrinsics, perceiver: HeadPerce
     return {
         "turn": np.degrees(vector_of(found.rotation @ true.rotation.T)).round(2).tolist(),
         "box": ((np.asarray(found.box) - true.box) / height).round(4).tolist(),
+        "score": round(float(found.score), 3),
         "whole": bool(true.visible > 0.9),
         "range": round(float(np.linalg.norm(place)) / distance - 1, 4),
         "gaze": round(np.degrees(gaze_angle(found.rotation, place, np.zeros(3))), 2),

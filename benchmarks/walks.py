@@ -124,6 +124,8 @@ class Answers:
         heads = measured["heads"]
         self._turns = np.radians([h["turn"] for h in heads])
         self._boxes = np.array([h["box"] for h in heads])
+        self._scores = np.array([h.get("score", 0.9) for h in heads])
+        self._false_scores = np.array(measured.get("false_scores") or [0.4])
         self._recall = measured["found"] / measured["true"]
         self._false = max(0, measured["answered"] - measured["found"]) / measured["images"]
         self._rng, self._stays, self._memory = rng, stays, memory
@@ -135,7 +137,8 @@ class Answers:
             x, y = self._rng.uniform((40, 40), (SIZE[0] - 40, SIZE[1] - 40))
             half = self._rng.uniform(15, 40)
             turn = rotation_of(self._rng.normal(size=3))
-            found.append(Observation((x - half, y - half, x + half, y + half), turn, 0.4))
+            score = float(self._rng.choice(self._false_scores))
+            found.append(Observation((x - half, y - half, x + half, y + half), turn, score))
         return found
 
     def _answer(self, time: float, head: True_) -> Observation:
@@ -151,7 +154,7 @@ class Answers:
         return Observation(
             (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
             rotation_of(turn) @ head.rotation,
-            0.8,
+            float(self._scores[new]),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from hpe_vlm_ros.nodes.depth import Depths, to_metres
 from hpe_vlm_ros.nodes.inference import Answer
 from hpe_vlm_ros.nodes.parameters import Values
 from hpe_vlm_ros.nodes.qos import overridable, sensor_qos
+from hpe_vlm_ros.nodes.query import named_after
 from hpe_vlm_ros.nodes.statistics import Statistics
 from hpe_vlm_ros.nodes.tf import Targets
 from hpe_vlm_ros.people import People, Person, View
@@ -44,6 +46,7 @@ class Camera:
         self._info: CameraInfo | None = None
         self._depths = Depths()
         self._people = People(ids)
+        self._known: list[Person] = []
         self._inputs: list[Any] = []
 
     def listen(self, on_image: Callable[[Camera, AnyImage], None]) -> None:
@@ -71,6 +74,38 @@ class Camera:
     ) -> list[Person]:
         """Who is seen in an answered image; LateFrame when a newer one was answered before."""
         stamp = messages.nanoseconds(answer.header.stamp)
+        people = self._people
+        people.tracking = values["tracking"]
+        people.tracker.settings = parameters.tracking_settings(values)
+        people.judge.limit = values["looking_angle"]
+        people.judge.hysteresis = values["looking_hysteresis"]
+        self._known = people.see(
+            stamp, answer.estimates, self._view(answer, shape, targets, values)
+        )
+        return self._known
+
+    def asked(
+        self,
+        answer: Answer,
+        newest: bool,
+        shape: HeadShape | None,
+        targets: Targets,
+        values: Values,
+    ) -> list[Person]:
+        """Who is seen in an image that a question is about; the tracker learns nothing from it.
+
+        newest: it is the stream's, so that people bear the ids that they have there.
+        """
+        single = People()
+        single.tracking, single.judge.limit = False, values["looking_angle"]
+        people = single.see(0, answer.estimates, self._view(answer, shape, targets, values))
+        ids = named_after(people, self._known) if newest else {}
+        return [replace(p, head=replace(p.head, id=ids.get(i, ""))) for i, p in enumerate(people)]
+
+    def _view(
+        self, answer: Answer, shape: HeadShape | None, targets: Targets, values: Values
+    ) -> View:
+        stamp = messages.nanoseconds(answer.header.stamp)
         width, height = answer.size
         self.info_problem, camera = "", None
         try:
@@ -78,14 +113,9 @@ class Camera:
         except ValueError as error:
             self.info_problem = str(error)
             self._complain("camera_info", str(error))
-        people = self._people
-        people.tracking = values["tracking"]
-        people.tracker.settings = parameters.tracking_settings(values)
-        people.judge.limit = values["looking_angle"]
-        people.judge.hysteresis = values["looking_hysteresis"]
         places = targets.at(answer.header, values["robot_frame"], values["gaze_targets"])
         depth = self._depth(stamp, answer.size, values["depth_slop"])
-        return people.see(stamp, answer.estimates, View(answer.size, camera, shape, depth, places))
+        return View(answer.size, camera, shape, depth, places)
 
     def complain(self, kind: str, text: str) -> None:
         """One warning of a kind in a while, about this camera."""

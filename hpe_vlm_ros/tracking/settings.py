@@ -23,7 +23,8 @@ class Settings:
         rotation_bias: the part of an answer's error that is the same in the next image, per axis;
             no averaging helps against it, so it is added to every covariance that goes out.
         turn_speed: typical speed of a turning head about each axis, degrees per second.
-        move_speed: typical speed of a head across the image, heads per second.
+        move_speed: typical speed of a head across the image, heads per second; who walks at 1 m/s
+            makes 4.
         turn_memory, move_memory: seconds for which a head goes on turning and moving as it did;
             predictions come to rest after it.
         box_noise: standard deviation of a box's middle, in heads, and of the log of its sides.
@@ -36,9 +37,9 @@ class Settings:
     rotation_noise: float = 15.0
     rotation_bias: float = 8.0
     turn_speed: float = 60.0
-    move_speed: float = 2.0
+    move_speed: float = 4.0
     turn_memory: float = 0.7
-    move_memory: float = 2.0
+    move_memory: float = 0.7
     box_noise: float = 0.08
 
     def __post_init__(self) -> None:

@@ -15,7 +15,8 @@ from .settings import Settings
 
 Array = NDArray[np.float64]
 PixelBox = tuple[float, float, float, float]
-LIMIT_ROTATION, LIMIT_BOX = 7.8, 9.5  # 95 % of chi squared with 3 and with 4 degrees of freedom
+LIMIT_ROTATION = 7.8  # 95 % of chi squared with 3 degrees of freedom
+LIMIT_BOX = math.inf  # boxes that are far off are not assigned in the first place
 
 
 class Status(IntEnum):

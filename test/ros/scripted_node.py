@@ -33,6 +33,7 @@ class Scripted:
     model_id, device = "scripted", "none"
     head_shape = HeadShape(0.3, (0.0, 0.0, -0.09))
     max_heads = 20
+    free_text = False
 
     def __call__(self, rgb: np.ndarray) -> list[perceiver.HeadEstimate]:
         self.obey(int(rgb[0, 0, 2]))

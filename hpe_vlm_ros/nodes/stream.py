@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an active node does: images to the model, answers to people, people to topics.
+
+Everything here but `_deliver` runs in the executor's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from rclpy.clock import ClockType
+from rclpy.lifecycle import LifecycleNode
+from rclpy.time import Time
+
+from hpe_vlm_ros.nodes import extras, images, inference, parameters
+from hpe_vlm_ros.nodes.cameras import AnyImage, Camera, Complain
+from hpe_vlm_ros.nodes.extras import Shown
+from hpe_vlm_ros.nodes.health import Health
+from hpe_vlm_ros.nodes.inference import Answer, Inference, Job
+from hpe_vlm_ros.nodes.outputs import Outputs
+from hpe_vlm_ros.nodes.parameters import Values
+from hpe_vlm_ros.nodes.query import Queries, Source
+from hpe_vlm_ros.nodes.tf import Targets
+from hpe_vlm_ros.people import Person
+from hpe_vlm_ros.tracking import LateFrame, Status
+
+
+class Stream:
+    """Serves the cameras from its making until `stop`."""
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        perceiver: Any,
+        cameras: Mapping[str, Camera],
+        outputs: Mapping[str, Outputs],
+        health: Health,
+        queries: Queries,
+        complain: Complain,
+    ) -> None:
+        self._node, self._perceiver = node, perceiver
+        self._cameras, self._outputs, self._health = cameras, outputs, health
+        self._targets = Targets(node, complain)
+        self._answers: deque[Answer] = deque()
+        self._answered = node.create_guard_condition(self._on_answers)
+        self._hri: Any = None
+        if extras.installed("hri") and self._value("publish_hri"):
+            from hpe_vlm_ros.nodes.extras.hri import Hri
+
+            self._hri = Hri(node, lambda: bool(self._value("publish_crops")))
+        self._inference = Inference(
+            perceiver,
+            self._check_age,
+            self._deliver,
+            period=lambda: 1.0 / self._value("max_rate") if self._value("max_rate") else 0.0,
+            max_heads=lambda: self._value("max_heads"),
+        )
+        self._queries = queries
+        try:
+            for camera in cameras.values():
+                camera.listen(self._on_image)
+        except Exception:  # a topic that cannot be
+            self.stop(None)
+            raise
+        queries.open(Source(self._inference.put, self._newest, self._asked))
+
+    def stop(self, timeout: float | None) -> bool:
+        """No more images; whether the one in work ended within `timeout` seconds."""
+        for camera in self._cameras.values():
+            camera.close()
+        self._queries.shut()
+        ended = self._inference.stop(timeout)
+        self._node.destroy_guard_condition(self._answered)
+        self._answers.clear()
+        self._targets.close()
+        if self._hri is not None:
+            self._hri.close()
+        return ended
+
+    def hangs(self) -> bool:
+        """Whether the model has taken longer than the parameter inference_timeout."""
+        limit = self._value("inference_timeout")
+        return bool(limit and self._inference.busy() > limit)
+
+    def look_after(self) -> None:
+        """To be called often: questions, and people of cameras that fell silent."""
+        self._queries.look_after()
+        for camera in self._cameras.values():
+            silent = time.monotonic() - camera.last_image > self._value("lost_timeout")
+            if silent and self._hri is not None and camera.newest is not None:
+                self._hri.forget(camera.name, camera.newest.header)
+
+    def _value(self, name: str) -> Any:
+        return self._node.get_parameter(name).value
+
+    # Images
+
+    def _on_image(self, camera: Camera, message: AnyImage) -> None:
+        try:
+            self._check_age(message)
+        except images.ImageError as error:
+            self._dropped(camera, error)
+        else:
+            self._inference.put(Job(camera.name, message))
+
+    def _age(self, header: Any) -> float:
+        stamp = Time.from_msg(header.stamp, clock_type=ClockType.ROS_TIME)
+        return float((self._node.get_clock().now() - stamp).nanoseconds / 1e9)
+
+    def _check_age(self, message: AnyImage) -> None:
+        limit, age = self._value("max_age"), self._age(message.header)
+        if limit and age > limit:
+            raise images.ImageError(
+                "stale",
+                f"its stamp is {age:.1f} s old, max_age is {limit:g} s. Check the camera's clock; "
+                "when playing a bag, use its clock (use_sim_time) or set max_age to 0",
+            )
+
+    def _dropped(self, camera: Camera, error: Exception) -> None:
+        self._inference.drop(camera.name)
+        if isinstance(error, images.ImageError):
+            camera.statistics.count(f"dropped: {error.kind}")
+            camera.complain(error.kind, f"image dropped: {error}")
+            return
+        text = f"image dropped: {error!r}"
+        if inference.out_of_memory(error):
+            text += ": out of memory; lower max_heads, or give the model another device"
+        camera.statistics.count("failed")
+        camera.complain(type(error).__name__, text)
+        self._health.failed(text)
+
+    # Answers
+
+    def _deliver(self, answer: Answer) -> None:
+        """From the worker's thread to the executor's."""
+        self._answers.append(answer)
+        if self._node.context.ok():
+            self._answered.trigger()
+
+    def _on_answers(self) -> None:
+        while self._answers:
+            answer = self._answers.popleft()
+            if answer.question is not None:
+                self._queries.answered(answer)
+            elif answer.error is not None:
+                self._dropped(self._cameras[answer.camera], answer.error)
+            else:
+                self._take(self._cameras[answer.camera], answer)
+
+    def _take(self, camera: Camera, answer: Answer) -> None:
+        self._health.recovered()
+        seen, values = camera.statistics, parameters.read(self._node)
+        seen.count("answered")
+        seen.note("latency", answer.latency)
+        self._check_image(camera, answer)
+        shape, limit = self._perceiver.head_shape, values["max_age"]
+        try:
+            people = camera.people(answer, shape, self._targets, values)
+        except LateFrame as error:
+            seen.count("late")
+            camera.complain("late", f"answer dropped: {error}")
+            return
+        seen.count("heads", sum(p.head.unseen == 0 for p in people))
+        seen.count("invalid", sum(p.head.status is Status.INVALID_ANSWER for p in people))
+        if limit and self._age(answer.header) > limit:
+            seen.count("late")
+            why = f"the model took {answer.latency:.1f} s, so it is older than max_age"
+            camera.complain("answer", f"answer dropped: {why} ({limit:g} s)")
+            return
+        self._publish(camera, answer, people, values)
+
+    def _publish(
+        self, camera: Camera, answer: Answer, people: list[Person], values: Values
+    ) -> None:
+        shown = Shown(camera.name, answer.header, answer.size, people, answer.rgb)
+        dropped, model = self._inference.take_dropped(camera.name), self._perceiver.model_id
+        self._outputs[camera.name].publish(shown, answer.latency, dropped, model, values)
+        if self._hri is not None:
+            self._hri.publish(shown)
+        camera.statistics.count("published")
+        camera.statistics.note("age", self._age(answer.header))
+
+    def _check_image(self, camera: Camera, answer: Answer) -> None:
+        width, height = answer.size
+        if height * width > images.LARGE:
+            camera.complain(
+                "large",
+                f"image of {width}x{height} pixels: answered, but slowly, and it is shrunk for the "
+                "model anyway; lower the camera's resolution",
+            )
+        if not answer.header.frame_id and self._value("publish_tf"):
+            camera.complain("frame", "the image names no frame_id, so no TF: set the camera's")
+
+    # Questions
+
+    def _newest(self, camera: str) -> AnyImage | None:
+        return self._cameras[camera or next(iter(self._cameras))].newest
+
+    def _asked(self, answer: Answer, newest: bool) -> list[Person]:
+        camera = self._cameras.get(answer.camera) or next(iter(self._cameras.values()))
+        values = parameters.read(self._node)
+        return camera.asked(answer, newest, self._perceiver.head_shape, self._targets, values)
