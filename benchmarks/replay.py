@@ -85,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     add("--processes", type=int, default=2, metavar="N", help="against one (2)")
     add("--threads", type=int, default=1, metavar="N", help="of each process (1)")
     add("--compressed", action="store_true", help="JPEG images instead of raw ones")
+    add("--no-model", action="store_true", help="only what needs no model")
     add("--model", metavar="DIR", help="model folder (default: the embedded one)")
     return made
 
@@ -108,9 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{name.replace('_', ' '):<34}{seconds:>9.2f}{frames / seconds:>10.1f}"
             f"{size / 1e6 / seconds:>9.1f}{read / seconds:>11.1%}"
         )
-    ratio = rows["replay_1_process"] / rows[f"replay_{options.processes}_processes"]
-    print(f"{options.processes} processes against one: {ratio:.2f} times as fast")
-    print("results equal: " + ", ".join(f"{name} {same}" for name, same in equal.items()))
+    if equal:
+        ratio = rows["replay_1_process"] / rows[f"replay_{options.processes}_processes"]
+        print(f"{options.processes} processes against one: {ratio:.2f} times as fast")
+        print("results equal: " + ", ".join(f"{name} {same}" for name, same in equal.items()))
     print(json.dumps(summary(rows, equal, frames, size, options)))
     return 0 if all(equal.values()) else 1
 
@@ -155,6 +157,8 @@ def measure(
         )
 
     rows["replay_without_model"] = seconds(lambda: run("blank", LoadBlank()))
+    if options.no_model:
+        return rows, {}, size
     load = Loader(options.model, threads=options.threads)
     rows["replay_1_process"] = seconds(lambda: run("one", load))
     many = f"replay_{options.processes}_processes"

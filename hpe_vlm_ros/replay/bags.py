@@ -165,11 +165,17 @@ def typestore(connections: Sequence[Connection] = ()) -> Typestore:
 
     Other types in the bag are left alone: nobody reads them, and odd definitions do no harm.
     """
-    store = get_typestore(Stores.ROS2_HUMBLE)
     own = [c.msgdef.data for c in connections if c.msgtype == HEADS and _defined(c)]
-    for text in own[:1]:
-        store.register(get_types_from_msg(text, HEADS))
-    for file in [] if own else sorted(messages_folder().glob("*.msg")):
+    return _typestore(own[0] if own else None)
+
+
+@lru_cache(maxsize=8)  # making one takes longer than reading a short bag
+def _typestore(own: str | None) -> Typestore:
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    if own is not None:
+        store.register(get_types_from_msg(own, HEADS))
+        return store
+    for file in sorted(messages_folder().glob("*.msg")):
         name = f"hpe_vlm_ros/msg/{file.stem}"
         store.register(get_types_from_msg(file.read_text(encoding="utf-8"), name))
     return store
