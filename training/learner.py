@@ -38,12 +38,21 @@ class Teaching:
     """How it is taught.
 
     `sigmas`: widths of the soft targets, coordinates in thousandths of the picture, angles in
-    degrees. Heads below `min_size` pixels (root of the box's area) or `min_visible` teach no patch.
+    degrees. With `image`, patches and image tokens too must say whose head they show, and attention
+    is told where to look; without, only answers count, as in the paper. Heads below `min_size`
+    pixels (root of the box's area) or `min_visible` teach no patch. Without `poses` patches are
+    asked for heads and boxes only.
     """
 
     sigmas: tuple[float, float] = (6.0, 4.0)
     min_size: float = 13.0
     min_visible: float = 0.2
+    image: bool = True
+    poses: bool = True
+
+    def counts(self, name: str) -> bool:
+        """Whether a loss is taught at all."""
+        return self.poses or name not in ("dense_turn", "dense_said_angle")
 
 
 class Learner(nn.Module):
@@ -53,7 +62,7 @@ class Learner(nn.Module):
     A batch without questions teaches the vision tower alone, at half the cost.
     """
 
-    def __init__(self, model: nn.Module, first_number: int, teaching: Teaching) -> None:
+    def __init__(self, model: nn.Module, first_number: int | None, teaching: Teaching) -> None:
         super().__init__()
         self.model = model
         self.dense = DenseHead(model.config.vision_config.hidden_size)
@@ -80,7 +89,8 @@ class Learner(nn.Module):
             attention_mask=batch.attention_mask(),
             use_cache=False,
         ).last_hidden_state
-        return self._answer_losses(hidden, batch) | self._image_losses(hidden, batch)
+        losses = self._answer_losses(hidden, batch)
+        return losses | self._image_losses(hidden, batch) if self.teaching.image else losses
 
     def _answer_losses(self, hidden: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         learnt = batch.targets >= 0
@@ -100,11 +110,9 @@ class Learner(nn.Module):
         patches = hidden[:, 2 : 2 + owned.shape[1]]  # after BOS and begin-of-image
         told = self.dense_answers(patches[owned.to(hidden.device)])
         said = self._said(self.model.lm_head(told).flatten(0, 1), kinds, kinds, values)
-        return self._tower_losses(batch) | {
-            "dense_said_box": said["box"],
-            "dense_said_angle": said["angle"],
-            "hint": self._hint.loss(batch, grid),
-        }
+        losses = {"dense_said_box": said["box"], "dense_said_angle": said["angle"]}
+        losses = {name: loss for name, loss in losses.items() if self.teaching.counts(name)}
+        return self._tower_losses(batch) | losses | {"hint": self._hint.loss(batch, grid)}
 
     def _tower_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         grid = (self.model.config.vision_config.grid_size,) * 2
@@ -113,16 +121,17 @@ class Learner(nn.Module):
             batch.heads, grid, batch.size, teaching.min_visible, teaching.min_size
         )
         device = self._features.device
-        return dense_loss(self.dense(self._features), *(part.to(device) for part in truth))
+        losses = dense_loss(self.dense(self._features), *(part.to(device) for part in truth))
+        return {name: loss for name, loss in losses.items() if self.teaching.counts(name)}
 
     def _said(self, logits: torch.Tensor, *targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        return answer_loss(logits, *targets, self.first_number, self.teaching.sigmas)
+        return answer_loss(logits, *targets, self.first_number or 0, self.teaching.sigmas)
 
     def _angle_error(
         self, logits: torch.Tensor, kinds: torch.Tensor, values: torch.Tensor
     ) -> torch.Tensor:
         angle = kinds == ANGLE
-        if not angle.any():
+        if self.first_number is None or not angle.any():
             return torch.full((), float("nan"), device=logits.device)
         numbers = logits[angle][:, self.first_number : self.first_number + 360]
         error = (numbers.argmax(-1) - values[angle]).abs() % 360

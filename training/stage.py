@@ -4,25 +4,32 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from hpe_vlm_ros.vlm import checkpoint
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem
 
 from .data.augment import Augmentation
 from .data.batches import StepBatches
 from .data.collage import Collage
-from .data.packing import PackingOptions
+from .data.packing import PackingOptions, first_number
 from .data.sample import Sample
+from .data.synthetic import read_synthetic
 from .learner import Learner, Teaching
+from .lora import LoraOptions, add_lora, save_adapter
 from .normed_stem import fold, recount, settle, unfold
 from .trainer import Schedule, StageTrainer
 
+GROUNDING = PackingOptions(max_poses=0, max_referring=3)  # boxes of heads and of who is described
+BOTH = PackingOptions()  # boxes of heads, and their poses
+POSES = PackingOptions(detection=False)
 RECOUNTED = 8  # batches that give the deployed norms their statistics
 
 
@@ -58,6 +65,19 @@ class StemOptions:
     factor: float = 2.0
 
 
+def read(folders: Sequence[Path]) -> list[Sample]:
+    """All labelled pictures of some folders, in order."""
+    return [sample for folder in folders for sample in read_synthetic(folder)]
+
+
+def drawn(samples: list[Sample], ratio: float, seed: int) -> list[Sample]:
+    """A share of the samples, drawn once; `ratio` in 0..1. Raises ValueError outside."""
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"rehearsal ratio {ratio} is no share: give 0 to 1, such as 0.1")
+    chosen = np.random.default_rng(seed).permutation(len(samples))[: round(ratio * len(samples))]
+    return [samples[index] for index in sorted(chosen)]
+
+
 def learn(
     model: CogVLMForCausalLM,
     processor: CogVLMProcessor,
@@ -68,23 +88,34 @@ def learn(
     lesson: Lesson,
     teaching: Teaching,
     stem: StemOptions,
+    rehearsal: Sequence[Sample] = (),
+    lora: LoraOptions | None = None,
 ) -> None:
-    """Train an embedded model on labelled pictures, or go on where OUT's last checkpoint stands.
+    """Train a model on labelled pictures, or go on where OUT's last checkpoint stands.
 
-    Writes OUT/model (the deployable model, renewed with every checkpoint), OUT/log.jsonl, runs of
-    TensorBoard and OUT/checkpoint-N. `watched` samples are validated on and never learnt.
+    Writes OUT/model (the deployable model; with `lora` what was trained of it, as
+    `training.stage3_merge` takes it), renewed with every checkpoint, OUT/log.jsonl, runs of
+    TensorBoard and OUT/checkpoint-N. `watched` samples are validated on and never learnt;
+    `rehearsal` is mixed in to keep what was learnt before. Without `lora` everything learns but the
+    stem's first blocks.
     """
-    batches = _batches(samples, model, processor, schedule.seed, lesson, calm=False)
-    calm = _batches(samples, model, processor, schedule.seed, lesson, calm=True)
-    unseen = _batches(watched, model, processor, schedule.seed, lesson, calm=True)
+    seed = schedule.seed
+    batches = _batches(samples, model, processor, seed, lesson, calm=False, rehearsal=rehearsal)
+    calm = _batches(samples, model, processor, seed, lesson, calm=True)
+    unseen = _batches(watched, model, processor, seed, lesson, calm=True)
     count = min(lesson.validation_batches, len(watched) // lesson.batch_size)
-    torch.manual_seed(schedule.seed)
-    tower = model.model.vision.patch_embedding.proj
-    unfold(tower, stem.frozen_blocks)
-    settle(tower, unseen.part(0).pixel_values)
-    learner = Learner(model, processor.tokenizer.convert_tokens_to_ids("000"), teaching)
+    torch.manual_seed(seed)
+    if lora is not None:
+        add_lora(model, lora)
+    elif isinstance(tower := model.model.vision.patch_embedding.proj, EfficientNetLite0Stem):
+        unfold(tower, stem.frozen_blocks)
+        settle(tower, unseen.part(0).pixel_values)
+    learner = Learner(model, first_number(processor.tokenizer), teaching)
 
     def deploy(folder: Path) -> None:
+        if lora is not None:
+            save_adapter(folder, model, lora)
+            return
         pictures = (calm.part(step).pixel_values for step in range(RECOUNTED))
         checkpoint.save(folder, deployed(model, pictures), processor)
 
@@ -107,8 +138,9 @@ def _is_filter(name: str) -> bool:
 def deployed(model: CogVLMForCausalLM, pictures: Iterator[torch.Tensor]) -> CogVLMForCausalLM:
     """A copy as the robot runs it: norms counted on `pictures`, then folded into their filters."""
     stem = copy.deepcopy(model.model.vision.patch_embedding.proj).cpu()
-    recount(stem, pictures)
-    fold(stem)
+    if isinstance(stem, EfficientNetLite0Stem):
+        recount(stem, pictures)
+        fold(stem)
     prefix = "model.vision.patch_embedding.proj."
     state = {k: v for k, v in model.state_dict().items() if not k.startswith(prefix)}
     state |= {prefix + k: v for k, v in stem.state_dict().items()}
@@ -124,6 +156,7 @@ def _batches(
     seed: int,
     lesson: Lesson,
     calm: bool,
+    rehearsal: Sequence[Sample] = (),
 ) -> StepBatches:
     """Batches as they are taught, or `calm`: plain pictures."""
     config = model.config
@@ -137,4 +170,5 @@ def _batches(
         lesson.packing,
         None if calm else lesson.augmentation,
         None if calm else lesson.collage,
+        rehearsal,
     )

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage 1: both prompts, on labelled pictures of people.
+"""Stage 1: both prompts, on weakly labelled pictures of people (CrowdHuman's role).
 
     python -m training.stage1_pretrain --config config/training/embedded_stage1.yaml \
-        --data '[DIR]' --validation DIR --out runs/stage1
+        --data '[DIR]' --validation DIR --base runs/base/model --out runs/stage1
 
 Head boxes and head poses are learnt together: one picture, one detection prompt, some pose prompts.
+DIR holds labels*.jsonl as `training.synthetic.render` and `training.data ... --output` write them.
 A killed run continues where its last checkpoint stands when the same command is given again. The
 deployable model lies in OUT/model, rewritten with every checkpoint. Several processes share a step:
 `torchrun --nproc_per_node 2 -m training.stage1_pretrain ...`; on a CPU give each `--threads 1`.
@@ -17,13 +18,13 @@ from pathlib import Path
 import torch
 from jsonargparse import auto_cli
 
-from .data.synthetic import read_synthetic
 from .init import new_embedded_model, trained_model
 from .learner import Teaching
-from .stage import Lesson, StemOptions, learn
+from .lora import LoraOptions
+from .stage import BOTH, Lesson, StemOptions, drawn, learn, read
 from .trainer import Schedule
 
-SCHEDULE, LESSON, TEACHING, STEM = Schedule(), Lesson(), Teaching(), StemOptions()
+SCHEDULE, LESSON, TEACHING, STEM = Schedule(), Lesson(packing=BOTH), Teaching(), StemOptions()
 
 
 def train(
@@ -31,33 +32,41 @@ def train(
     validation: Path,
     out: Path,
     base: Path | None = None,
+    rehearsal: list[Path] | None = None,
+    rehearsal_ratio: float = 0.1,
     image_size: int = 224,
     threads: int = 2,
     schedule: Schedule = SCHEDULE,
     lesson: Lesson = LESSON,
     teaching: Teaching = TEACHING,
     stem: StemOptions = STEM,
+    lora: LoraOptions | None = None,
 ) -> None:
-    """Train the embedded model on rendered scenes.
+    """Teach head boxes and head poses.
 
     Args:
-        data: folders of scenes to learn from.
-        validation: folder of scenes to watch (never learnt).
+        data: folders of labelled pictures to learn from.
+        validation: folder of pictures to watch (never learnt).
         out: where checkpoints, log and model go; an existing checkpoint is continued.
-        base: model folder to train further; without it a new model with an ImageNet stem.
+        base: grounding model to start from; without it a new small model with an ImageNet stem.
+        rehearsal: folders of described pictures, asked as in stage 0.
+        rehearsal_ratio: share of them that is mixed in, drawn once (the paper: 0, 0.01, 0.1, 0.25).
         image_size: side of the square a new model sees, in pixels.
         threads: threads of the arithmetic.
         schedule: steps, rates and checkpoints.
         lesson: which pictures, which questions.
         teaching: how answers are taught.
-        stem: how the pretrained convolutions learn.
+        stem: how the pretrained convolutions learn, where everything learns.
+        lora: adapters to learn in place of everything.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(schedule.seed)
     model, processor = trained_model(base) if base else new_embedded_model(image_size)
-    samples = [sample for folder in data for sample in read_synthetic(folder)]
-    watched = read_synthetic(validation)
-    learn(model, processor, samples, watched, out, schedule, lesson, teaching, stem)
+    old = drawn(read(rehearsal or []), rehearsal_ratio, schedule.seed)
+    watched = read([validation])
+    learn(
+        model, processor, read(data), watched, out, schedule, lesson, teaching, stem, old, lora
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

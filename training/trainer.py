@@ -160,9 +160,14 @@ class StageTrainer(Trainer):
         return total
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        """As usual, in plain memory order: safetensors refuses channels-last filters."""
+        """What training changes, in plain memory order: safetensors refuses channels-last filters.
+
+        Frozen weights are the base model's, from which a resumed run starts as well.
+        """
         state = self.model.state_dict() if state_dict is None else state_dict
-        super()._save(output_dir, {name: tensor.contiguous() for name, tensor in state.items()})
+        frozen = {name for name, p in self.model.named_parameters() if not p.requires_grad}
+        kept = {name: t.contiguous() for name, t in state.items() if name not in frozen}
+        super()._save(output_dir, kept)
 
     def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
         logs |= _means(self._sums)

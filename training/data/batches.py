@@ -4,6 +4,9 @@ saw."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from torch.utils.data import Dataset
 
@@ -13,14 +16,17 @@ from .augment import Augmentation, camera_faults, mirrored, render_view
 from .collage import Collage, make_collage, subjects
 from .describing import describe
 from .packing import Batch, PackingOptions, Prompt, build_prompts, pack, referring_prompts
-from .sample import Head, Sample
+from .sample import Expression, Head, Sample
+
+REHEARSED = PackingOptions(max_poses=0, max_referring=3)
 
 
 class StepBatches:
     """The batch of every step; every epoch is its own permutation of the samples.
 
     size = (height, width) of the pictures, num_image_tokens as in the model's config. Without
-    `augmentation` pictures are only resized.
+    `augmentation` pictures are only resized. Pictures of `rehearsal` are mixed in, each as often
+    as any other, and asked about as REHEARSED says: so that what was learnt before is kept.
     """
 
     def __init__(
@@ -34,10 +40,12 @@ class StepBatches:
         packing: PackingOptions,
         augmentation: Augmentation | None,
         collage: Collage | None = None,
+        rehearsal: Sequence[Sample] = (),
     ) -> None:
-        if len(samples) < batch_size:
-            raise ValueError(f"{len(samples)} samples cannot fill a batch of {batch_size}")
-        self.samples, self.processor = samples, processor
+        self.samples, self.processor = [*samples, *rehearsal], processor
+        self.taught = len(samples)  # the first so many are new, the others rehearsed
+        if len(self.samples) < batch_size:
+            raise ValueError(f"{len(self.samples)} samples cannot fill a batch of {batch_size}")
         self.size, self.num_image_tokens = size, num_image_tokens
         self.batch_size, self.seed = batch_size, seed
         self.packing, self.augmentation = packing, augmentation
@@ -60,28 +68,38 @@ class StepBatches:
         chosen = list(enumerate(self.indices(step)))[rank::world]
         for place, index in chosen:
             rng = np.random.default_rng((self.seed, step, place))
-            sample = self.samples[index]
-            view, seen = self._view(sample, rng)
+            sample, is_new = self.samples[index], index < self.taught
+            view, seen = self._view(sample, is_new, rng)
             images.append(self.processor.image_tensor(view))
             heads.append(seen)
-            prompts.append(self._prompts(seen, sample.all_heads, rng) if asked else [])
+            packing = self.packing if is_new else REHEARSED
+            prompts.append(self._prompts(seen, sample, packing, rng) if asked else [])
         return pack(images, prompts, heads, self.num_image_tokens, self.processor.tokenizer)
 
     def _prompts(
-        self, heads: list[Head], all_heads: bool, rng: np.random.Generator
+        self, heads: list[Head], sample: Sample, packing: PackingOptions, rng: np.random.Generator
     ) -> list[Prompt]:
-        tokenizer, count = self.processor.tokenizer, self.packing.max_referring
-        prompts = build_prompts(heads, self.size, tokenizer, self.packing, rng, all_heads)
+        tokenizer, count = self.processor.tokenizer, packing.max_referring
+        prompts = build_prompts(heads, self.size, tokenizer, packing, rng, sample.all_heads)
         if count:
-            told = describe(heads, self.size[1])
+            told = self._told(sample) or describe(heads, self.size[1])
             prompts += referring_prompts(told, self.size, tokenizer, count, rng)
         return prompts
 
-    def _view(self, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, list[Head]]:
+    def _told(self, sample: Sample) -> list[Expression]:
+        """Expressions that came with a picture, in pixels of the model's input: such pictures are
+        never turned or mirrored, since their words may say left and right."""
+        height, width = self.size
+        scale = np.array([width / sample.width, height / sample.height] * 2)
+        return [replace(told, box=told.box * scale) for told in sample.expressions]
+
+    def _view(
+        self, sample: Sample, is_new: bool, rng: np.random.Generator
+    ) -> tuple[np.ndarray, list[Head]]:
         """The sample as it is, as a random camera sees it, or a collage in its place."""
-        if self.augmentation is None:
+        if self.augmentation is None or sample.expressions:
             return render_view(sample, sample.load(), self.size)
-        if self.collage is None or rng.random() >= self.collage.share:
+        if not is_new or self.collage is None or rng.random() >= self.collage.share:
             return render_view(sample, sample.load(), self.size, rng, self.augmentation)
         view, heads = make_collage(self.subjects, self.size, rng, self.collage)
         if self.augmentation.mirror and rng.random() < 0.5:

@@ -30,7 +30,8 @@ class PackingOptions:
     min_visible: least visible share. max_poses: pose prompts drawn per image and step.
     box_jitter: the pose prompt's box is moved by up to this share of its size. ask_every: only
     every so many steps anything is asked; the others teach the vision tower alone (0: never asked).
-    max_referring: questions for somebody described in words drawn per image and step.
+    max_referring: questions for somebody described in words drawn per image and step. detection:
+    whether the detection prompt is asked.
     """
 
     min_size: float = 13.0
@@ -40,6 +41,7 @@ class PackingOptions:
     box_jitter: float = 0.08
     ask_every: int = 1
     max_referring: int = 0
+    detection: bool = True
 
 
 @dataclass
@@ -71,7 +73,9 @@ def build_prompts(
     taught = [index for index, head in enumerate(heads) if _is_taught(head, options)]
     taught.sort(key=lambda index: -_size(heads[index]))
     taught = sorted(taught[: options.max_heads], key=lambda index: heads[index].box[0])
-    prompts = [_detection_prompt(heads, taught, width, height, tokenizer)] if all_heads else []
+    prompts = []
+    if all_heads and options.detection:
+        prompts.append(_detection_prompt(heads, taught, width, height, tokenizer))
     for index in rng.permutation(taught)[: options.max_poses]:
         prompt = _pose_prompt(heads, index, width, height, tokenizer, options.box_jitter, rng)
         if prompt is not None:
@@ -159,21 +163,30 @@ def _prompt(
     values: list[tuple[float, int]],
     tokenizer: PreTrainedTokenizerBase,
 ) -> Prompt:
-    """`values`: for each number of the answer its real value and whom it is about."""
+    """`values`: for each number of the answer its real value and whom it is about.
+
+    Where the tokenizer spells numbers in digits, all tokens are learnt as text, as in the paper.
+    """
     question_ids = tokenizer.encode(question, add_special_tokens=False)
     answer_ids = tokenizer.encode(answer, add_special_tokens=False) + [tokenizer.eos_token_id]
-    first = tokenizer.convert_tokens_to_ids("000")
-    remaining = iter(values)
+    first = first_number(tokenizer)
+    numbers = range(0) if first is None else range(first, first + 1000)
+    remaining = iter(values if numbers else ())
     prompt = Prompt(question_ids, answer_ids, [], [], [])
     for token in answer_ids:
-        is_number = first <= token < first + 1000
-        value, about = next(remaining) if is_number else (0.0, -1)
-        prompt.kinds.append(kind if is_number else NO_NUMBER)
+        value, about = next(remaining) if token in numbers else (0.0, -1)
+        prompt.kinds.append(kind if token in numbers else NO_NUMBER)
         prompt.values.append(value)
         prompt.about.append(about)
     if next(remaining, None) is not None:
         raise ValueError(f"the tokenizer does not keep every number of {answer!r} as one token")
     return prompt
+
+
+def first_number(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Id of the token 000, which 001..999 follow; None where numbers are spelt in digits."""
+    ids = tokenizer.convert_tokens_to_ids(["000", "999"])
+    return ids[0] if None not in ids and ids[1] - ids[0] == 999 else None
 
 
 @dataclass

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every stage runs from its shipped recipe, alone and after the stage before it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+from safetensors.torch import load_file
+
+from hpe_vlm_ros.vlm import checkpoint
+from training import base_grounding, stage1_pretrain, stage2_finetune, stage3_merge, stage4_rehearse
+from training.lora import LoraOptions
+from training.stage import Lesson, drawn
+from training.trainer import Schedule
+
+ROOT = Path(__file__).parents[2]
+STAGES = {
+    "embedded_base.yaml": base_grounding,
+    "embedded_stage1.yaml": stage1_pretrain,
+    "embedded_stage2.yaml": stage2_finetune,
+    "embedded_stage4.yaml": stage4_rehearse,
+}
+QUICK = ["--schedule.steps=2", "--schedule.workers=0", "--schedule.save_every=2", "--threads=1"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small model's folder, for stages that need one."""
+    model, processor = stage1_pretrain.new_embedded_model(64)
+    folder = tmp_path_factory.mktemp("small") / "model"
+    checkpoint.save(folder, model, processor)
+    return folder
+
+
+def test_every_training_recipe_has_its_stage():
+    recipes = {path.name for path in (ROOT / "config" / "training").glob("*.yaml")}
+    assert recipes - {"embedded_stage3_merge.yaml", "cogvlm17b_stage3_merge.yaml"} == set(STAGES)
+
+
+@pytest.mark.parametrize("recipe", STAGES)
+def test_recipe_parses_and_runs_two_steps(recipe, scenes, small, tmp_path):
+    stage, out = STAGES[recipe], tmp_path / "run"
+    parser = ArgumentParser()
+    parser.add_function_arguments(stage.train, as_positional=False)
+    parser.add_argument("--config", action="config")
+    place = ["--data", f"[{scenes}]", "--validation", str(scenes), "--out", str(out)]
+    place += ["--base", str(small), "--lesson.batch_size=2"]
+    place += ["--rehearsal", f"[{scenes}]"] if stage is stage4_rehearse else []
+    config = ROOT / "config" / "training" / recipe
+    parsed = parser.parse_args(["--config", str(config), *place, *QUICK])
+    settings = parser.instantiate(parsed).as_dict()
+    settings.pop("config")
+    stage.train(**settings)
+    assert checkpoint.load_model(out / "model", "cpu").config.vision_config.image_size == 64
+
+
+def test_lora_trains_adapters_only_and_folds_into_the_base(scenes, small, tmp_path):
+    stage2_finetune.train(
+        [scenes],
+        scenes,
+        tmp_path / "run",
+        small,
+        threads=1,
+        schedule=Schedule(steps=2, workers=0, warmup=0, rate=0.01),
+        lesson=Lesson(batch_size=2, validation_batches=1, packing=stage2_finetune.POSES),
+        lora=LoraOptions(rank=2),
+    )
+    adapter = tmp_path / "run" / "model"
+    names = load_file(next(adapter.glob("*.safetensors")))
+    assert all("lora_" in name or ".mlp." in name for name in names)
+    stage3_merge.main(small, adapter, tmp_path / "folded", method="lora_folding")
+    before, after = (
+        checkpoint.load_model(folder, "cpu").state_dict() for folder in (small, tmp_path / "folded")
+    )
+    adapted = "model.layers.0.self_attn.language_expert_dense.weight"
+    untouched = "model.layers.0.self_attn.vision_expert_dense.weight"
+    assert not torch.equal(before[adapted], after[adapted])
+    assert torch.equal(before[untouched], after[untouched])
+
+
+def test_two_processes_learn_together(scenes, small, tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    command += ["--master_port=29577", "-m", "training.stage1_pretrain"]
+    place = ["--data", f"[{scenes}]", "--validation", str(scenes), "--out", str(tmp_path / "run")]
+    base = ["--base", str(small), "--lesson.batch_size=4"]
+    done = subprocess.run(
+        [*command, *place, *base, *QUICK], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = (tmp_path / "run" / "log.jsonl").read_text()
+    assert '"step": 2' in lines and "val_angle" in lines
+    assert checkpoint.load_model(tmp_path / "run" / "model", "cpu")
+
+
+def test_rehearsal_is_a_share_drawn_once():
+    samples = list(range(40))
+    assert len(drawn(samples, 0.25, seed=3)) == 10
+    assert drawn(samples, 0.25, seed=3) == drawn(samples, 0.25, seed=3)
+    assert drawn(samples, 0.0, seed=3) == [] and drawn(samples, 1.0, seed=3) == samples
+    with pytest.raises(ValueError, match="give 0 to 1"):
+        drawn(samples, 25, seed=3)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 2: the HPE-oriented model, head poses only, on exactly labelled pictures (AGORA's role).
+
+    python -m training.stage2_finetune --config config/training/embedded_stage2.yaml \
+        --data '[DIR]' --validation DIR --base runs/stage1/model --out runs/stage2
+
+Other abilities may suffer; stages 3 and 4 bring them back. Killed runs go on when the same command
+is given again; several processes share a step under `torchrun`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jsonargparse import auto_cli
+
+from .init import trained_model
+from .learner import Teaching
+from .lora import LoraOptions
+from .stage import POSES, Lesson, StemOptions, learn, read
+from .trainer import Schedule
+
+SCHEDULE, LESSON, TEACHING, STEM = Schedule(), Lesson(packing=POSES), Teaching(), StemOptions()
+
+
+def train(
+    data: list[Path],
+    validation: Path,
+    out: Path,
+    base: Path,
+    threads: int = 2,
+    schedule: Schedule = SCHEDULE,
+    lesson: Lesson = LESSON,
+    teaching: Teaching = TEACHING,
+    stem: StemOptions = STEM,
+    lora: LoraOptions | None = None,
+) -> None:
+    """Teach head poses alone.
+
+    Args:
+        data: folders of labelled pictures to learn from.
+        validation: folder of pictures to watch (never learnt).
+        out: where checkpoints, log and model go; an existing checkpoint is continued.
+        base: model of stage 1.
+        threads: threads of the arithmetic.
+        schedule: steps, rates and checkpoints.
+        lesson: which pictures, which questions.
+        teaching: how answers are taught.
+        stem: how the pretrained convolutions learn, where everything learns.
+        lora: adapters to learn in place of everything, as the paper does.
+    """
+    torch.set_num_threads(threads)
+    model, processor = trained_model(base)
+    learn(
+        model, processor, read(data), read([validation]), out, schedule, lesson, teaching, stem,
+        lora=lora,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    auto_cli(train, as_positional=False)

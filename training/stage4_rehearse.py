@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 4: the merged model once more on poses, with some of what the first model knew.
+
+    python -m training.stage4_rehearse --config config/training/embedded_stage4.yaml \
+        --data '[DIR]' --rehearsal '[DIR]' --validation DIR --base runs/stage3 --out runs/stage4
+
+Brief: less than one epoch. OUT/model is the model to ship. Killed runs go on when the same command
+is given again; several processes share a step under `torchrun`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jsonargparse import auto_cli
+
+from .init import trained_model
+from .learner import Teaching
+from .lora import LoraOptions
+from .stage import POSES, Lesson, StemOptions, drawn, learn, read
+from .trainer import Schedule
+
+SCHEDULE, LESSON, TEACHING, STEM = Schedule(), Lesson(packing=POSES), Teaching(), StemOptions()
+
+
+def train(
+    data: list[Path],
+    rehearsal: list[Path],
+    validation: Path,
+    out: Path,
+    base: Path,
+    rehearsal_ratio: float = 0.1,
+    threads: int = 2,
+    schedule: Schedule = SCHEDULE,
+    lesson: Lesson = LESSON,
+    teaching: Teaching = TEACHING,
+    stem: StemOptions = STEM,
+    lora: LoraOptions | None = None,
+) -> None:
+    """Teach head poses, and rehearse boxes and descriptions.
+
+    Args:
+        data: folders of labelled pictures to learn from.
+        rehearsal: folders of described pictures, asked as in stage 0.
+        validation: folder of pictures to watch (never learnt).
+        out: where checkpoints, log and model go; an existing checkpoint is continued.
+        base: merged model of stage 3.
+        rehearsal_ratio: share of the described pictures that is mixed in (the paper: 0.1, 0.25).
+        threads: threads of the arithmetic.
+        schedule: steps, rates and checkpoints.
+        lesson: which pictures, which questions.
+        teaching: how answers are taught.
+        stem: how the pretrained convolutions learn, where everything learns.
+        lora: adapters to learn in place of everything, as the paper does.
+    """
+    torch.set_num_threads(threads)
+    samples, old = read(data), drawn(read(rehearsal), rehearsal_ratio, schedule.seed)
+    epochs = schedule.steps * lesson.batch_size / (len(samples) + len(old))
+    if epochs >= 1:
+        print(f"Note: {epochs:.1f} epochs; the paper stays below one to keep what was merged.")
+    model, processor = trained_model(base)
+    watched = read([validation])
+    learn(
+        model, processor, samples, watched, out, schedule, lesson, teaching, stem, old, lora
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    auto_cli(train, as_positional=False)
