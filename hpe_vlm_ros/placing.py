@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -44,14 +43,3 @@ def unit_ray(box: ArrayLike, width: int, height: int) -> Array:
     ray = np.array([((x0 + x1) - width) / (2 * width), ((y0 + y1) - height) / (2 * width), 1.0])
     unit: Array = ray / np.linalg.norm(ray)
     return unit
-
-
-def angle_to_origin(position: ArrayLike, gaze: ArrayLike) -> float:
-    """Radians between the unit vector `gaze` (3,) and the ray from `position` (3,) to the origin;
-    NaN where the position is unknown."""
-    place = np.asarray(position, dtype=float)
-    distance = float(np.linalg.norm(place))
-    if not distance > 0:  # NaN as well
-        return math.nan
-    cosine = float(np.asarray(gaze, dtype=float) @ -place) / distance
-    return math.acos(min(1.0, max(-1.0, cosine)))
