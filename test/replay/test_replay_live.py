@@ -58,7 +58,7 @@ def private_graph(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_live_and_offline_give_the_same_numbers(tmp_path, tiny_model, private_graph):
     bag = write_bag(tmp_path / "bag", entries(FRAMES))
     node = NodeProcess(
-        tmp_path / "log", autostart=True, model=tiny_model, device="cpu", tracking=True,
+        tmp_path / "log", autostart=True, model=tiny_model, device="cpu", tracking=False,
         image_topic="/cam/image", image_transport="compressed", max_rate=0.0, max_age=0.0,
     )  # fmt: skip
     live = tmp_path / "live"
@@ -70,7 +70,7 @@ def test_live_and_offline_give_the_same_numbers(tmp_path, tiny_model, private_gr
         node.kill()
     common = [str(bag), "--quiet"]
     offline = ["--model", str(tiny_model), "--device", "cpu", "--out", str(tmp_path / "offline")]
-    assert main([*common, *offline, "--track"]) == 0
+    assert main([*common, *offline]) == 0
     assert main([*common, "--answers", str(live), "--out", str(tmp_path / "online")]) == 0
     found = compare(tmp_path / "offline", tmp_path / "online", Scoring())
     apart = found["apart"]
