@@ -69,6 +69,7 @@ def check_change(parameters: list[Parameter], configured: bool) -> SetParameters
 def tracking_settings(values: Values) -> Settings:
     return Settings(
         birth_frames=values["birth_frames"],
+        birth_score=values["birth_score"],
         timeout=values["lost_timeout"],
         stale_after=values["stale_after"],
         pose_weight=values["pose_weight"],

@@ -116,6 +116,13 @@ SPECIFICATIONS = (
         (1, 100),
     ),
     _S(
+        "birth_score",
+        0.1,
+        "Least score of a detection that may get an id; less sure ones only carry on a head that "
+        "has one.",
+        (0.0, 1.0),
+    ),
+    _S(
         "lost_timeout",
         2.0,
         "Seconds for which a head that is not found is predicted before its id is given up.",

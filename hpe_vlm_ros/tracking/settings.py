@@ -15,6 +15,8 @@ class Settings:
 
     Attributes:
         birth_frames: images in which a head must be found before it gets an id.
+        birth_score: least score of a detection that may be a new head, or one that has moved far;
+            less sure ones only carry on a head that is where they are.
         timeout: seconds a head may go unseen before its id is given up for good.
         stale_after: seconds unseen after which a prediction is flagged stale instead of predicted.
         pose_weight: 0 assigns heads by box alone, 1 by pose alone.
@@ -31,6 +33,7 @@ class Settings:
     """
 
     birth_frames: int = 3
+    birth_score: float = 0.1
     timeout: float = 2.0
     stale_after: float = 1.0
     pose_weight: float = 0.2
@@ -45,7 +48,7 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0.0 if field.name in ("pose_weight", "rotation_bias", "stale_after") else 1e-6
+            least = 0.0 if field.name in MAY_BE_ZERO else 1e-6
             if not (math.isfinite(value) and value >= least):
                 raise ValueError(f"{field.name} is {value}: must be a positive number")
         if self.pose_weight > 1:
@@ -61,4 +64,5 @@ class Settings:
         return Motion((across, across, SIZE_SPEED, SIZE_SPEED), self.move_memory)
 
 
+MAY_BE_ZERO = "birth_score", "pose_weight", "rotation_bias", "stale_after"
 SIZE_SPEED = 0.3  # per second, of the log of a box's sides: walking up to a camera from 3 m away

@@ -21,6 +21,7 @@ __all__ = ["Ids", "LateFrame", "Observation", "Settings", "Status", "TrackedHead
 GATE = 13.8  # 99.9 % of chi squared with two degrees of freedom: how far a head may have jumped
 SIZE_RATIO = 2.5  # how much larger or smaller a head's box may have become
 DOUBLE = 0.5  # overlap above which an unassigned box is a second one of a known head
+THERE = 0.2  # generalised overlap from which an unsure detection may carry on a head
 NEWCOMER = 0.1  # cost added for a head without an id: established ones are served first
 LATE_IN_A_ROW = 5  # images from the past after which it is time that has jumped
 
@@ -79,8 +80,8 @@ class Tracker:
         self._assign(stamp, found)
         self._stamp = stamp
         heads = [(track, track.at(stamp, self.settings)) for track in self._tracks]
+        shown = [head for track, head in heads if self._shown(track, head, size)]
         self._tracks = [track for track, head in heads if self._lives(track, head, size)]
-        shown = [head for track, head in heads if track in self._tracks and _shown(track)]
         return sorted(shown, key=lambda head: head.box[0] + head.box[2])
 
     def predict(self, stamp: int) -> list[TrackedHead]:
@@ -139,20 +140,21 @@ class Tracker:
                 near = (1 - overlap[row, column]) / 2
                 cost[row, column] = (1 - weight) * near + weight * turn + NEWCOMER * (not track.id)
                 far, ratio = track.distance(seen.box, self.settings)
-                allowed[row, column] = far <= GATE and 1 / SIZE_RATIO <= ratio <= SIZE_RATIO
+                sure = seen.score >= self.settings.birth_score or overlap[row, column] >= THERE
+                alike = 1 / SIZE_RATIO <= ratio <= SIZE_RATIO
+                allowed[row, column] = sure and alike and far <= GATE
         return cost, allowed
+
+    def _shown(self, track: Track, head: TrackedHead, size: tuple[float, float] | None) -> bool:
+        """Heads without an id are shown where they are found only, however unsure."""
+        return self._lives(track, head, size) if track.id else track.misses == 0
 
     def _lives(self, track: Track, head: TrackedHead, size: tuple[float, float] | None) -> bool:
         if not track.id:
-            return track.misses < 2
+            return track.misses < 2 and head.score >= self.settings.birth_score
         if head.unseen > self.settings.timeout:
             return False
         return head.status is Status.OK or size is None or _within(head.box, size)
-
-
-def _shown(track: Track) -> bool:
-    """Heads without an id are shown where they are found only."""
-    return bool(track.id) or track.misses == 0
 
 
 def _double(box: PixelBox, known: Sequence[PixelBox]) -> bool:

@@ -132,6 +132,17 @@ def test_a_second_box_of_a_known_head_is_no_second_head():
     assert len(tracker.update(at(time + 0.1), [head(100), head(104, 102)])) == 1
 
 
+def test_an_unsure_detection_carries_a_head_on_but_starts_none():
+    tracker = Tracker()
+    time = born(tracker, head(100))
+    found = tracker.update(at(time + 0.1), [head(102, score=0.01), head(300, score=0.01)])
+    assert [(h.id, h.status) for h in found] == [("h0001", Status.OK), ("", Status.OK)]
+    found = tracker.update(at(time + 0.2), [head(150, score=0.01)])  # too far for one so unsure
+    assert [(h.id, h.status) for h in found] == [("h0001", Status.PREDICTED), ("", Status.OK)]
+    born(tracker, head(300, score=0.01), since=time + 0.3)
+    assert ids(tracker.predict(at(time + 0.5))) == ["h0001"]
+
+
 def test_a_late_image_is_refused_and_changes_nothing():
     tracker = Tracker()
     time = born(tracker, head(100))
