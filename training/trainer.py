@@ -169,6 +169,16 @@ class StageTrainer(Trainer):
         kept = {name: t.contiguous() for name, t in state.items() if name not in frozen}
         super()._save(output_dir, kept)
 
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Frozen weights are not in a checkpoint; anything else must be."""
+        learnt = {name for name, p in self.model.named_parameters() if p.requires_grad}
+        lost = sorted(learnt & set(load_result.missing_keys) | set(load_result.unexpected_keys))
+        if lost:
+            raise ValueError(
+                f"the checkpoint in {self.args.output_dir} is of another model ({lost[0]} does not "
+                "fit): give the options it was begun with, or another --out"
+            )
+
     def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
         logs |= _means(self._sums)
         self._sums.clear()

@@ -121,10 +121,10 @@ def test_frozen_blocks_do_not_move_and_others_do(scenes, tmp_path):
         if name.startswith(stem) and not torch.equal(first[name], later[name])
     }
     assert {"3", "10", "head"} <= moved
-    parts = [
-        HeadPerceiver.load(folder, "cpu")._engine.model for folder in (base, tmp_path / "model")
-    ]
-    before, after = (part.model.vision.patch_embedding.proj.blocks for part in parts)
+    before, after = (
+        checkpoint.load_model(folder, "cpu").model.vision.patch_embedding.proj.blocks
+        for folder in (base, tmp_path / "model")
+    )
     assert torch.equal(before[2].depthwise.weight, after[2].depthwise.weight)
     assert not torch.equal(before[3].depthwise.weight, after[3].depthwise.weight)
 
