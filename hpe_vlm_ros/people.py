@@ -97,6 +97,7 @@ class People:
     def see(self, stamp: int, found: Sequence[HeadEstimate], view: View) -> list[Person]:
         """People at this image (stamp in nanoseconds), from left to right; LateFrame as of
         `Tracker.update`."""
+        found = [e for e in found if e.box[0] < e.box[2] and e.box[1] < e.box[3]]
         if self.tracking:
             heads = self.tracker.update(stamp, [observation(e) for e in found], view.size)
         else:
@@ -133,7 +134,12 @@ class People:
 def observation(estimate: HeadEstimate) -> Observation:
     """What the tracker takes from an estimate; its own covariance, where the model states one."""
     stated = getattr(estimate, "rotation_covariance", None)
-    return Observation(estimate.box, estimate.rotation, estimate.score, stated)
+    return Observation(estimate.box, _valid(estimate.rotation), estimate.score, stated)
+
+
+def _valid(rotation: Array) -> Array | None:
+    """None where the answer about it was invalid, which leaves NaN."""
+    return rotation if np.isfinite(rotation).all() else None
 
 
 def untracked(estimate: HeadEstimate, settings: Settings) -> TrackedHead:
@@ -146,11 +152,11 @@ def untracked(estimate: HeadEstimate, settings: Settings) -> TrackedHead:
     return TrackedHead(
         id="",
         box=estimate.box,
-        rotation=estimate.rotation,
+        rotation=_valid(estimate.rotation),
         rotation_covariance=variance * np.eye(3) if stated is None else stated,
         box_deviation=(settings.box_noise * height, settings.box_noise),
         score=estimate.score,
-        status=Status.OK,
+        status=Status.INVALID_ANSWER if _valid(estimate.rotation) is None else Status.OK,
         unseen=0.0,
         age=0.0,
     )

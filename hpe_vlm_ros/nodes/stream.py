@@ -145,10 +145,14 @@ class Stream:
             answer = self._answers.popleft()
             if answer.question is not None:
                 self._queries.answered(answer)
-            elif answer.error is not None:
-                self._dropped(self._cameras[answer.camera], answer.error)
-            else:
-                self._take(self._cameras[answer.camera], answer)
+                continue
+            camera = self._cameras[answer.camera]
+            try:
+                if answer.error is not None:
+                    raise answer.error
+                self._take(camera, answer)
+            except Exception as error:  # one bad answer must not end the service of the others
+                self._dropped(camera, error)
 
     def _take(self, camera: Camera, answer: Answer) -> None:
         self._health.recovered()

@@ -117,6 +117,20 @@ def test_frames_stand_where_the_head_is_and_at_unit_distance_where_that_is_unkno
     np.testing.assert_allclose(gaze[:, 1], [0, 1, 0], atol=1e-9)
 
 
+@pytest.mark.parametrize("tracking", [True, False])
+def test_an_invalid_answer_is_marked_and_has_no_frame(tracking):
+    people, broken = People(), head()
+    broken.rotation = np.full((3, 3), math.nan)
+    people.tracking = tracking
+    empty = head(box=(10.0, 10.0, 10.0, 40.0))  # no box at all
+    (found,) = people.see(0, [broken, empty], View((320, 240), CAMERA, SHAPE))
+    message = messages.head_pose(found, HEADER)
+    assert message.status == HeadPose.STATUS_INVALID_ANSWER
+    assert message.position_source == HeadPose.POSITION_NONE
+    assert math.isnan(message.yaw) and math.isnan(message.pose.pose.orientation.w)
+    assert not list(head_transforms([found], HEADER, (320, 240), tracking=False))
+
+
 def test_frames_bear_the_ids_of_those_who_have_one():
     people = People()
     view = View((320, 240), CAMERA, SHAPE)
