@@ -195,8 +195,8 @@ SPECIFICATIONS = (
     ),
     _S(
         "publish_image",
-        False,
-        "Whether to publish ~/image_annotated, which shows people, to those who subscribe to it.",
+        True,
+        "Whether to draw ~/image_annotated, which shows people, while somebody subscribes to it.",
         live=False,
     ),
     _S(

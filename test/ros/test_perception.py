@@ -119,7 +119,6 @@ def test_compressed_images_and_topics_by_parameter(node, peer):
 
 
 def test_the_annotated_image_is_made_for_subscribers_only(node, peer):
-    peer.set_parameters(publish_image=True)
     peer.activate()
     pictures = []
     peer.answer(picture())
