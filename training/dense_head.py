@@ -158,15 +158,26 @@ def rotation_from_6d(columns: torch.Tensor) -> torch.Tensor:
 
 
 def dense_loss(
-    output: torch.Tensor, owned: torch.Tensor, edges: torch.Tensor, turns: torch.Tensor
+    output: torch.Tensor,
+    owned: torch.Tensor,
+    edges: torch.Tensor,
+    turns: torch.Tensor,
+    complete: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
     """{"dense_object", "dense_box", "dense_turn"}: cross-entropy, L1 of log edges, squared chord
-    of rotation."""
-    losses = {
-        "dense_object": F.binary_cross_entropy_with_logits(
-            output[..., 0], owned.float(), pos_weight=torch.tensor(3.0)
-        )
-    }
+    of rotation.
+
+    `complete` (B,) bool: pictures of which every head is labelled (default: all). In the others a
+    patch without an owner may show a head that nobody labelled, and is not asked.
+    """
+    surprise = F.binary_cross_entropy_with_logits(
+        output[..., 0],
+        owned.float(),
+        pos_weight=torch.tensor(3.0, device=output.device),
+        reduction="none",
+    )
+    asked = torch.ones_like(owned) if complete is None else owned | complete[:, None]
+    losses = {"dense_object": (surprise * asked).sum() / asked.sum().clamp(min=1)}
     if not owned.any():
         return losses | {"dense_box": output.sum() * 0, "dense_turn": output.sum() * 0}
     chosen = output[owned]

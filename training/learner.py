@@ -121,7 +121,8 @@ class Learner(nn.Module):
             batch.heads, grid, batch.size, teaching.min_visible, teaching.min_size
         )
         device = self._features.device
-        losses = dense_loss(self.dense(self._features), *(part.to(device) for part in truth))
+        targets = [part.to(device) for part in truth]
+        losses = dense_loss(self.dense(self._features), *targets, batch.complete)
         return {name: loss for name, loss in losses.items() if self.teaching.counts(name)}
 
     def _said(self, logits: torch.Tensor, *targets: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -59,8 +59,14 @@ def test_dense_targets_own_the_patches_in_the_middle_of_the_box():
     assert grid.nonzero().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
     assert edges[0].view(14, 14, 4)[1, 1].tolist() == [0.5] * 4  # the smaller head wins its patch
     assert edges[0].view(14, 14, 4)[2, 1].tolist() == [1.5, 2.5, 2.5, 1.5]
-    restored = rotation_from_6d(turns[0].view(14, 14, 6)[2, 2])
-    np.testing.assert_allclose(restored.numpy(), rotation, atol=1e-6)
+    # relative to the ray of a camera 60 degrees wide, whose pictures were squeezed from 4:3
+    focal = 112 / np.tan(np.radians(30))
+    ray = np.array([(32 - 112) / focal, (32 - 112) / focal * 0.75, 1])
+    axis = np.cross([0, 0, 1], ray)
+    angle = np.arctan(np.linalg.norm(axis))
+    turn = Rotation.from_rotvec(axis / np.linalg.norm(axis) * angle).as_matrix()
+    restored = turn @ rotation_from_6d(turns[0].view(14, 14, 6)[2, 2]).numpy()
+    np.testing.assert_allclose(restored, rotation, atol=1e-6)
 
 
 def test_dense_targets_leave_out_tiny_and_hidden_heads():
@@ -73,7 +79,7 @@ def test_dense_targets_leave_out_tiny_and_hidden_heads():
 
 
 def test_dense_loss_is_zero_for_the_truth_and_one_for_the_opposite_turn():
-    head = Head(np.array([30.0, 30, 90, 90]), np.eye(3))
+    head = Head(np.array([82.0, 82, 142, 142]), np.eye(3))  # seen along the optical axis
     owned, edges, turns = dense_targets([[head]], (14, 14), (224, 224), 0.2, 10)
     output = torch.cat(
         [torch.where(owned, 30.0, -30.0)[..., None], torch.asinh(edges), turns], dim=-1
@@ -85,3 +91,18 @@ def test_dense_loss_is_zero_for_the_truth_and_one_for_the_opposite_turn():
     assert float(dense_loss(output, owned, edges, turns)["dense_turn"]) == pytest.approx(
         1.0, abs=1e-5
     )
+
+
+def test_unlabelled_heads_are_not_denied():
+    """In an incomplete picture only the patches of labelled heads are asked for heads."""
+    owned = torch.tensor([[True, False, False], [True, False, False]])
+    output = torch.zeros(2, 3, 11)
+    output[..., 0] = torch.tensor([[2.0, 5.0, -5.0], [2.0, 5.0, -5.0]])
+    targets = owned, torch.zeros(2, 3, 4), torch.tensor([1.0, 0, 0, 0, 1, 0]).expand(2, 3, 6)
+    whole = dense_loss(output, *targets)["dense_object"]
+    partly = dense_loss(output, *targets, torch.tensor([True, False]))["dense_object"]
+    hit = -3 * torch.log(torch.sigmoid(torch.tensor(2.0)))
+    false_alarm = -torch.log(torch.sigmoid(torch.tensor(-5.0)))
+    quiet = -torch.log(torch.sigmoid(torch.tensor(5.0)))
+    assert whole == pytest.approx(float(hit + false_alarm + quiet) / 3, rel=1e-5)
+    assert partly == pytest.approx(float(2 * hit + false_alarm + quiet) / 4, rel=1e-5)

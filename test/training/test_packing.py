@@ -43,7 +43,9 @@ def batch_of(processor, max_poses=4, jitter=0.0):
     empty = build_prompts([], SIZE, processor.tokenizer, options, np.random.default_rng(0))
     images = [torch.randn(3, *SIZE) for _ in range(2)]
     rows = [prompts, empty]
-    return pack(images, rows, [heads, []], processor.num_image_tokens, processor.tokenizer), rows
+    return pack(
+        images, rows, [heads, []], [True, True], processor.num_image_tokens, processor.tokenizer
+    ), rows
 
 
 def test_prompts_ask_and_answer_as_the_grammar_says(model_and_processor):

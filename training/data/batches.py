@@ -62,7 +62,7 @@ class StepBatches:
     def part(self, step: int, rank: int = 0, world: int = 1) -> Batch:
         """What process `rank` of `world` learns from at `step`. The pictures of a step are the same
         however many processes share them."""
-        images, prompts, heads = [], [], []
+        images, prompts, heads, complete = [], [], [], []
         every = self.packing.ask_every
         asked = every > 0 and step % every == 0
         chosen = list(enumerate(self.indices(step)))[rank::world]
@@ -72,9 +72,11 @@ class StepBatches:
             view, seen = self._view(sample, is_new, rng)
             images.append(self.processor.image_tensor(view))
             heads.append(seen)
+            complete.append(sample.all_heads)
             packing = self.packing if is_new else REHEARSED
             prompts.append(self._prompts(seen, sample, packing, rng) if asked else [])
-        return pack(images, prompts, heads, self.num_image_tokens, self.processor.tokenizer)
+        tokenizer = self.processor.tokenizer
+        return pack(images, prompts, heads, complete, self.num_image_tokens, tokenizer)
 
     def _prompts(
         self, heads: list[Head], sample: Sample, packing: PackingOptions, rng: np.random.Generator

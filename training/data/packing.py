@@ -196,7 +196,8 @@ class Batch:
 
     pixel_values (B, 3, H, W); input_ids, token_type_ids, position_ids, segments (B, T) int64;
     targets, kinds, about (B, T) int64 and values (B, T) float: the token that position t must
-    predict, -100 where nothing is learnt, and the index in `heads` of whom it is about (-1: none).
+    predict, -100 where nothing is learnt, and the index in `heads` of whom it is about (-1: none);
+    complete (B,) bool: whether `heads` are all heads of the picture.
     """
 
     pixel_values: torch.Tensor
@@ -208,6 +209,7 @@ class Batch:
     kinds: torch.Tensor
     values: torch.Tensor
     about: torch.Tensor
+    complete: torch.Tensor
     heads: list[list[Head]]
 
     @property
@@ -234,11 +236,12 @@ def pack(
     images: list[torch.Tensor],
     prompts: list[list[Prompt]],
     heads: list[list[Head]],
+    complete: list[bool],
     num_image_tokens: int,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Batch:
-    """Rows of a batch. images: (3, H, W) float each; num_image_tokens counts BOI, patches and
-    EOI."""
+    """Rows of a batch. images: (3, H, W) float each; complete: whether all their heads are given;
+    num_image_tokens counts BOI, patches and EOI."""
     prefix = 1 + num_image_tokens
     lengths = [prefix + sum(len(p.question) + len(p.answer) for p in row) for row in prompts]
     shape = (len(prompts), max(lengths))
@@ -269,5 +272,5 @@ def pack(
     return Batch(
         torch.stack(images), as_tensor(ids), as_tensor(types), as_tensor(positions),
         as_tensor(segments), as_tensor(targets), as_tensor(kinds), as_tensor(values),
-        as_tensor(about), heads,
+        as_tensor(about), torch.tensor(complete), heads,
     )  # fmt: skip
