@@ -96,8 +96,8 @@ def test_many_questions_do_not_starve_the_stream_nor_it_them(scripted, crowd, qu
     crowd.activate()
     crowd.answer(painted(TWO))
     stream = crowd.create_timer(1 / 30, lambda: crowd.send(painted(TWO, SLOW)))
-    handles = [send(crowd, query, "How many people are there?") for _ in range(4)]
     before = len(crowd.arrays)
+    handles = [send(crowd, query, "How many people are there?") for _ in range(4)]
     for handle in handles:
         status, told = result(crowd, handle)
         assert status == GoalStatus.STATUS_SUCCEEDED and told.answer.startswith("2 people")

@@ -71,6 +71,7 @@ def toy_person(rig):
         np.array([0, 0]),
         np.zeros(2, np.float32),
         ("body", "clothes"),
+        ("body", "jacket"),
         "painted",
         0.7,
     )

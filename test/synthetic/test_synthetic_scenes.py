@@ -18,8 +18,8 @@ def heads(toy_world, canvas, monkeypatch):
     kept = []
     original = scenes._label
 
-    def label(canvas, camera, person, screen, *rest):
-        out = original(canvas, camera, person, screen, *rest)
+    def label(picture, canvas, camera, person, screen, *rest):
+        out = original(picture, canvas, camera, person, screen, *rest)
         if out is not None:
             kept.append((out, camera, person, screen))
         return out
