@@ -94,7 +94,7 @@ def test_cancelling_ends_a_question_that_waits(scripted, crowd, query):
 
 def test_many_questions_do_not_starve_the_stream_nor_it_them(scripted, crowd, query):
     crowd.activate()
-    crowd.answer(painted(TWO))
+    crowd.answer(painted(TWO, SLOW))  # questions about it take long as well
     stream = crowd.create_timer(1 / 30, lambda: crowd.send(painted(TWO, SLOW)))
     before = len(crowd.arrays)
     handles = [send(crowd, query, "How many people are there?") for _ in range(4)]
