@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # torch takes seconds to import: not before a model is wanted
     from .vlm.decoding import Pick
     from .vlm.engine import Detection, Engine, Look
 
-DUPLICATE_IOU = 0.7
+DUPLICATE_IOU = 0.55
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
 PixelBox = tuple[float, float, float, float]
 
