@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from .attention_hint import AttentionHint
-from .data.packing import ANGLE, Batch
+from .data.packing import ANGLE, Batch, PackingOptions
 from .dense_head import (
     DenseAnswers,
     DenseHead,
@@ -39,14 +39,11 @@ class Teaching:
 
     `sigmas`: widths of the soft targets, coordinates in thousandths of the picture, angles in
     degrees. With `image`, patches and image tokens too must say whose head they show, and attention
-    is told where to look; without, only answers count, as in the paper. Heads below `min_size`
-    pixels (root of the box's area) or `min_visible` teach no patch. Without `poses` patches are
-    asked for heads and boxes only.
+    is told where to look; without, only answers count, as in the paper. Without `poses` patches
+    are asked for heads and boxes only.
     """
 
     sigmas: tuple[float, float] = (6.0, 4.0)
-    min_size: float = 13.0
-    min_visible: float = 0.2
     image: bool = True
     poses: bool = True
 
@@ -59,15 +56,23 @@ class Learner(nn.Module):
     """A call gives a packed batch's losses by name, and "angle_error", the mean error in degrees
     of the most likely angle tokens, which is only for watching.
 
-    A batch without questions teaches the vision tower alone, at half the cost.
+    A batch without questions teaches the vision tower alone, at half the cost. Patches are taught
+    the heads that `packing` has answers about: not the smallest, not the hidden.
     """
 
-    def __init__(self, model: nn.Module, first_number: int | None, teaching: Teaching) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        first_number: int | None,
+        teaching: Teaching,
+        packing: PackingOptions,
+    ) -> None:
         super().__init__()
         self.model = model
         self.dense = DenseHead(model.config.vision_config.hidden_size)
         self.dense_answers = DenseAnswers(model.config.hidden_size)
         self.first_number, self.teaching = first_number, teaching
+        self._least = packing.min_visible, packing.min_size
         self._hint = AttentionHint(model)
         self._features = torch.empty(0)
         model.model.vision.transformer.register_forward_hook(self._keep_features)
@@ -101,11 +106,9 @@ class Learner(nn.Module):
 
     def _image_losses(self, hidden: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """What patches and image tokens say by themselves, and where attention looks."""
-        vision, teaching = self.model.config.vision_config, self.teaching
+        vision = self.model.config.vision_config
         grid = (vision.grid_size // vision.merge_size,) * 2
-        owned, kinds, values = dense_answer_targets(
-            batch.heads, grid, batch.size, teaching.min_visible, teaching.min_size
-        )
+        owned, kinds, values = dense_answer_targets(batch.heads, grid, batch.size, *self._least)
         kinds, values = kinds.flatten().to(hidden.device), values.flatten().to(hidden.device)
         patches = hidden[:, 2 : 2 + owned.shape[1]]  # after BOS and begin-of-image
         told = self.dense_answers(patches[owned.to(hidden.device)])
@@ -116,10 +119,7 @@ class Learner(nn.Module):
 
     def _tower_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         grid = (self.model.config.vision_config.grid_size,) * 2
-        teaching = self.teaching
-        truth = dense_targets(
-            batch.heads, grid, batch.size, teaching.min_visible, teaching.min_size
-        )
+        truth = dense_targets(batch.heads, grid, batch.size, *self._least)
         device = self._features.device
         targets = [part.to(device) for part in truth]
         losses = dense_loss(self.dense(self._features), *targets, batch.complete)

@@ -110,7 +110,7 @@ def learn(
     elif isinstance(tower := model.model.vision.patch_embedding.proj, EfficientNetLite0Stem):
         unfold(tower, stem.frozen_blocks)
         settle(tower, unseen.part(0).pixel_values)
-    learner = Learner(model, first_number(processor.tokenizer), teaching)
+    learner = Learner(model, first_number(processor.tokenizer), teaching, lesson.packing)
 
     def deploy(folder: Path) -> None:
         if lora is not None:
