@@ -12,13 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-
-from hpe_vlm_ros.vlm.checkpoint import save
-from hpe_vlm_ros.vlm.configuration import embedded
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
-from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 900.0  # seconds; only a failing test waits that long
@@ -30,24 +24,6 @@ def private_graph() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
         yield
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with random weights that finds some head in most pictures."""
-    torch.manual_seed(1)
-    tower = {"image_size": 64, "stem": None, "hidden_size": 32, "num_hidden_layers": 1}
-    config = embedded(
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        head_shape={"diameter": 0.3, "offset": [0.0, 0.0, -0.09]},
-        vision_config={**tower, "num_heads": 2, "intermediate_size": 64},
-    )
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    save(folder, CogVLMForCausalLM(config), CogVLMProcessor.embedded(config), torch.float32)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,38 +13,15 @@ from typing import Any
 
 import launch_stand_ins
 import pytest
-import torch
 from graph import NodeProcess
 from painted import entries, write_bag
 
 from hpe_vlm_ros.replay.__main__ import main
 from hpe_vlm_ros.replay.compare import compare
 from hpe_vlm_ros.replay.summary import Scoring
-from hpe_vlm_ros.vlm.checkpoint import save
-from hpe_vlm_ros.vlm.configuration import embedded
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
-from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 4
-
-
-@pytest.fixture
-def tiny_model(tmp_path: Path) -> Path:
-    """A model folder with random weights that answers some head for any picture."""
-    torch.manual_seed(1)
-    tower = {"image_size": 64, "stem": None, "hidden_size": 32, "num_hidden_layers": 1}
-    config = embedded(
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        head_shape={"diameter": 0.3, "offset": [0.0, 0.0, -0.09]},
-        vision_config={**tower, "num_heads": 2, "intermediate_size": 64},
-    )
-    folder = tmp_path / "tiny"
-    save(folder, CogVLMForCausalLM(config), CogVLMProcessor.embedded(config), torch.float32)
-    return folder
 
 
 @pytest.fixture

@@ -8,13 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from graph import SCRIPT, NodeProcess, Peer, shipped_parameters
-
-from hpe_vlm_ros.vlm.checkpoint import save
-from hpe_vlm_ros.vlm.configuration import embedded
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
-from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 SECOND = "/second"
 SCRIPTED = "/scripted"
@@ -32,30 +26,6 @@ def private_graph() -> Iterator[None]:
         else:
             patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield
-
-
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole model folder with random weights that answers some head for any picture."""
-    torch.manual_seed(1)
-    config = embedded(
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        head_shape={"diameter": 0.3, "offset": [0.0, 0.0, -0.09]},
-        vision_config={
-            "image_size": 64,
-            "stem": None,
-            "hidden_size": 32,
-            "num_hidden_layers": 1,
-            "num_heads": 2,
-            "intermediate_size": 64,
-        },
-    )
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    save(folder, CogVLMForCausalLM(config), CogVLMProcessor.embedded(config), torch.float32)
-    return folder
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What several rooms of tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole model folder with random weights that answers some head for any picture."""
+    import torch  # here, since most tests need none of these
+
+    from hpe_vlm_ros.vlm.checkpoint import save
+    from hpe_vlm_ros.vlm.configuration import embedded
+    from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+    from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+
+    torch.manual_seed(1)
+    tower = {"image_size": 64, "stem": None, "hidden_size": 32, "num_hidden_layers": 1}
+    config = embedded(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        head_shape={"diameter": 0.3, "offset": [0.0, 0.0, -0.09]},
+        vision_config={**tower, "num_heads": 2, "intermediate_size": 64},
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    save(folder, CogVLMForCausalLM(config), CogVLMProcessor.embedded(config), torch.float32)
+    return folder
