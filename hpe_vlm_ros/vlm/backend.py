@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a runtime must offer so that everything above it need not know which one it is.
+
+A backend turns a picture into an `ImageCache`: the keys and values of
+
+    [BOS] [begin image] [patches] [end image]
+
+to which tokens are then appended. Which question a token belongs to, and so what it may attend to,
+is `lanes`' business; a backend is handed positions and a mask and does as told. All arrays are
+numpy's, on the CPU.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+Pixels = NDArray[np.float32]
+Logits = NDArray[np.float32]
+
+
+class ImageCache(Protocol):
+    """One picture in the key-value cache, and the tokens appended to it."""
+
+    length: int
+    """Cached tokens; at first those of the picture."""
+
+    start: int
+    """Position of the first token behind the picture."""
+
+    def append(self, ids: Ids, positions: Ids, mask: NDArray[np.bool_], wanted: Ids) -> Logits:
+        """Append ids (T,) at positions (T,).
+
+        mask (T, length + T) says what each may attend to; wanted (K,) are the indices in ids after
+        which logits (K, vocabulary) are returned.
+        """
+
+    def shrink(self, length: int) -> None:
+        """Forget all but the first `length` cached tokens."""
+
+
+class Backend(Protocol):
+    """A loaded model in some runtime."""
+
+    name: str
+    """Such as "torch"."""
+
+    device: str
+    """Such as "cpu" or "cuda:0"."""
+
+    def encode(self, pixels: Pixels) -> ImageCache:
+        """The cache of a picture (3, S, S), normalised; each call encodes anew."""
