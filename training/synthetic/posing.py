@@ -9,6 +9,7 @@ head's rotation.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -163,10 +164,26 @@ def _limb(
     noise: float,
     rng: np.random.Generator,
 ) -> None:
-    """Turn a two-part limb so that its parts point along the given directions (plus noise)."""
+    """`bend_limb` with noise on both directions."""
+    mirror = np.array([sign, 1.0, 1.0])
+    first = np.array(upper) * mirror + rng.normal(0, noise, 3)
+    second = np.array(lower) * mirror + rng.normal(0, noise, 3)
+    bend_limb(out, joints, bones, first * mirror, second * mirror, sign)
+
+
+def bend_limb(
+    out: Array,
+    joints: Array,
+    bones: list[int],
+    upper: Sequence[float] | Array,
+    lower: Sequence[float] | Array,
+    sign: float,
+) -> None:
+    """Turn a two-part limb so that its parts point along directions given for the left side
+    (x outwards); `sign` is -1 for the right one."""
     first, second, end = bones
     mirror = np.array([sign, 1.0, 1.0])
-    target = np.array(upper) * mirror + rng.normal(0, noise, 3)
+    target = np.array(upper) * mirror
     out[first] = between((joints[second] - joints[first]).astype(np.float64), target)
-    target = np.array(lower) * mirror + rng.normal(0, noise, 3)
+    target = np.array(lower) * mirror
     out[second] = between((joints[end] - joints[second]).astype(np.float64), out[first].T @ target)

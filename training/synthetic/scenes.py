@@ -14,6 +14,7 @@ from training.synthetic.bodies import Rig
 from training.synthetic.camera import Camera, develop, random_camera
 from training.synthetic.colours import cloth_map, hair_colour, scaled, skin_map, tinted
 from training.synthetic.compose import Canvas, Mesh
+from training.synthetic.dome import dome_background, dome_camera, lamps
 from training.synthetic.lights import (
     Light,
     Panorama,
@@ -24,14 +25,12 @@ from training.synthetic.looks import looks
 from training.synthetic.people import Person
 from training.synthetic.posing import forward_kinematics, random_pose
 from training.synthetic.raster import skin
+from training.synthetic.splits import SPLITS
 
 HEAD_SIZE = 0.205  # metres: about sqrt(width * height) of an adult's head box
-HEAD_ODDS = {
-    "train": (0.035, 0.23, 0.20, 0.185, 0.14, 0.085, 0.06, 0.04, 0.025),
-    "test": (0.03, 0.17, 0.18, 0.20, 0.165, 0.105, 0.07, 0.05, 0.03),
-}
-SMALLEST, LARGEST = 12.0, 200.0  # pixels of sqrt(w h) in a picture 320 pixels wide
+SMALLEST = 12.0  # pixels of sqrt(w h) in a picture 320 pixels wide
 ROOMS = 48
+HEAD_MIDDLE = np.array([0.0, 0.08, 0.03], np.float32)  # from the nose bridge of a resting head
 CLUTTER_OWNER = 100  # and up, by twos; each mesh needs owners of its own
 
 
@@ -66,25 +65,23 @@ class Place:
 
 def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, dict[str, Any]]:
     """Picture (H, W, 3) uint8 RGB and label of scene `index`; depends on seeds alone."""
-    rng = np.random.default_rng([world.seed, world.split == "test", 73, index])
-    camera = random_camera(canvas.width, canvas.height, rng)
-    panorama, turn = _panorama(world, rng), rng.random()
+    split, dome = SPLITS[world.split], world.split == "panoptic"
+    rng = np.random.default_rng([world.seed, split.number, 73, index])
+    camera = (dome_camera if dome else random_camera)(canvas.width, canvas.height, rng)
+    panorama, turn = lamps(rng) if dome else random_panorama(world, rng), rng.random()
     background, floor = _background(world, camera, panorama, turn, rng)
-    light, gain = _exposed(light_of(panorama.small, turn), rng)
+    light, gain = exposed(light_of(panorama.small, turn), rng)
     canvas.clear()
-    odds = HEAD_ODDS[world.split]
-    places = random_places(camera, int(rng.choice(len(odds), p=odds)), rng)
+    odds = split.head_odds
+    places = random_places(camera, int(rng.choice(len(odds), p=odds)), rng, split.largest)
     drawn = []
     for number, mesh in enumerate(_objects(world, camera, places, rng)):
         canvas.add(mesh, CLUTTER_OWNER + 2 * number, camera, light)
     for number, place in enumerate(sorted(places, key=lambda p: p.depth)):
         owner = 1 + 2 * number
         drawn.append(_add_person(world, canvas, camera, light, place, floor, owner, rng))
-    middle = max(float(np.median(background[::4, ::4])), 0.02)
-    level = float(np.exp(rng.normal(0, 0.35))) * 0.3 / middle
-    image = canvas.over(background * np.float32(min(max(level, 0.35 * gain), 2.5 * gain)))
-    picture = develop(image, rng)
-    heads = [h for h in (_label(picture, canvas, camera, *d) for d in drawn) if h is not None]
+    picture = develop(canvas.over(background * exposure(background, gain, rng)), rng)
+    heads = [h for h in (head_label(picture, canvas, camera, d) for d in drawn) if h is not None]
     label = {
         "width": canvas.width,
         "height": canvas.height,
@@ -96,13 +93,15 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     return picture, label
 
 
-def random_places(camera: Camera, count: int, rng: np.random.Generator) -> list[Place]:
+def random_places(
+    camera: Camera, count: int, rng: np.random.Generator, largest: float = 200.0
+) -> list[Place]:
     """Heads of log-uniform size anywhere in the picture, mostly not right over each other.
 
     Those for which no free place is found are left out.
     """
     unit = camera.width / 320
-    sizes = np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST), count)) * unit
+    sizes = np.exp(rng.uniform(np.log(SMALLEST), np.log(largest), count)) * unit
     places: list[Place] = []
     for size in sorted(sizes, reverse=True):
         near = camera.width * 0.5 if size > 60 * unit else camera.width * 0.5 + size * 0.1
@@ -126,7 +125,14 @@ def _collide(place: Place, other: Place, attempt: int) -> bool:
     return attempt < 20 and below > -0.6 and across < (0.8 if below < 0.6 else 1.15)
 
 
-def _panorama(world: World, rng: np.random.Generator) -> Panorama:
+def exposure(background: Array, gain: float, rng: np.random.Generator) -> np.float32:
+    """What to multiply a background by, so that it fits people under a light of this gain."""
+    middle = max(float(np.median(background[::4, ::4])), 0.02)
+    level = float(np.exp(rng.normal(0, 0.35))) * 0.3 / middle
+    return np.float32(min(max(level, 0.35 * gain), 2.5 * gain))
+
+
+def random_panorama(world: World, rng: np.random.Generator) -> Panorama:
     if world.panoramas and rng.random() < 0.85:
         return world.panoramas[rng.integers(len(world.panoramas))]
     return procedural_panorama(rng)
@@ -136,24 +142,31 @@ def _background(
     world: World, camera: Camera, panorama: Panorama, turn: float, rng: np.random.Generator
 ) -> tuple[Array, bool]:
     """Linear picture (H, W, 3) and whether it has a floor at z = 0."""
+    if world.split == "panoptic":
+        return dome_background(camera, world.room(int(rng.integers(ROOMS))), rng), False
     kind = rng.random()
     if kind < 0.4 and panorama.name != "procedural":
         return backgrounds.panorama_view(panorama.image, camera, turn), False
     if kind < 0.75:
-        size = np.array([rng.uniform(3, 12), rng.uniform(3.5, 14), rng.uniform(2.3, 4)])
-        behind = rng.uniform(0.3, 1.5)
-        origin = np.array([-size[0] * rng.uniform(0.25, 0.75), -behind, 0.0])
-        size[2] = max(size[2], camera.position[2] + 0.2)
-        glow = rng.uniform(0.6, 1.1, (6, 1)) * rng.uniform(0.8, 1.1, 3)
-        walls = world.room(int(rng.integers(ROOMS)))
-        return backgrounds.room_view(walls, camera, size, origin, glow), True
+        return random_room(world, camera, rng), True
     if kind < 0.87 and world.photos:
         photo = world.photos[rng.integers(len(world.photos))]
         return backgrounds.photo_view(photo, camera.width, camera.height, rng), False
     return backgrounds.pattern(camera.width, camera.height, rng), False
 
 
-def _exposed(light: Light, rng: np.random.Generator) -> tuple[Light, float]:
+def random_room(world: World, camera: Camera, rng: np.random.Generator) -> Array:
+    """Linear picture (H, W, 3) of a room with its floor at z = 0."""
+    size = np.array([rng.uniform(3, 12), rng.uniform(3.5, 14), rng.uniform(2.3, 4)])
+    behind = rng.uniform(0.3, 1.5)
+    origin = np.array([-size[0] * rng.uniform(0.25, 0.75), -behind, 0.0])
+    size[2] = max(size[2], camera.position[2] + 0.2)
+    glow = rng.uniform(0.6, 1.1, (6, 1)) * rng.uniform(0.8, 1.1, 3)
+    walls = world.room(int(rng.integers(ROOMS)))
+    return backgrounds.room_view(walls, camera, size, origin, glow)
+
+
+def exposed(light: Light, rng: np.random.Generator) -> tuple[Light, float]:
     """Scale a light so that skin comes out at a photograph's brightness; also its gain."""
     around = float(light.sh[0].mean()) * 0.282 + 1e-4
     key = float(light.colour.mean())
@@ -210,6 +223,34 @@ def _objects(
     return out
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A person ready to be drawn: bones go x -> linear @ x + shift; `maps` and `tone` as of
+    `person_colours`; the head's middle in the world, about which it casts shadows on itself within
+    `shadow_radius` (0: none)."""
+
+    person: Person
+    linear: Array
+    shift: Array
+    maps: Array
+    tone: str
+    middle: Array
+    shadow_radius: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the label of a drawn person needs: its projected vertices, the head bone's rotation
+    since rest, the nose bridge in the world, and the owner that it was drawn as."""
+
+    person: Person
+    screen: Array
+    linear: Array
+    sellion: Array
+    owner: int
+    tone: str
+
+
 def _add_person(
     world: World,
     canvas: Canvas,
@@ -219,19 +260,29 @@ def _add_person(
     floor: bool,
     owner: int,
     rng: np.random.Generator,
-) -> tuple[Person, Array, Array, Array, int, str]:
-    """Pose, place and draw a person; returns what the label needs."""
+) -> Drawn:
+    """Pose, place and draw a person."""
     person = world.person(int(rng.integers(world.identities)))
     seated = rng.random() < 0.2
     pose = random_pose(world.rig, person.joints, float(rng.uniform(-180, 180)), seated, rng)
     linear, shift = forward_kinematics(world.rig.parents, person.joints, pose)
     head = world.rig.labels.index("head")
-    middle = person.sellion + np.array([0.0, 0.08, 0.03], np.float32)
-    here = linear[head] @ middle + shift[head]
+    here = linear[head] @ (person.sellion + HEAD_MIDDLE) + shift[head]
     target = camera.position + camera.ray(place.u, place.v) * place.depth
     if floor or rng.random() < 0.3:
         target = _standing(camera, place, here, person, target, rng)
-    move = (target - here).astype(np.float32)
+    maps, tone = person_colours(world, person, rng)
+    shift = shift + (target - here).astype(np.float32)
+    shadow = 0.45 if place.size > 26 * camera.width / 320 else 0.0
+    figure = Figure(person, linear, shift, maps, tone, target, shadow)
+    return draw_person(canvas, camera, light, head, figure, owner)
+
+
+def draw_person(
+    canvas: Canvas, camera: Camera, light: Light, head: int, figure: Figure, owner: int
+) -> Drawn:
+    """Draw a person as owners `owner` and the next; `head` is the bone's number."""
+    person, linear, shift = figure.person, figure.linear, figure.shift
     points, normals = np.empty_like(person.rest), np.empty_like(person.rest)
     skin(
         person.rest,
@@ -239,11 +290,10 @@ def _add_person(
         person.bones,
         person.weights,
         linear,
-        shift + move,
+        shift,
         points,
         normals,
     )
-    maps, tone = _colours(world, person, rng)
     mesh = Mesh(
         points,
         normals,
@@ -255,13 +305,13 @@ def _add_person(
         person.textures,
         person.flags,
         person.gloss,
-        maps,
-        target,
-        0.45 if place.size > 26 * camera.width / 320 else 0.0,
+        figure.maps,
+        figure.middle,
+        figure.shadow_radius,
     )
     screen = canvas.add(mesh, owner, camera, light)
-    sellion = linear[head] @ person.sellion + shift[head] + move
-    return person, screen, linear[head], sellion, owner, tone
+    sellion = linear[head] @ person.sellion + shift[head]
+    return Drawn(person, screen, linear[head], sellion, owner, figure.tone)
 
 
 def _standing(
@@ -283,7 +333,8 @@ def _standing(
     return free
 
 
-def _colours(world: World, person: Person, rng: np.random.Generator) -> tuple[Array, str]:
+def person_colours(world: World, person: Person, rng: np.random.Generator) -> tuple[Array, str]:
+    """Colour maps of a person's materials, and the skin's tone."""
     means = [world.texture_means[t] for t in person.textures]
     skin_colour, tone = skin_map(means[0], rng)
     hair = hair_colour(person.age, rng)
@@ -304,24 +355,18 @@ def _colours(world: World, person: Person, rng: np.random.Generator) -> tuple[Ar
     return np.stack(maps).astype(np.float32), tone
 
 
-def _label(
-    picture: Integers,
-    canvas: Canvas,
-    camera: Camera,
-    person: Person,
-    screen: Array,
-    linear: Array,
-    sellion: Array,
-    owner: int,
-    tone: str,
+def head_label(
+    picture: Integers, canvas: Canvas, camera: Camera, drawn: Drawn
 ) -> dict[str, Any] | None:
+    """The label of one head as `render` describes it; None when nothing of it is in the image."""
+    person, screen, owner = drawn.person, drawn.screen, drawn.owner
     full = labels.box_of(screen, person.box_points)
     if full is None:
         return None
     box = labels.clip_box(full, canvas.width, canvas.height)
     if box is None:
         return None
-    rotation = labels.head_rotation(camera.rotation, linear)
+    rotation = labels.head_rotation(camera.rotation, drawn.linear)
     angles = labels.angles_of(rotation)
     owners = canvas.owners()
     share = labels.visible_share(screen, person.triangles, person.of_head, full, owners, owner + 1)
@@ -332,8 +377,8 @@ def _label(
         "rotation": [_rounded(row, 6) for row in rotation],
         "angles": None if angles is None else _rounded(np.array(angles), 3),
         "visible": round(share, 3),
-        "position": _rounded(camera.rotation @ (sellion - camera.position), 4),
-        "skin": tone,
+        "position": _rounded(camera.rotation @ (drawn.sellion - camera.position), 4),
+        "skin": drawn.tone,
         "looks": looks(picture, owners, owner, full, worn),
     }
 
