@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from training.synthetic import Array, Integers
+from training.synthetic.splits import number_of
 
 VERSION = 1
 FACE_PREFIXES = (
@@ -140,7 +141,7 @@ def _sample(
     model: Any, split: str, seed: int, index: int
 ) -> tuple[list[float], tuple[Array, Array, Array]]:
     """Random phenotype, local changes and facial expression of body `index`."""
-    rng = np.random.default_rng([seed, split == "test", 71, index])
+    rng = np.random.default_rng([seed, number_of(split), 71, index])
     kinds = rng.random()
     if kinds < 0.78:
         age = rng.uniform(0.6, 1.0)

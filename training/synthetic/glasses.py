@@ -14,6 +14,9 @@ STYLES = {  # half width and height of a lens, squareness of its outline, dark l
     "oval": (0.026, 0.018, 2.5, False),
     "square": (0.027, 0.020, 5.0, False),
     "shades": (0.030, 0.022, 3.5, True),
+    "narrow": (0.027, 0.013, 3.0, False),  # these three in panoptic scenes only
+    "large": (0.031, 0.027, 2.4, False),
+    "discs": (0.024, 0.023, 2.0, True),
 }
 
 

@@ -46,8 +46,11 @@ class Light:
 
 
 def load_panoramas(folder: Path | None, split: str) -> list[Panorama]:
-    """All panoramas of a folder (searched recursively) that belong to the split."""
-    if folder is None:
+    """All panoramas of a folder (searched recursively) that belong to the split.
+
+    None for `panoptic`, which has its own light.
+    """
+    if folder is None or split == "panoptic":
         return []
     paths = sorted([*folder.rglob("*.exr"), *folder.rglob("*.exr.js")])
     out = []

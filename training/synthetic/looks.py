@@ -15,7 +15,7 @@ from training.synthetic import Array, Integers
 
 # Kinds of garments that a person may be told by; of a cover its name says more than its kind
 WORN = {"glasses": "glasses", "mask": "mask", "beard": "beard", "hat": "hat", "cover": "hat"}
-COVERS = ("cap", "helmet", "hood")
+COVERS = {"cap": "cap", "helmet": "helmet", "hood": "hood", "headscarf": "hood", "skullcap": "cap"}
 ONE_COLOUR = 0.7  # share of the top that must have one colour to be called by it
 ENOUGH = 60  # pixels of the top that must show
 
@@ -54,7 +54,7 @@ def looks(
     body = None
     if len(rows):
         body = [int(v) for v in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)]
-    wears = {name if name in COVERS else WORN[k] for k, name in kinds.items() if k in WORN}
+    wears = {COVERS.get(name, WORN[k]) for k, name in kinds.items() if k in WORN}
     return {"body": body, "top": _top_colour(image, owners, owner, head), "wears": sorted(wears)}
 
 

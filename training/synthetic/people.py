@@ -11,6 +11,7 @@ from training.synthetic import Array, Integers
 from training.synthetic.bodies import BodyBank
 from training.synthetic.raster import draw_depth, parallel_view, vertex_normals, visible_in
 from training.synthetic.shells import Shell, edge_height
+from training.synthetic.splits import number_of
 from training.synthetic.wardrobe import Garment, Wardrobe
 
 CHIN, SELLION = 747, 132  # base mesh vertices: front of the chin, deepest point of the nose bridge
@@ -50,7 +51,7 @@ class Person:
 
 def dress(bank: BodyBank, wardrobe: Wardrobe, split: str, seed: int, index: int) -> Person:
     """Identity `index`: its body from the bank, and clothes, hair and skin from its own seed."""
-    rng = np.random.default_rng([seed, split == "test", 72, index])
+    rng = np.random.default_rng([seed, number_of(split), 72, index])
     body = np.asarray(bank.rest[index], np.float32)
     gender, age, _ = bank.traits[index]
     skins = wardrobe.skin_choices(split)
@@ -101,8 +102,8 @@ def _outfit(
     cover_name = cover[0].name if cover else ""
     hat = one("hat") if not cover and rng.random() < 0.07 else []
     bald = rng.random() < (0.02 if female else 0.1)
-    if cover_name != "hood" and not bald:
-        cropped = hat or cover_name in ("beanie", "helmet", "cap")
+    if cover_name not in ("hood", "headscarf") and not bald:
+        cropped = hat or cover_name
         use_crop = style < (0.08 if female else 0.3) or (cropped and not female)
         worn += (
             one("crop")

@@ -4,10 +4,12 @@
     python -m training.synthetic.render OUT --scenes 20000 --seed 1 --split train \\
         --assets ASSETS --panoramas PANORAMAS --workers 2
 
-The committed test set is made by
+The committed test sets are made by
 
     python -m training.synthetic.render OUT --scenes 1000 --seed 2026 --split test \\
         --assets ASSETS --panoramas PANORAMAS
+    python -m training.synthetic.render OUT --scenes 2400 --seed 2027 --split panoptic \\
+        --assets ASSETS
 
 ASSETS is a folder of MakeHuman's CC0 system assets (see `wardrobe`), PANORAMAS one of HDR panoramas
 (see `lights`: unpack npm's @pmndrs/assets and Debian's blender-data into it); both are optional.
@@ -48,15 +50,10 @@ from training.synthetic.compose import Canvas
 from training.synthetic.lights import load_panoramas
 from training.synthetic.people import Person, dress
 from training.synthetic.scenes import World, render_scene
+from training.synthetic.splits import SPLITS, number_of
 from training.synthetic.wardrobe import base_mesh_path, build_wardrobe
 
 SHARD = 100  # scenes whose labels are written together
-IDENTITIES = {"train": 1000, "test": 300}
-# Photographs without people that scikit-image's wheel carries (public domain or CC0).
-PHOTOS = {
-    "train": ("brick.png", "chelsea.png", "grass.png", "rocket.jpg"),
-    "test": ("coffee.png", "gravel.png"),
-}
 
 
 def make_world(args: argparse.Namespace) -> tuple[World, Canvas]:
@@ -73,11 +70,11 @@ def make_world(args: argparse.Namespace) -> tuple[World, Canvas]:
 
     @cache
     def room(index: int) -> Array:
-        rng = np.random.default_rng([args.seed, args.split == "test", 74, index])
+        rng = np.random.default_rng([args.seed, number_of(args.split), 74, index])
         scenery = panoramas[rng.integers(len(panoramas))].image if panoramas else None
         return room_textures(rng, scenery)
 
-    cloth = [g.texture for g in wardrobe.garments.get("cover", [])]
+    cloth = [g.texture for g in wardrobe.choices("cover", args.split)]
     cloth += [g.texture for g in wardrobe.choices("clothes", args.split)]
     texels, tables = wardrobe.store.arrays()
     world = World(
@@ -102,7 +99,7 @@ def _photos(split: str) -> list[Integers]:
     if spec is None or spec.origin is None:
         return []
     folder = Path(spec.origin).parent / "data"
-    images = [cv2.imread(str(folder / name)) for name in PHOTOS[split]]
+    images = [cv2.imread(str(folder / name)) for name in SPLITS[split].photos]
     return [np.ascontiguousarray(image[..., ::-1]) for image in images if image is not None]
 
 
@@ -115,7 +112,7 @@ def _start(args: argparse.Namespace) -> None:
 
 
 def _identities(args: argparse.Namespace) -> int:
-    return args.identities or IDENTITIES[args.split]
+    return args.identities or SPLITS[args.split].identities
 
 
 def _render_shard(task: tuple[Path, int, int]) -> int:
@@ -126,7 +123,7 @@ def _render_shard(task: tuple[Path, int, int]) -> int:
     for index in range(first, last):
         image, label = render_scene(world, canvas, index)
         name = f"images/{index:06d}.jpg"
-        quality = [cv2.IMWRITE_JPEG_QUALITY, 86 + index % 5]
+        quality = [cv2.IMWRITE_JPEG_QUALITY, SPLITS[world.split].quality + index % 5]
         data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), quality)[1]
         _write(out / name, data.tobytes())
         lines.append(json.dumps({"image": name, **label}, separators=(",", ":")))
@@ -153,13 +150,19 @@ def _tasks(out: Path, scenes: int) -> Iterator[tuple[Path, int, int]]:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command line to options."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("out", type=Path, help="folder to write")
+    add_world_options(parser)
     parser.add_argument("--scenes", type=int, required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    return parser.parse_args(arguments)
+
+
+def add_world_options(parser: argparse.ArgumentParser) -> None:
+    """What `make_world` reads, and where to write."""
+    parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--split", choices=("train", "test"), required=True)
+    parser.add_argument("--split", choices=tuple(SPLITS), required=True)
     parser.add_argument("--assets", type=Path, help="folder of MakeHuman CC0 assets")
     parser.add_argument("--panoramas", type=Path, help="folder of HDR panoramas")
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--size", type=_size, default=(320, 240), help="WIDTHxHEIGHT")
     parser.add_argument("--supersample", type=int, default=2)
     parser.add_argument("--identities", type=int, help="people to draw from")
@@ -169,7 +172,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         default=Path.home() / ".cache/hpe_vlm_ros/synthetic",
         help="folder for the bank of bodies",
     )
-    return parser.parse_args(arguments)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -23,8 +23,8 @@ class Shell:
     """A raised region.
 
     `line`: its lower edge z over y (front to back) as ((y, z), ...); `fade`: metres above the edge
-    over which the thickness grows; `region`: scalp, hood (head and neck around the face), mask
-    (lower face) or beard; `list_name`: where the wardrobe keeps it.
+    over which the thickness grows; `region`: scalp, hood (head and neck around the face), mane (the
+    same without the throat), mask (lower face) or beard; `list_name`: where the wardrobe keeps it.
     """
 
     name: str
@@ -62,6 +62,9 @@ _FRINGE = ((-0.16, 0.79), (-0.12, 0.772), (-0.1, 0.74), (-0.06, 0.715), (-0.03, 
 _CROWN = ((-0.16, 0.84), (-0.1, 0.815), (-0.05, 0.80), (0.1, 0.79))
 _BEANIE = ((-0.16, 0.795), (-0.12, 0.78), (-0.06, 0.72), (0.0, 0.69), (0.1, 0.68))
 _CAP = ((-0.16, 0.815), (-0.1, 0.79), (-0.05, 0.765), (0.1, 0.745))
+_BOWL = ((-0.16, 0.785), (-0.12, 0.765), (-0.09, 0.74), (0.1, 0.70))
+_TURBAN = ((-0.16, 0.80), (-0.12, 0.785), (-0.06, 0.745), (0.0, 0.70), (0.1, 0.685))
+_SKULLCAP = ((-0.16, 0.85), (-0.1, 0.835), (-0.03, 0.815), (0.1, 0.79))
 _HELMET = ((-0.16, 0.81), (-0.11, 0.79), (-0.075, 0.70), (-0.03, 0.67), (0.1, 0.67))
 
 SHELLS = (
@@ -80,6 +83,16 @@ SHELLS = (
     Shell("mask", "cover", "mask", 0.006, region="mask"),
     Shell("beard", "hair", "beard", 0.007, region="beard"),
     Shell("stubble", "hair", "beard", 0.0015, region="beard"),
+    # panoptic scenes only
+    Shell("flattop", "hair", "crop", 0.034, _CROWN, 0.035, gloss=0.1),
+    Shell("undercut", "hair", "crop", 0.018, _HIGH, 0.012, gloss=0.2),
+    Shell("shortbowl", "hair", "hair", 0.026, _BOWL, 0.008, gloss=0.2),
+    Shell("longmane", "hair", "hair", 0.026, fade=0.09, region="mane", gloss=0.15),
+    Shell("turban", "cover", "cover", 0.042, _TURBAN, 0.04),
+    Shell("skullcap", "cover", "cover", 0.006, _SKULLCAP, 0.004),
+    Shell("headscarf", "cover", "cover", 0.006, fade=0.03, region="hood"),
+    Shell("respirator", "cover", "mask", 0.018, region="mask", gloss=0.2),
+    Shell("fullbeard", "hair", "beard", 0.02, region="beard"),
 )
 
 
@@ -96,8 +109,10 @@ def shell_thickness(shell: Shell, points: Array) -> Array:
     rise = np.clip((z - edge) / shell.fade, 0.05, 1.0)
     if shell.region == "scalp":
         inside &= x < 0.105
-    elif shell.region == "hood":
+    elif shell.region in ("hood", "mane"):
         inside &= (x < 0.16) & ~((_hole(points) < 1) & (y < -0.075)) & ~((z < 0.56) & (x > 0.12))
+        if shell.region == "mane":
+            inside &= ~((y < -0.045) & (z < 0.66))
     elif shell.region == "mask":
         inside &= (y < -0.085) & (z > MASK[0]) & (z < MASK[1]) & (x < 0.075)
     else:
@@ -122,7 +137,7 @@ def shell_shift(shell: Shell, points: Array) -> Array:
         gap = np.clip(z, *MASK) - z
         near = (np.abs(gap) < SNAP) & (points[:, 1] < -0.085) & (np.abs(points[:, 0]) < 0.075)
         out[near] = np.stack([0 * gap, 0 * gap, gap], 1)[near]
-    elif shell.region == "hood":
+    elif shell.region in ("hood", "mane"):
         hole = _hole(points)
         near = (hole > 0.4) & (hole < 1) & (points[:, 1] < -0.075)
         offset = points - np.array([HOLE[0][0], 0.0, HOLE[0][1]])

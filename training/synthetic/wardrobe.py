@@ -2,8 +2,8 @@
 """Everything a person may wear: parts cut from the base mesh and MakeHuman assets from a folder.
 
 The folder is optional; its layout is that of MakeHuman's system assets (`skins/*.jpg`,
-`hair/*/*.mhclo`, `hairtex`, `clothes/*/*.mhclo`, `clothtex`, `eyebrows/*`). Names in TEST_ONLY
-never appear in a training scene and are the only ones of their kind (hair, skin) in a test scene.
+`hair/*/*.mhclo`, `hairtex`, `clothes/*/*.mhclo`, `clothtex`, `eyebrows/*`). `splits` says what
+training scenes never show.
 """
 
 from __future__ import annotations
@@ -20,18 +20,8 @@ from training.synthetic.meshes import Fit, ObjMesh, blend_weights, read_mhclo, r
 from training.synthetic.patterns import cloth_texture, eye_texture, hair_texture, skin_texture
 from training.synthetic.raster import FLAG_ALPHA, FLAG_CULL
 from training.synthetic.shells import SHELLS, Shell, shell_shift, shell_thickness
+from training.synthetic.splits import SPLITS, usable
 from training.synthetic.textures import TextureStore
-
-TEST_ONLY = {
-    "short02",
-    "ponytail01",
-    "bob01",
-    "young_lightskinned_male_diffuse2",
-    "middleage_lightskinned_female_diffuse2",
-    "old_darkskinned_male_diffuse",
-    "shaved",
-    "mop",
-}
 
 
 @dataclass(frozen=True)
@@ -77,20 +67,13 @@ class Wardrobe:
     skins: list[tuple[int, str]] = field(default_factory=list)
 
     def choices(self, kind: str, split: str) -> list[Garment]:
-        """Garments of a kind that a split may use.
-
-        Test scenes use the held-out ones alone where there are any.
-        """
+        """Garments of a kind that a split may use."""
         every = self.garments.get(kind, [])
-        held = [g for g in every if g.name in TEST_ONLY]
-        free = [g for g in every if g.name not in TEST_ONLY]
-        return (held if split == "test" and held else free) or every
+        return [every[i] for i in usable([g.name for g in every], split)]
 
     def skin_choices(self, split: str) -> list[tuple[int, str]]:
         """Skins that a split may use."""
-        held = [s for s in self.skins if s[1] in TEST_ONLY]
-        free = [s for s in self.skins if s[1] not in TEST_ONLY]
-        return (held if split == "test" and held else free) or self.skins
+        return [self.skins[i] for i in usable([name for _, name in self.skins], split)]
 
 
 def base_mesh_path() -> Path:
@@ -170,6 +153,7 @@ def _eyes(rig: Rig, meshes: list[ObjMesh], texture: int) -> Garment:
 def _add_shells(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh, rng: np.random.Generator) -> None:
     """Hair caps, beanies, hoods and masks: raised copies of regions of the head."""
     points = rig.template[mesh.corners]
+    added = np.random.default_rng(6)  # so that the textures of older garments stay as they were
     for shell in SHELLS:
         thickness, shift = shell_thickness(shell, points), shell_shift(shell, points)
         movable = ~np.isnan(shift[:, 0]) & (thickness == 0)
@@ -191,7 +175,7 @@ def _add_shells(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh, rng: np.random.Gene
             corners,
             rig.bones[corners],
             rig.weights[corners],
-            wardrobe.store.add(painter(rng)),
+            wardrobe.store.add(painter(added if shell.name in SPLITS["panoptic"].held else rng)),
             0,
             shell.gloss,
             thickness=thickness[used].astype(np.float32),

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sets of scenes and what keeps them apart: people, hair, clothes, backgrounds, cameras.
+
+train     what models learn from
+test      the same kind of scenes with people, hair, skins, panoramas and photographs of its own
+panoptic  CMU Panoptic's role, cross-data evaluation: other cameras (a dome's ring, ceilings, wide
+          lenses), other light and backgrounds (`dome`), headwear, spectacles and hair of its own
+          beside the hair meshes and skins of `test`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Split:
+    """number: enters every seed. identities: people to draw from. photos: pictures without people
+    in scikit-image's wheel (public domain or CC0). head_odds: chances of 0, 1, 2, ... heads.
+    largest: pixels of the largest head in a picture 320 pixels wide. quality: of JPEG, at least.
+    held: garments, skins and spectacles that no other split (for `panoptic`: not `train`) shows,
+    which are the only ones of their kind in this one.
+    """
+
+    number: int
+    identities: int
+    photos: tuple[str, ...]
+    head_odds: tuple[float, ...]
+    largest: float = 200.0
+    quality: int = 86
+    held: frozenset[str] = frozenset()
+
+
+_UNSEEN = frozenset(  # in training
+    {
+        "short02",
+        "ponytail01",
+        "bob01",
+        "young_lightskinned_male_diffuse2",
+        "middleage_lightskinned_female_diffuse2",
+        "old_darkskinned_male_diffuse",
+    }
+)
+SPLITS = {
+    "train": Split(
+        0,
+        1000,
+        ("brick.png", "chelsea.png", "grass.png", "rocket.jpg"),
+        (0.035, 0.23, 0.20, 0.185, 0.14, 0.085, 0.06, 0.04, 0.025),
+    ),
+    "test": Split(
+        1,
+        300,
+        ("coffee.png", "gravel.png"),
+        (0.03, 0.17, 0.18, 0.20, 0.165, 0.105, 0.07, 0.05, 0.03),
+        held=_UNSEEN | {"shaved", "mop"},
+    ),
+    "panoptic": Split(
+        2,
+        400,
+        (),
+        (0.02, 0.08, 0.12, 0.18, 0.19, 0.16, 0.12, 0.08, 0.05),
+        largest=180.0,
+        quality=74,
+        held=_UNSEEN
+        | {"longmane", "shortbowl", "flattop", "undercut"}
+        | {"headscarf", "turban", "skullcap", "respirator", "fullbeard"}
+        | {"narrow", "large", "discs"},
+    ),
+}
+
+
+def number_of(split: str) -> int:
+    """The split's part of every seed."""
+    return SPLITS[split].number
+
+
+def usable(names: list[str], split: str) -> list[int]:
+    """Which of some things of one kind (garments, skins) a split may show: indices into `names`.
+
+    Its own held ones alone where there are any, otherwise all that no split holds.
+    """
+    own = [i for i, name in enumerate(names) if name in SPLITS[split].held]
+    every = frozenset().union(*(s.held for s in SPLITS.values()))
+    return own or [i for i, name in enumerate(names) if name not in every]
