@@ -10,7 +10,7 @@ from typing import Protocol
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from hpe_vlm_ros.vlm.checkpoint import IGNORED, weight_files
+from hpe_vlm_ros.vlm.weights import IGNORED, weight_files
 
 from .lora_folding import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, fold
 
