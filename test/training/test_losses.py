@@ -28,6 +28,25 @@ def test_coordinate_targets_do_not_wrap():
     assert target[900:].sum() == 0
 
 
+def test_a_bump_of_no_width_is_the_number_that_is_written():
+    kinds = torch.tensor([ANGLE, ANGLE, COORDINATE, ANGLE])
+    target = soft_targets(kinds, torch.tensor([71.6, 359.7, 359.7, 12.2]), (0.0, 0.0))
+    assert target.argmax(-1).tolist() == [72, 0, 360, 12]
+    assert target.max(-1).values.tolist() == [1.0] * 4
+    mixed = soft_targets(kinds, torch.tensor([71.6, 359.7, 359.7, 12.2]), (0.0, 4.0))
+    assert mixed[2, 360] == 1.0 and mixed[0].max() < 0.2
+    logits = torch.randn(2, 1010)
+    kinds, values, targets = (
+        torch.tensor([ANGLE, COORDINATE]),
+        torch.tensor([20.2, 700.0]),
+        [25, 705],
+    )
+    losses = answer_loss(logits, torch.tensor(targets), kinds, values, 5, (0.0, 0.0))
+    for row, name in enumerate(("angle", "box")):  # plain cross-entropy
+        plain = torch.nn.functional.cross_entropy(logits[row], torch.tensor(targets[row]))
+        assert losses[name] == pytest.approx(plain.item(), rel=1e-5)
+
+
 def test_perfect_numbers_cost_nothing_and_near_ones_little():
     kinds, values = torch.tensor([ANGLE, COORDINATE]), torch.tensor([10.0, 500.0])
     perfect = torch.full((2, 1010), -30.0)
