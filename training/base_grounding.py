@@ -55,7 +55,10 @@ def train(
     torch.manual_seed(schedule.seed)
     model, processor = trained_model(base) if base else new_embedded_model(image_size)
     teaching = Teaching(poses=False)
-    learn(model, processor, read(data), read([validation]), out, schedule, lesson, teaching, stem)
+    watched = read([validation])
+    learn(
+        model, processor, read(data), watched, out, schedule, lesson, teaching, stem, base=base
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ WEIGHTS = {
     "dense_said_angle": 0.3,
     "hint": 0.3,
 }
+TOWER_LOSSES = ("dense_object", "dense_box", "dense_turn")
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,19 @@ class Teaching:
     `sigmas`: widths of the soft targets, coordinates in thousandths of the picture, angles in
     degrees. With `image`, patches and image tokens too must say whose head they show, and attention
     is told where to look; without, only answers count, as in the paper. Without `poses` patches
-    are asked for heads and boxes only.
+    are asked for heads and boxes only. Without `tower` the vision tower stays as it is, and only
+    the decoder learns to read it.
     """
 
     sigmas: tuple[float, float] = (6.0, 4.0)
     image: bool = True
     poses: bool = True
+    tower: bool = True
 
     def counts(self, name: str) -> bool:
         """Whether a loss is taught at all."""
+        if not self.tower and name in TOWER_LOSSES:
+            return False
         return self.poses or name not in ("dense_turn", "dense_said_angle")
 
 
@@ -76,6 +81,22 @@ class Learner(nn.Module):
         self._hint = AttentionHint(model)
         self._features = torch.empty(0)
         model.model.vision.transformer.register_forward_hook(self._keep_features)
+
+    def read_outs(self) -> dict[str, torch.Tensor]:
+        """The weights of what only training reads, by name."""
+        parts = {"dense": self.dense, "dense_answers": self.dense_answers}
+        return {
+            f"{part}.{name}": tensor.contiguous()
+            for part, module in parts.items()
+            for name, tensor in module.state_dict().items()
+        }
+
+    def load_read_outs(self, state: dict[str, torch.Tensor]) -> None:
+        """Take over the read-outs of the run before; ValueError where they are of another size."""
+        own = self.read_outs()
+        if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
+            raise ValueError("read_outs.safetensors beside the base model is of another model")
+        self.load_state_dict(state, strict=False)
 
     def _keep_features(self, module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
         self._features = output[:, 1:]  # the class token is first

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 
 from hpe_vlm_ros.vlm import checkpoint
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
@@ -31,6 +32,7 @@ GROUNDING = PackingOptions(max_poses=0, max_referring=3)  # boxes of heads and o
 BOTH = PackingOptions()  # boxes of heads, and their poses
 POSES = PackingOptions(detection=False)
 RECOUNTED = 8  # batches that give the deployed norms their statistics
+READ_OUTS = "read_outs.safetensors"  # beside a run's model: what only the next stage needs
 
 
 @dataclass
@@ -90,6 +92,7 @@ def learn(
     stem: StemOptions,
     rehearsal: Sequence[Sample] = (),
     lora: LoraOptions | None = None,
+    base: Path | None = None,
 ) -> None:
     """Train a model on labelled pictures, or go on where OUT's last checkpoint stands.
 
@@ -97,7 +100,8 @@ def learn(
     `training.stage3_merge` takes it), renewed with every checkpoint, OUT/log.jsonl, runs of
     TensorBoard and OUT/checkpoint-N. `watched` samples are validated on and never learnt;
     `rehearsal` is mixed in to keep what was learnt before. Without `lora` everything learns but the
-    stem's first blocks.
+    stem's first blocks, or only the decoder (`teaching.tower`). `base` is the folder the model came
+    from: the training-only read-outs of the run that made it are taken over.
     """
     seed = schedule.seed
     batches = _batches(samples, model, processor, seed, lesson, calm=False, rehearsal=rehearsal)
@@ -107,14 +111,22 @@ def learn(
     torch.manual_seed(seed)
     if lora is not None:
         add_lora(model, lora)
-    elif isinstance(tower := model.model.vision.patch_embedding.proj, EfficientNetLite0Stem):
-        unfold(tower, stem.frozen_blocks)
-        settle(tower, unseen.part(0).pixel_values)
+    elif not teaching.tower:
+        freeze_tower(model, lesson.packing)
+    elif isinstance(convolutions := _stem(model), EfficientNetLite0Stem):
+        unfold(convolutions, stem.frozen_blocks)
+        settle(convolutions, unseen.part(0).pixel_values)
     learner = Learner(model, first_number(processor.tokenizer), teaching, lesson.packing)
+    if base is not None and (base.parent / READ_OUTS).is_file():
+        learner.load_read_outs(load_file(base.parent / READ_OUTS))
 
     def deploy(folder: Path) -> None:
+        save_file(learner.read_outs(), folder.parent / READ_OUTS)
         if lora is not None:
             save_adapter(folder, model, lora)
+            return
+        if not teaching.tower:
+            checkpoint.save(folder, model, processor)
             return
         pictures = (calm.part(step).pixel_values for step in range(RECOUNTED))
         checkpoint.save(folder, deployed(model, pictures), processor)
@@ -130,6 +142,21 @@ def learn(
     trainer.run()
 
 
+def freeze_tower(model: CogVLMForCausalLM, packing: PackingOptions) -> None:
+    """Leave patches and their features as they are; the adapter behind them still learns."""
+    if packing.ask_every != 1:
+        raise ValueError(
+            f"ask_every is {packing.ask_every}, but steps without questions teach the tower alone, "
+            "which teaching.tower=false forbids: set lesson.packing.ask_every to 1"
+        )
+    model.model.vision.patch_embedding.requires_grad_(False)
+    model.model.vision.transformer.requires_grad_(False)
+
+
+def _stem(model: CogVLMForCausalLM) -> torch.nn.Module:
+    return model.model.vision.patch_embedding.proj
+
+
 def _is_filter(name: str) -> bool:
     """Whether a parameter of the learner is a filter of the convolutional stem."""
     return "patch_embedding.proj." in name and name.endswith("weight") and ".norm." not in name
@@ -137,7 +164,7 @@ def _is_filter(name: str) -> bool:
 
 def deployed(model: CogVLMForCausalLM, pictures: Iterator[torch.Tensor]) -> CogVLMForCausalLM:
     """A copy as the robot runs it: norms counted on `pictures`, then folded into their filters."""
-    stem = copy.deepcopy(model.model.vision.patch_embedding.proj).cpu()
+    stem = copy.deepcopy(_stem(model)).cpu()
     if isinstance(stem, EfficientNetLite0Stem):
         recount(stem, pictures)
         fold(stem)
@@ -158,8 +185,9 @@ def _batches(
     calm: bool,
     rehearsal: Sequence[Sample] = (),
 ) -> StepBatches:
-    """Batches as they are taught, or `calm`: plain pictures."""
+    """Batches as they are taught, or `calm`: plain pictures, every one with questions."""
     config = model.config
+    packing = replace(lesson.packing, ask_every=1) if calm else lesson.packing
     return StepBatches(
         samples,
         processor,
@@ -167,7 +195,7 @@ def _batches(
         config.num_image_tokens,
         lesson.batch_size,
         seed,
-        lesson.packing,
+        packing,
         None if calm else lesson.augmentation,
         None if calm else lesson.collage,
         rehearsal,

@@ -65,7 +65,8 @@ def train(
     old = drawn(read(rehearsal or []), rehearsal_ratio, schedule.seed)
     watched = read([validation])
     learn(
-        model, processor, read(data), watched, out, schedule, lesson, teaching, stem, old, lora
+        model, processor, read(data), watched, out, schedule, lesson, teaching, stem, old, lora,
+        base,
     )  # fmt: skip
 
 

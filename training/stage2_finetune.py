@@ -54,7 +54,7 @@ def train(
     model, processor = trained_model(base)
     learn(
         model, processor, read(data), read([validation]), out, schedule, lesson, teaching, stem,
-        lora=lora,
+        lora=lora, base=base,
     )  # fmt: skip
 
 

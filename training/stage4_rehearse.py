@@ -62,7 +62,8 @@ def train(
     model, processor = trained_model(base)
     watched = read([validation])
     learn(
-        model, processor, samples, watched, out, schedule, lesson, teaching, stem, old, lora
+        model, processor, samples, watched, out, schedule, lesson, teaching, stem, old, lora,
+        base,
     )  # fmt: skip
 
 

@@ -12,14 +12,17 @@ from safetensors.torch import load_file
 
 from hpe_vlm_ros.vlm import checkpoint
 from training import base_grounding, stage1_pretrain, stage2_finetune, stage3_merge, stage4_rehearse
+from training.data.packing import PackingOptions
+from training.learner import Teaching
 from training.lora import LoraOptions
-from training.stage import Lesson, drawn
+from training.stage import READ_OUTS, Lesson, drawn
 from training.trainer import Schedule
 
 ROOT = Path(__file__).parents[2]
 STAGES = {
     "embedded_base.yaml": base_grounding,
     "embedded_stage1.yaml": stage1_pretrain,
+    "embedded_decoder.yaml": stage1_pretrain,
     "embedded_stage2.yaml": stage2_finetune,
     "embedded_stage4.yaml": stage4_rehearse,
 }
@@ -55,6 +58,37 @@ def test_recipe_parses_and_runs_two_steps(recipe, scenes, small, tmp_path):
     settings.pop("config")
     stage.train(**settings)
     assert checkpoint.load_model(out / "model", "cpu").config.vision_config.image_size == 64
+
+
+def test_decoder_alone_leaves_the_tower_as_it_is_and_takes_over_read_outs(scenes, small, tmp_path):
+    quick = Schedule(steps=2, workers=0, warmup=0, rate=0.01)
+    lesson = Lesson(batch_size=2, validation_batches=1)
+    watch, first, second = scenes, tmp_path / "first", tmp_path / "second"
+    stage1_pretrain.train(
+        [scenes], watch, first, small, threads=1, schedule=quick, lesson=lesson
+    )  # fmt: skip
+    stage1_pretrain.train(
+        [scenes], watch, second, first / "model", threads=1, schedule=quick, lesson=lesson,
+        teaching=Teaching(tower=False),
+    )  # fmt: skip
+    before, after = (
+        checkpoint.load_model(run / "model", "cpu").state_dict() for run in (first, second)
+    )
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert "model.layers.0.self_attn.language_expert_dense.weight" in changed
+    assert not [n for n in changed if "patch_embedding" in n or "vision.transformer" in n]
+    kept, learnt = (load_file(run / READ_OUTS) for run in (first, second))
+    assert torch.equal(kept["dense.project.weight"], learnt["dense.project.weight"])
+    assert not torch.equal(kept["dense_answers.slots.weight"], learnt["dense_answers.slots.weight"])
+
+
+def test_decoder_alone_refuses_steps_without_questions(scenes, small, tmp_path):
+    lesson = Lesson(batch_size=2, packing=PackingOptions(ask_every=2))
+    with pytest.raises(ValueError, match="ask_every"):
+        stage1_pretrain.train(
+            [scenes], scenes, tmp_path / "run", small, threads=1, lesson=lesson,
+            teaching=Teaching(tower=False),
+        )  # fmt: skip
 
 
 def test_lora_trains_adapters_only_and_folds_into_the_base(scenes, small, tmp_path):
