@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions about a picture, put to a server: repeated with care, and never too many at once."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from . import RemoteError
+from .exchange import Exchange, Refused, Request, Unanswered
+from .settings import Address, Settings, api_key
+
+COMPLETIONS = "/chat/completions"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The text of an answer, and if the server tells, its tokens with their probabilities."""
+
+    text: str
+    tokens: Sequence[tuple[str, float]] = ()
+
+
+class Endpoint:
+    """A server's chat completions. Thread-safe."""
+
+    def __init__(self, url: str, settings: Settings, key: str | None = None):
+        self.address = Address.parse(url)
+        self.settings = settings
+        self._exchange = Exchange(self.address, key or api_key(), settings.connect_timeout)
+        self._pool = ThreadPoolExecutor(settings.in_flight, "remote")
+        self._lock = Lock()
+        self._not_before = 0.0  # when a busy server may be asked again, by any thread
+        self._tells_tokens = True  # until it refuses
+        self.model = self._only_model()
+
+    def ask(
+        self, prompts: Sequence[str], picture: str, tokens: int, deadline: float
+    ) -> list[Reply]:
+        """Answers to all prompts about one picture (a data URL), at most `tokens` long.
+
+        RemoteError if any of them cannot be had before `deadline` (of time.monotonic()).
+        """
+        bodies = [self._body(prompt, picture, tokens) for prompt in prompts]
+        waiting = [self._pool.submit(self._complete, body, deadline) for body in bodies]
+        try:
+            return [_reply(future.result()) for future in waiting]
+        finally:
+            for future in waiting:  # one failed: the others need not begin
+                future.cancel()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _only_model(self) -> str:
+        """The name under which the server knows its model."""
+        deadline = time.monotonic() + self.settings.timeout
+        listed = self._repeat(Request("/models"), deadline).get("data")
+        names = [entry.get("id") for entry in listed or [] if isinstance(entry, dict)]
+        if not names or not isinstance(names[0], str):
+            raise RemoteError(f"{self.address}/models names no model: is it an OpenAI-style API?")
+        return names[0]
+
+    def _body(self, prompt: str, picture: str, tokens: int) -> dict[str, Any]:
+        content = [
+            {"type": "image_url", "image_url": {"url": picture}},
+            {"type": "text", "text": prompt},
+        ]
+        return {
+            "model": self.model,
+            "messages": [{"role": "user", "content": content}],
+            "temperature": 0.0,
+            "max_tokens": tokens,
+        }
+
+    def _complete(self, body: dict[str, Any], deadline: float) -> dict[str, Any]:
+        """Servers that were not told to count probabilities refuse to be asked for them."""
+        if self._tells_tokens:
+            try:
+                return self._repeat(Request(COMPLETIONS, body | {"logprobs": True}), deadline)
+            except Refused as error:
+                if error.status not in (400, 422):
+                    raise
+        reply = self._repeat(Request(COMPLETIONS, body), deadline)
+        self._tells_tokens = False  # it answers without: that was the reason
+        return reply
+
+    def _repeat(self, request: Request, deadline: float) -> dict[str, Any]:
+        for attempt in range(1, self.settings.attempts + 1):
+            self._hold(deadline)
+            try:
+                return self._exchange(request, deadline)
+            except Unanswered as error:
+                if attempt == self.settings.attempts or time.monotonic() >= deadline:
+                    raise RemoteError(f"{error} (attempt {attempt})") from error
+                self._postpone(attempt, error.wait)
+        raise AssertionError("unreachable")
+
+    def _postpone(self, attempt: int, asked: float | None) -> None:
+        """Hold everybody off for a random part of a growing time, or as long as asked for.
+
+        Random, so that robots who were refused together do not come back together.
+        """
+        longest = self.settings.backoff * 2 ** (attempt - 1)
+        wait = random.uniform(0, longest) + (asked or 0.0)
+        with self._lock:
+            self._not_before = max(self._not_before, time.monotonic() + wait)
+
+    def _hold(self, deadline: float) -> None:
+        with self._lock:
+            until = self._not_before
+        if until > deadline:
+            raise RemoteError(f"{self.address} is busy for longer than there is time")
+        time.sleep(max(0.0, until - time.monotonic()))
+
+
+def _reply(content: dict[str, Any]) -> Reply:
+    """RemoteError where there is no text, whatever else is there."""
+    try:
+        choice = content["choices"][0]
+        text = choice["message"]["content"]
+    except (KeyError, IndexError, TypeError) as error:
+        raise RemoteError("the server's reply holds no answer") from error
+    if not isinstance(text, str):
+        raise RemoteError("the server's reply holds no text")
+    return Reply(text, _tokens(choice.get("logprobs")))
+
+
+def _tokens(found: Any) -> list[tuple[str, float]]:
+    """(text, probability) of each token; empty if they are not told."""
+    try:
+        pairs = [(str(t["token"]), float(t["logprob"])) for t in found["content"]]
+        return [(text, math.exp(min(value, 0.0))) for text, value in pairs]
+    except (KeyError, TypeError, ValueError):
+        return []

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A HeadPerceiver whose model runs on a server that several robots share.
+
+One question finds the heads, then one per head asks for its pose, all at once. The server decodes
+without our grammar, so answers may be invalid: none is guessed at. If the boxes are invalid, the
+image has no answer (RemoteError); a head whose angles are invalid has a rotation of NaN.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..answers import (
+    DETECTION_PROMPT,
+    Angles,
+    Box,
+    Parsed,
+    grid_box,
+    parse_angles,
+    parse_boxes,
+    pixel_box,
+    pose_prompt,
+)
+from ..geometry import HeadShape, angles_from_rotation, rotation_from_angles
+from ..perceiver import HeadEstimate, HeadPerceiver, PixelBox, check_image, without_duplicates
+from . import RemoteError
+from .endpoint import Endpoint, Reply
+from .pictures import data_url, jpeg
+from .scores import box_scores
+from .settings import Settings
+
+MODEL_SIDE = 490  # pixels of the public model's input
+# Longest valid answers in tokens of Llama's tokenizer, with some to spare, so that an answer which
+# does not end is seen to be invalid.
+POSE_TOKENS, FREE_TOKENS = 24, 400
+BOX_TOKENS, BOXES_TOKENS = 16, 16
+
+
+class Found(NamedTuple):
+    """A box on the 0..999 grid and its score."""
+
+    box: Box
+    score: float
+
+
+class RemotePerceiver(HeadPerceiver):
+    """As HeadPerceiver; `url` is such as http://gpu.local:23333/v1.
+
+    The key, if the server wants one, comes from the environment variable HPE_VLM_API_KEY.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        max_heads: int = 20,
+        settings: Settings | None = None,
+        head_shape: HeadShape | None = None,
+    ):
+        if max_heads < 1:
+            raise ValueError(f"max_heads is {max_heads}; it must be at least 1")
+        self._endpoint = Endpoint(url, settings or Settings())
+        self.max_heads = max_heads
+        self.device = str(self._endpoint.address)
+        self.model_id = f"{self._endpoint.model}@{self._endpoint.address.host}"
+        self.input_size = MODEL_SIDE
+        self.head_shape = head_shape
+        self.free_text = True
+        self.reuse_prefix = True  # the server's business
+
+    def __call__(self, image: NDArray[np.uint8]) -> list[HeadEstimate]:
+        """Heads in an RGB image (uint8, H x W x 3), left to right.
+
+        Of more than `max_heads` the largest are kept. RemoteError if the server gives no valid
+        boxes in time; ValueError for anything that is no image.
+        """
+        picture, deadline = self._picture(image), self._deadline()
+        (reply,) = self._endpoint.ask([DETECTION_PROMPT], picture, self._room(), deadline)
+        found = self._largest(without_duplicates(_boxes(reply)))  # type: ignore[arg-type]
+        heads = self._estimate(picture, deadline, found, image)
+        return sorted(heads, key=lambda head: head.box[0] + head.box[2])
+
+    def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
+        """Poses of heads whose boxes (pixels) are known, in their order and with score 1."""
+        picture = self._picture(image)
+        found = [Found(box, 1.0) for box in _grid(image, boxes)]
+        return self._estimate(picture, self._deadline(), found, image)
+
+    def unconstrained(
+        self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]
+    ) -> list[Parsed[Angles]]:
+        """What the model says of heads in these boxes (pixels); a server uses no grammar anyway."""
+        return self._angles(self._picture(image), self._deadline(), _grid(image, boxes))
+
+    def ask(self, image: NDArray[np.uint8], question: str) -> str:
+        picture = self._picture(image)
+        replies = self._endpoint.ask([question], picture, FREE_TOKENS, self._deadline())
+        return replies[0].text.strip()
+
+    def look(self, *_: Any, **__: Any) -> Any:
+        raise RemoteError("a server's model can be asked, but not watched while it decodes")
+
+    def _picture(self, image: NDArray[np.uint8]) -> str:
+        return data_url(jpeg(check_image(image)))
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._endpoint.settings.timeout
+
+    def _room(self) -> int:
+        """Tokens a detection answer may take: twice as many heads as wanted, and at least 20."""
+        return BOXES_TOKENS + BOX_TOKENS * max(2 * self.max_heads, 20)
+
+    def _largest(self, found: list[Any]) -> list[Any]:
+        def area(one: Any) -> int:
+            x0, y0, x1, y1 = one.box
+            return int((x1 - x0) * (y1 - y0))
+
+        return sorted(found, key=area, reverse=True)[: self.max_heads]
+
+    def _angles(self, picture: str, deadline: float, boxes: list[Box]) -> list[Parsed[Angles]]:
+        prompts = [pose_prompt(box) for box in boxes]
+        replies = self._endpoint.ask(prompts, picture, POSE_TOKENS, deadline)
+        return [parse_angles(reply.text) for reply in replies]
+
+    def _estimate(
+        self, picture: str, deadline: float, found: Sequence[Any], image: NDArray[np.uint8]
+    ) -> list[HeadEstimate]:
+        height, width = image.shape[:2]
+        answers = self._angles(picture, deadline, [one.box for one in found])
+        return [
+            _head(pixel_box(one.box, width, height), answer.value, one.score)
+            for one, answer in zip(found, answers, strict=True)
+        ]
+
+
+def _grid(image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[Box]:
+    height, width = check_image(image).shape[:2]
+    return [grid_box(box, width, height) for box in boxes]
+
+
+def _boxes(reply: Reply) -> list[Found]:
+    parsed = parse_boxes(reply.text)
+    if parsed.value is None:
+        raise RemoteError(
+            f"the server's answer about heads is invalid ({parsed.reason}): {reply.text[:80]!r}"
+        )
+    scores = box_scores(reply.tokens, len(parsed.value))
+    return [Found(box, score) for box, score in zip(parsed.value, scores, strict=True)]
+
+
+def _head(box: PixelBox, angles: Angles | None, score: float) -> HeadEstimate:
+    if angles is None:
+        unknown = float("nan")
+        return HeadEstimate(box, unknown, unknown, unknown, np.full((3, 3), unknown), score)
+    rotation = rotation_from_angles(*angles)
+    if max(abs(angles[1]), abs(angles[2])) >= 90:  # another triple may name the same turn
+        angles = angles_from_rotation(rotation) or angles
+    return HeadEstimate(box, *angles, rotation, score)

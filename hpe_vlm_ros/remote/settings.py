@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a server is asked: where, how long, how often, how much at once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from . import RemoteError
+
+KEY_VARIABLE = "HPE_VLM_API_KEY"
+SCHEMES = ("http", "https")
+
+
+def is_remote(model: object) -> bool:
+    """Whether a model is named by the address of a server rather than by a folder."""
+    return str(model).startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Times are in seconds.
+
+    Attributes:
+        timeout: for a whole image, all its questions and their repetitions together.
+        connect_timeout: until a server that does not accept connections is given up.
+        attempts: how often a question is asked at most, if the server is busy or gone.
+        backoff: the longest wait before the second attempt; doubles with each further one.
+        in_flight: questions that are with the server at the same time, at most.
+    """
+
+    timeout: float = 20.0
+    connect_timeout: float = 3.0
+    attempts: int = 3
+    backoff: float = 0.25
+    in_flight: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.timeout, self.connect_timeout, self.backoff) <= 0:
+            raise ValueError("timeouts and backoff must be above 0 seconds")
+        if min(self.attempts, self.in_flight) < 1:
+            raise ValueError("attempts and in_flight must be at least 1")
+
+
+@dataclass(frozen=True)
+class Address:
+    """A parsed http(s)://host[:port]/path; the key is no part of it and never shown."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """RemoteError for anything that is no address of a server, or that holds a password."""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise RemoteError(f"{_safe(url)} is no address of a server: {error}") from error
+        if parts.scheme not in SCHEMES or not host:
+            raise RemoteError(
+                f"{_safe(url)} is no address of a server: write it as http://gpu.local:23333/v1"
+            )
+        if parts.username or parts.password:
+            raise RemoteError(
+                f"the address of {host} holds a password: put the key into the environment "
+                f"variable {KEY_VARIABLE} instead"
+            )
+        if parts.query or parts.fragment:
+            raise RemoteError(f"{_safe(url)}: leave out what follows the path")
+        default = 443 if parts.scheme == "https" else 80
+        return cls(parts.scheme, host, port or default, parts.path.rstrip("/"))
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.path}"
+
+
+def _safe(url: str) -> str:
+    """The address without what may be secret in it."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+def api_key() -> str | None:
+    return os.environ.get(KEY_VARIABLE, "").strip() or None
