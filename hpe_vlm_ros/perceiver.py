@@ -9,7 +9,7 @@ for head in perceiver(image):       # uint8 H x W x 3, RGB
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from .answers import Angles, Box, Parsed, grid_box, parse_angles, pixel_box, pose_prompt
 from .geometry import HeadShape, angles_from_rotation, box_iou, rotation_from_angles
+from .remote.settings import is_remote
 
-if TYPE_CHECKING:  # torch takes seconds to import: not before a model is wanted
-    import torch
-
+if TYPE_CHECKING:
     from .vlm.decoding import Pick
     from .vlm.engine import Detection, Engine, Look
 
@@ -66,46 +65,58 @@ class HeadPerceiver:
 
         if max_heads < 1:
             raise ValueError(f"max_heads is {max_heads}; it must be at least 1")
-        config = engine.model.config
+        facts = engine.processor.facts
         self.model_id = model_id
         self.max_heads = max_heads
         self.reuse_prefix = reuse_prefix
-        self.device = str(engine.model.device)
-        self.input_size = config.vision_config.image_size  # pixels, side of the square it sees
-        self.head_shape = _head_shape(config.head_shape)
-        self.free_text = config.vocab_size >= OPEN_VOCABULARY  # answers any question, in words
+        self.device = engine.backend.device
+        self.input_size = facts.image_size  # pixels, side of the square it sees
+        self.head_shape = _head_shape(facts.head_shape)
+        self.free_text = facts.vocab_size >= OPEN_VOCABULARY  # answers any question, in words
         self._engine = engine
-        self._min_score = config.min_score
-        self._pick = expected if config.number_decoding == "expected" else most_likely
+        self._min_score = facts.min_score
+        self._pick = expected if facts.number_decoding == "expected" else most_likely
 
     @classmethod
     def load(
         cls,
         path: str | Path | None = None,
-        device: str | torch.device | None = None,
+        device: str | None = None,
         max_heads: int = 20,
         reuse_prefix: bool = True,
+        backend: str = "auto",
+        threads: int | None = None,
+        quantization: str = "none",
     ) -> HeadPerceiver:
-        """Load a model folder.
+        """Load a model folder, or reach a server.
 
         Args:
-            path: the folder; None is the embedded default that comes with the package.
-            device: such as "cpu" or "cuda:0"; None is the best there is.
+            path: the folder; None is the embedded default that comes with the package. An address
+                such as "http://gpu.local:23333/v1" is that of a server, see `remote.perceiver`.
+            device: such as "cpu" or "cuda:0"; None is the CPU for a model that is exported, else
+                the best there is.
             max_heads: the most heads to name in one image.
             reuse_prefix: False encodes the image anew for every question (for comparison only).
+            backend: "torch", "onnx" (ONNX Runtime, for exported models on a CPU), or "auto": what
+                serves the folder and the device best.
+            threads: for ONNX Runtime's arithmetic; None is one per core.
+            quantization: "int8" or "int4" rounds PyTorch's weights, see `vlm.quantization`.
 
         Raises:
             CheckpointError: (a ValueError) the folder cannot be used, and why.
+            RemoteError: the server cannot be reached, and why.
         """
-        from .vlm import checkpoint
-        from .vlm.engine import Engine
+        if path is not None and is_remote(path):
+            from .remote.perceiver import RemotePerceiver
 
-        folder = checkpoint.default_folder() if path is None else Path(path).expanduser()
-        config = checkpoint.load_config(folder)
-        processor = checkpoint.load_processor(folder, config)
-        model = checkpoint.load_model(folder, best_device() if device is None else device)
-        name = f"{folder.resolve().name}-{checkpoint.fingerprint(folder)}"
-        return cls(Engine(model, processor), name, max_heads, reuse_prefix)
+            return RemotePerceiver(str(path), max_heads)
+        from .vlm.loading import load_engine
+        from .vlm.model_folder import default_folder, fingerprint
+
+        folder = default_folder() if path is None else Path(path).expanduser()
+        engine = load_engine(folder, device, backend, threads, quantization)
+        name = f"{folder.resolve().name}-{fingerprint(folder)}"
+        return cls(engine, name, max_heads, reuse_prefix)
 
     def __call__(self, image: NDArray[np.uint8]) -> list[HeadEstimate]:
         """Heads in an RGB image (uint8, H x W x 3), left to right; ValueError for anything else."""
@@ -141,7 +152,7 @@ class HeadPerceiver:
 
     def look(self, image: NDArray[np.uint8], pick: Pick | None = None) -> Look:
         """One image, for any question about it; `pick` chooses tokens, None as configured."""
-        pixels = self._engine.processor.image_tensor(check_image(image))
+        pixels = self._engine.processor.pixels(check_image(image))
         return self._engine.look(pixels, self.reuse_prefix, pick or self._pick)
 
     def _estimates(
@@ -155,12 +166,6 @@ class HeadPerceiver:
                 angles = angles_from_rotation(rotation) or angles
             heads.append(HeadEstimate(pixel_box(box, width, height), *angles, rotation, score))
         return heads
-
-
-def best_device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def check_image(image: Any) -> NDArray[np.uint8]:
@@ -189,7 +194,7 @@ def without_duplicates(found: Sequence[Detection]) -> list[Detection]:
     return kept
 
 
-def _head_shape(fields: dict[str, Any] | None) -> HeadShape | None:
+def _head_shape(fields: Mapping[str, Any] | None) -> HeadShape | None:
     if fields is None:
         return None
     try:

@@ -53,10 +53,10 @@ class Loader:
 
 def input_size(model: str | None) -> int:
     """Side in pixels of what a model folder's model sees, without loading it."""
-    from hpe_vlm_ros.vlm import checkpoint
+    from hpe_vlm_ros.vlm.model_folder import default_folder, load_facts
 
-    folder = checkpoint.default_folder() if model is None else Path(model).expanduser()
-    return int(checkpoint.load_config(folder).vision_config.image_size)
+    folder = default_folder() if model is None else Path(model).expanduser()
+    return load_facts(folder).image_size
 
 
 @lru_cache(maxsize=1)

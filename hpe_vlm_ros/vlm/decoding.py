@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from .backend import Logits
 from .grammar import Choice, Grammar, Kind
 from .lanes import Lanes
 
@@ -98,9 +98,9 @@ class _Lane:
         self.pending = []
         return chunk, 1 if guess is None else 2
 
-    def decide(self, logits: torch.Tensor, pick: Pick) -> None:
+    def decide(self, logits: Logits, pick: Pick) -> None:
         """Take decisions from logits (1 or 2, vocabulary); the second row is behind the guess."""
-        for row in logits.double().numpy():
+        for row in logits.astype(np.float64):
             choice = self.choice
             if choice is None or self.pending:
                 return
@@ -116,7 +116,6 @@ class _Lane:
             self._advance(token)
 
 
-@torch.inference_mode()
 def ask(
     lanes: Lanes,
     prompts: Sequence[Sequence[int]],

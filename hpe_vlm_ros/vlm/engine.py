@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import torch
-from torch import Tensor
-
 from ..answers import DETECTION_PROMPT, Angles, Box, Parsed, parse_angles, parse_boxes, pose_prompt
+from .backend import Backend, Pixels
 from .decoding import Answer, Pick, ask, most_likely
 from .grammar import AnswerGrammar, Grammar
 from .lanes import Lanes
-from .modeling import CogVLMForCausalLM
 from .processing import CogVLMProcessor
 from .scores import box_scores
 
@@ -31,36 +28,34 @@ class Detection:
 
 
 class Engine:
-    """A model with its processor and the grammar of its answers."""
+    """A model in some runtime, with its processor and the grammar of its answers."""
 
-    def __init__(self, model: CogVLMForCausalLM, processor: CogVLMProcessor):
-        self.model = model.eval()
+    def __init__(self, backend: Backend, processor: CogVLMProcessor):
+        self.backend = backend
         self.processor = processor
         self.grammar = AnswerGrammar(processor.tokenizer)
 
-    def look(self, pixels: Tensor, reuse_prefix: bool = True, pick: Pick = most_likely) -> Look:
-        """Start on one picture: `pixels` (3, S, S) from `processor.image_tensor`.
+    def look(self, pixels: Pixels, reuse_prefix: bool = True, pick: Pick = most_likely) -> Look:
+        """Start on one picture: `pixels` (3, S, S) from `processor.pixels`.
 
         Without `reuse_prefix` every question encodes the picture anew, one question at a time;
         answers are the same. `pick` chooses tokens from their probabilities.
         """
-        return Look(self, pixels[None], reuse_prefix, pick)
+        return Look(self, pixels, reuse_prefix, pick)
 
 
 class Look:
     """One picture; the work of encoding it is done at the first question and kept."""
 
-    def __init__(self, engine: Engine, pixel_values: Tensor, reuse_prefix: bool, pick: Pick):
+    def __init__(self, engine: Engine, pixels: Pixels, reuse_prefix: bool, pick: Pick):
         self._engine = engine
-        self._pixel_values = pixel_values
+        self._pixels = pixels
         self._reuse_prefix = reuse_prefix
         self._pick = pick
         self._lanes: Lanes | None = None
 
-    @torch.inference_mode()
     def _encode(self) -> Lanes:
-        engine = self._engine
-        return Lanes(engine.model, engine.processor.prefix(), self._pixel_values)
+        return Lanes(self._engine.backend.encode(self._pixels))
 
     def ask(self, prompts: Sequence[str], grammars: Sequence[Grammar]) -> list[Answer]:
         """Answers to all prompts; grammars[i] rules answer i."""

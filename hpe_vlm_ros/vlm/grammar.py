@@ -17,12 +17,11 @@ from enum import Enum
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
 
 from ..answers import format_angles, format_boxes
+from .backend import Ids
+from .tokens import TextTokenizer
 
-Ids = NDArray[np.int64]
 LAST = 999  # the largest coordinate
 SYMBOLS = re.compile(r"[0-9\[\]{},;.▁]+")
 
@@ -72,7 +71,7 @@ def spell(ids: Iterable[int]) -> Grammar:
 class AnswerGrammar:
     """Grammars of the two answers for one tokenizer."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+    def __init__(self, tokenizer: TextTokenizer):
         self._tokenizer = tokenizer
         if tokenizer.eos_token_id is None:
             raise ValueError("the tokenizer has no end token; its files are incomplete")

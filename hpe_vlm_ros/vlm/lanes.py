@@ -10,43 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from .modeling import CogVLMForCausalLM, position_ids_of
+from .backend import ImageCache, Logits
 
 IMAGE = -1  # the owner of cached tokens that every lane sees
+NOBODY = -2  # the owner of tokens that were taken back
 
 
 class Lanes:
     """The cache of one image and of the questions asked about it."""
 
-    def __init__(self, model: CogVLMForCausalLM, prefix: dict[str, Tensor], pixel_values: Tensor):
-        self._model = model
-        self._device = model.device
-        types = prefix["token_type_ids"].to(self._device)
-        positions = position_ids_of(types)
-        output = model.model(
-            input_ids=prefix["input_ids"].to(self._device),
-            pixel_values=pixel_values.to(self._device),
-            token_type_ids=types,
-            position_ids=positions,
-            use_cache=True,
-        )
-        self._cache = output.past_key_values
-        self._owners = [IMAGE] * types.shape[1]
-        self._start = int(positions[0, -1]) + 1
+    def __init__(self, cache: ImageCache):
+        self._cache = cache
+        self._image = cache.length
+        self._owners = np.full(cache.length, IMAGE)
         self._positions: list[int] = []  # the next one in each lane
 
     def open(self, count: int) -> range:
         """Numbers of `count` new, empty lanes."""
         first = len(self._positions)
-        self._positions += [self._start] * count
+        self._positions += [self._cache.start] * count
         return range(first, first + count)
 
     def feed(
         self, lanes: Sequence[int], chunks: Sequence[Sequence[int]], keep: Sequence[int]
-    ) -> list[Tensor]:
+    ) -> list[Logits]:
         """Append chunks[i] to lanes[i]; logits (keep[i], vocabulary) after its last tokens."""
         ids: list[int] = []
         positions: list[int] = []
@@ -58,25 +48,28 @@ class Lanes:
             positions += range(self._positions[lane], self._positions[lane] + len(chunk))
             self._positions[lane] += len(chunk)
             wanted += range(len(ids) - last, len(ids))
-        self._owners += owners
-        output = self._model(
-            input_ids=self._row(ids),
-            position_ids=self._row(positions),
-            attention_mask=self._mask(len(ids)),
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=torch.tensor(wanted, device=self._device),
+        self._owners = np.append(self._owners, owners)
+        logits = self._cache.append(
+            np.array(ids), np.array(positions), self._mask(len(ids)), np.array(wanted)
         )
-        return list(output.logits[0].float().cpu().split(list(keep)))
+        return np.split(logits, np.cumsum(keep)[:-1])
 
-    def _row(self, values: list[int]) -> Tensor:
-        return torch.tensor([values], device=self._device)
+    def take_back(self, lane: int, count: int) -> None:
+        """Make the lane's last `count` tokens as if never fed."""
+        if count:
+            own = np.flatnonzero(self._owners == lane)[-count:]
+            self._owners[own] = NOBODY
+            self._positions[lane] -= count
 
-    def _mask(self, length: int) -> Tensor | None:
-        if len(self._positions) == 1:
-            return None  # one lane: plain causality
-        keys = torch.tensor(self._owners, device=self._device)
-        index = torch.arange(len(keys), device=self._device)
-        own = keys == keys[-length:, None]
-        visible = (own & (index <= index[-length:, None])) | (keys == IMAGE)
-        return visible[None, None]
+    def clear(self) -> None:
+        """Forget all lanes, not the image: what is asked next is computed over fewer tokens."""
+        self._cache.shrink(self._image)
+        self._owners = self._owners[: self._image]
+        self._positions = []
+
+    def _mask(self, length: int) -> NDArray[np.bool_]:
+        """(length, cached and new): what each of the new tokens may attend to."""
+        keys = self._owners
+        index = np.arange(len(keys))
+        own = (keys == keys[-length:, None]) & (index <= index[-length:, None])
+        return np.asarray(own | (keys == IMAGE))

@@ -8,21 +8,24 @@ the answer. That is how the public CogVLM was trained, and so are our models.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
-from .configuration import CogVLMConfig
-from .modeling import position_ids_of
+from .facts import ModelFacts
+from .resampling import bicubic
+from .tokens import TextTokenizer
 from .vocabulary import build_tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .configuration import CogVLMConfig
 
 __all__ = ["CogVLMProcessor", "ImageSettings", "TEMPLATES", "build_tokenizer"]
 
@@ -66,38 +69,37 @@ class ImageSettings:
             shrinks = min(image.shape[:2]) >= self.image_size
             how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
-        planes = torch.from_numpy(image.copy()).permute(2, 0, 1)[None]
-        resized = F.interpolate(planes, size, mode="bicubic", antialias=True)
-        return resized[0].permute(1, 2, 0).numpy()
+        return bicubic(image, self.image_size)
 
-    def tensor(self, image: NDArray[np.uint8]) -> Tensor:
+    def pixels(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB (H, W, 3) uint8 to normalised (3, S, S) float32."""
-        # a copy, since the image may be read-only, and channels first
-        pixels = torch.tensor(self.resize(image)).permute(2, 0, 1).float().div_(255)
-        mean, std = (torch.tensor(v)[:, None, None] for v in (self.image_mean, self.image_std))
-        return pixels.sub_(mean).div_(std)
+        mean, std = (np.array(v, np.float32) for v in (self.image_mean, self.image_std))
+        scaled = self.resize(image).astype(np.float32) / np.float32(255)
+        return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))
 
 
 EMBEDDED_IMAGES = ImageSettings(256, (127 / 255,) * 3, (128 / 255,) * 3, "area")
 
 
 class CogVLMProcessor:
-    """Pictures and prompts to what the model's forward and `generate()` take."""
+    """Pictures and prompts to what the model takes.
+
+    Its arrays are numpy's; only the methods for training and `generate()` import PyTorch.
+    """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, config: CogVLMConfig, images: ImageSettings
+        self, tokenizer: TextTokenizer, config: CogVLMConfig | ModelFacts, images: ImageSettings
     ):
-        if images.image_size != config.vision_config.image_size:
+        self.facts = config if isinstance(config, ModelFacts) else ModelFacts.of(config)
+        if images.image_size != self.facts.image_size:
             raise ValueError(
                 f"{PROCESSOR_FILE} says image_size {images.image_size}, but config.json says "
-                f"{config.vision_config.image_size}: they must agree"
+                f"{self.facts.image_size}: they must agree"
             )
         self.tokenizer = tokenizer
         self.images = images
-        self.num_image_tokens = config.num_image_tokens
-        self.template = TEMPLATES[config.template_version]
-        self.bos_token_id = int(config.bos_token_id or 0)
-        self.pad_token_id = int(config.pad_token_id or 0)
+        self.num_image_tokens = self.facts.num_image_tokens
+        self.template = TEMPLATES[self.facts.template_version]
 
     @classmethod
     def embedded(cls, config: CogVLMConfig) -> CogVLMProcessor:
@@ -105,9 +107,15 @@ class CogVLMProcessor:
         settings = asdict(EMBEDDED_IMAGES) | {"image_size": config.vision_config.image_size}
         return cls(build_tokenizer(), config, ImageSettings(**settings))
 
-    def image_tensor(self, image: NDArray[np.uint8]) -> Tensor:
+    def pixels(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB (H, W, 3) uint8 to normalised (3, S, S) float32."""
-        return self.images.tensor(image)
+        return self.images.pixels(image)
+
+    def image_tensor(self, image: NDArray[np.uint8]) -> Tensor:
+        """As `pixels`, a tensor."""
+        import torch
+
+        return torch.from_numpy(self.pixels(image))
 
     def encode_prompt(self, prompt: str) -> list[int]:
         """Tokens of a question in the checkpoint's template, nothing before or after."""
@@ -116,18 +124,25 @@ class CogVLMProcessor:
     def encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
-    def decode(self, ids: list[int] | Tensor) -> str:
+    def decode(self, ids: Sequence[int] | Tensor) -> str:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
 
     def prefix(self) -> dict[str, Tensor]:
         """[BOS] and the image slots as (1, 1 + num_image_tokens) input_ids, token_type_ids."""
-        ids = torch.tensor([[self.bos_token_id] + [self.pad_token_id] * self.num_image_tokens])
+        import torch
+
+        ids = torch.zeros((1, 1 + self.num_image_tokens), dtype=torch.long)
+        ids[:, 0] = self.facts.bos_token_id or 0
         types = torch.ones_like(ids)
         types[:, 0] = 0
         return {"input_ids": ids, "token_type_ids": types}
 
     def __call__(self, image: NDArray[np.uint8], prompt: str) -> dict[str, Tensor]:
         """One picture (H, W, 3 uint8 RGB) and one question, ready for `model.generate(**...)`."""
+        import torch
+
+        from .modeling import position_ids_of
+
         prefix = self.prefix()
         text = torch.tensor([self.encode_prompt(prompt)])
         types = torch.cat((prefix["token_type_ids"], torch.zeros_like(text)), dim=1)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 from ..answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
+from .tokens import FileTokenizer
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")  # ids 0, 1, 2, 3
 NUMBERS = tuple(f"{n:03d}" for n in range(1000))
@@ -62,19 +62,14 @@ def build_vocabulary() -> list[str]:
     return [*known, *(f"<spare_{i}>" for i in range(spare))]
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
+def build_tokenizer() -> FileTokenizer:
     """The tokenizer of small models; encode and decode are inverse for all prompts and answers."""
     vocabulary = {token: i for i, token in enumerate(build_vocabulary())}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=SPECIAL[3]))
+    pad, bos, eos, unknown = SPECIAL
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=unknown))
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECES), behavior="isolated")
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()])
-    pad, bos, eos, unknown = SPECIAL
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=pad,
-        bos_token=bos,
-        eos_token=eos,
-        unk_token=unknown,
-        clean_up_tokenization_spaces=False,
-    )
+    tokenizer.add_special_tokens(list(SPECIAL))
+    roles = {"pad_token": pad, "bos_token": bos, "eos_token": eos, "unk_token": unknown}
+    return FileTokenizer(tokenizer, roles)

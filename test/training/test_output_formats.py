@@ -15,6 +15,7 @@ from hpe_vlm_ros.vlm.configuration import embedded
 from hpe_vlm_ros.vlm.engine import Detection, Engine, Look
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.torch_backend import TorchBackend
 from training import output_formats
 from training.data.synthetic import read_synthetic
 from training.output_formats import (
@@ -81,7 +82,7 @@ def perceiver() -> HeadPerceiver:
     vision |= {"intermediate_size": 32, "stem": None, "initializer_range": 0.2}
     layers = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
     config = embedded(**layers, num_attention_heads=2, initializer_range=0.2, vision_config=vision)
-    engine = Engine(CogVLMForCausalLM(config), CogVLMProcessor.embedded(config))
+    engine = Engine(TorchBackend(CogVLMForCausalLM(config)), CogVLMProcessor.embedded(config))
     return HeadPerceiver(engine, max_heads=3)
 
 

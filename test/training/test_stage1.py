@@ -103,7 +103,7 @@ def test_a_model_folder_can_be_trained_further(scenes, tmp_path):
     folder = tmp_path / "first" / "model"
     still = run(scenes, tmp_path / "still", base=folder, steps=1, rate=0.0, save_every=1)
     moved = run(scenes, tmp_path / "moved", base=folder, steps=1, save_every=1, warmup=0)
-    stored = HeadPerceiver.load(folder, "cpu")._engine.model.state_dict()
+    stored = HeadPerceiver.load(folder, "cpu")._engine.backend.model.state_dict()
     name = "model.layers.0.self_attn.language_expert_dense.weight"
     torch.testing.assert_close(still[f"model.{name}"], stored[name], rtol=0, atol=0)
     assert not torch.equal(moved[f"model.{name}"], stored[name])

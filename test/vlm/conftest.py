@@ -17,6 +17,7 @@ from hpe_vlm_ros.vlm.configuration import CogVLMConfig
 from hpe_vlm_ros.vlm.engine import Engine
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.torch_backend import TorchBackend
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,7 @@ def tiny_engine(tiny_config: Callable[..., CogVLMConfig]) -> Callable[[int], Eng
     def make(seed: int, **fields: object) -> Engine:
         torch.manual_seed(seed)
         model = CogVLMForCausalLM(tiny_config(**fields))
-        return Engine(model, CogVLMProcessor.embedded(model.config))
+        return Engine(TorchBackend(model), CogVLMProcessor.embedded(model.config))
 
     return make
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hpe_vlm_ros.vlm import CheckpointError, checkpoint
+from hpe_vlm_ros.vlm import CheckpointError, checkpoint, model_folder
 from hpe_vlm_ros.vlm.engine import Engine
 
 
@@ -23,14 +23,14 @@ def engine(tiny_engine: Callable[..., Engine]) -> Engine:
 
 @pytest.fixture
 def folder(engine: Engine, tmp_path: Path) -> Path:
-    checkpoint.save(tmp_path / "model", engine.model, engine.processor)
+    checkpoint.save(tmp_path / "model", engine.backend.model, engine.processor)
     return tmp_path / "model"
 
 
 def test_half_precision_on_disk_single_precision_in_memory(engine: Engine, folder: Path) -> None:
     loaded = checkpoint.load_model(folder)
     assert not loaded.training and loaded.dtype == torch.float32
-    for name, tensor in engine.model.state_dict().items():
+    for name, tensor in engine.backend.model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor.half().float()), name
     assert {t.dtype for t in load_file(folder / "model.safetensors").values()} == {torch.float16}
     assert loaded.config.head_shape == {"diameter": 0.25, "offset": [0.0, 0.0, -0.1]}
@@ -159,10 +159,10 @@ def test_a_tokenizer_too_large_is_refused(
 
 def test_values_beyond_the_file_format_are_refused(engine: Engine, tmp_path: Path) -> None:
     with torch.no_grad():
-        engine.model.lm_head.weight[0, 0] = 1e6
+        engine.backend.model.lm_head.weight[0, 0] = 1e6
     with pytest.raises(CheckpointError, match="lm_head.weight has values beyond torch.float16"):
-        checkpoint.save(tmp_path, engine.model, engine.processor)
-    checkpoint.save(tmp_path, engine.model, engine.processor, torch.float32)
+        checkpoint.save(tmp_path, engine.backend.model, engine.processor)
+    checkpoint.save(tmp_path, engine.backend.model, engine.processor, torch.float32)
     assert checkpoint.load_model(tmp_path).lm_head.weight[0, 0] == 1e6
 
 
@@ -176,8 +176,8 @@ def test_fingerprint_follows_the_weights(folder: Path) -> None:
 def test_default_folder_is_found_in_a_checkout_and_in_an_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = tmp_path / "lib/python3/site-packages/hpe_vlm_ros/vlm/checkpoint.py"
-    monkeypatch.setattr(checkpoint, "__file__", str(module))
+    module = tmp_path / "lib/python3/site-packages/hpe_vlm_ros/vlm/model_folder.py"
+    monkeypatch.setattr(model_folder, "__file__", str(module))
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     with pytest.raises(CheckpointError, match="build the package again, or name a model folder"):
         checkpoint.default_folder()

@@ -17,6 +17,7 @@ from hpe_vlm_ros.vlm.grammar import Choice, Grammar, Kind, allowed_after, spell
 from hpe_vlm_ros.vlm.lanes import Lanes
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor, ImageSettings
+from hpe_vlm_ros.vlm.torch_backend import TorchBackend
 
 Engines = Callable[..., Engine]
 Picture = NDArray[np.uint8]
@@ -27,7 +28,7 @@ def digit_engine(tiny_config: Callable, tokenizer: object, seed: int) -> Engine:
     torch.manual_seed(seed)
     model = CogVLMForCausalLM(tiny_config(vocab_size=len(tokenizer)))  # type: ignore[arg-type]
     processor = CogVLMProcessor(tokenizer, model.config, ImageSettings(32))  # type: ignore[arg-type]
-    return Engine(model, processor)
+    return Engine(TorchBackend(model), processor)
 
 
 def generated(
@@ -39,16 +40,14 @@ def generated(
     rule = None
     if make is not None:
         rule = lambda _, ids: allowed_after(make(), ids[start:].tolist())  # noqa: E731
-    made = engine.model.generate(
+    made = engine.backend.model.generate(
         **batch, do_sample=False, max_new_tokens=150, prefix_allowed_tokens_fn=rule
     )
     return made[0, start:].tolist()
 
 
 def lanes_of(engine: Engine, picture: Picture) -> Lanes:
-    pixels = engine.processor.image_tensor(picture)[None]
-    with torch.inference_mode():
-        return Lanes(engine.model, engine.processor.prefix(), pixels)
+    return Lanes(engine.backend.encode(engine.processor.pixels(picture)))
 
 
 def check_against_generate(engine: Engine, picture: Picture) -> int:
@@ -84,7 +83,7 @@ def test_tokens_equal_generate_with_digit_tokens(
 def test_free_answers_equal_generate(tiny_engine: Engines, picture: Picture) -> None:
     engine = tiny_engine(1)
     made = generated(engine, picture, DETECTION_PROMPT, None)[:20]
-    text = engine.look(engine.processor.image_tensor(picture)).free([DETECTION_PROMPT], 20)
+    text = engine.look(engine.processor.pixels(picture)).free([DETECTION_PROMPT], 20)
     assert text == [engine.processor.decode(made)]
 
 
@@ -94,7 +93,7 @@ def test_prefix_reuse_changes_no_answer(
 ) -> None:
     for seed in range(4):
         engine = tiny_engine(seed)
-        pixels = engine.processor.image_tensor(picture)
+        pixels = engine.processor.pixels(picture)
         shared, apart = (engine.look(pixels, reuse, pick) for reuse in (True, False))
         ours, theirs = shared.detect(4), apart.detect(4)
         assert [d.box for d in ours] == [d.box for d in theirs]
@@ -106,10 +105,10 @@ def test_prefix_reuse_changes_no_answer(
 def test_the_image_is_encoded_once_per_frame(tiny_engine: Engines, picture: Picture) -> None:
     engine = tiny_engine(0)
     passes: list[int] = []
-    engine.model.model.vision.register_forward_hook(lambda *_: passes.append(1))
+    engine.backend.model.model.vision.register_forward_hook(lambda *_: passes.append(1))
     for reuse, encoded in ((True, 1), (False, 4)):
         passes.clear()
-        look = engine.look(engine.processor.image_tensor(picture), reuse)
+        look = engine.look(engine.processor.pixels(picture), reuse)
         look.detect(4)
         look.poses(BOXES)
         assert len(passes) == encoded
@@ -119,7 +118,7 @@ def test_forced_tokens_cost_no_forward(tiny_engine: Engines, picture: Picture) -
     engine = tiny_engine(0)
     lanes = lanes_of(engine, picture)
     calls: list[int] = []
-    engine.model.lm_head.register_forward_hook(lambda *_: calls.append(1))
+    engine.backend.model.lm_head.register_forward_hook(lambda *_: calls.append(1))
     prompts = [engine.processor.encode_prompt(pose_prompt(box)) for box in BOXES]
     ask(lanes, prompts, [engine.grammar.angles() for _ in prompts])
     assert len(calls) == 3  # yaw, pitch, roll: for all heads together

@@ -24,7 +24,7 @@ SEED = 2  # a random model that names several heads; asserted below
 @pytest.fixture
 def folder(tiny_engine: Callable[..., Engine], tmp_path: Path) -> Path:
     engine = tiny_engine(SEED, head_shape={"diameter": 0.25, "offset": [0.0, 0.0, -0.1]})
-    checkpoint.save(tmp_path / "tiny", engine.model, engine.processor)
+    checkpoint.save(tmp_path / "tiny", engine.backend.model, engine.processor)
     return tmp_path / "tiny"
 
 

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What asking questions takes to know of a model, read from config.json without transformers.
+
+A subset of `configuration.CogVLMConfig`, which runtimes without PyTorch do without; names, defaults
+and meaning are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+NUMBER_DECODINGS = ("most_likely", "expected")
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Facts of one checkpoint; the last two but one are sizes in pixels."""
+
+    vocab_size: int = 32000
+    bos_token_id: int | None = 1
+    template_version: str = "base"
+    head_shape: Mapping[str, Any] | None = None
+    min_score: float = 0.0
+    number_decoding: str = "most_likely"
+    image_size: int = 490
+    patch_size: int = 14
+    merge_size: int = 1
+
+    def __post_init__(self) -> None:
+        if self.number_decoding not in NUMBER_DECODINGS:
+            raise ValueError(
+                f"number_decoding is {self.number_decoding!r}; it must be one of {NUMBER_DECODINGS}"
+            )
+
+    @classmethod
+    def of(cls, config: Any) -> ModelFacts:
+        """The facts in a CogVLMConfig."""
+        return cls(**{name: getattr(_part(config, name), name) for name in _NAMES})
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> ModelFacts:
+        """The facts in a config.json; ValueError if they cannot be."""
+        flat = {**content, **(content.get("vision_config") or {})}
+        return cls(**{name: flat[name] for name in _NAMES if name in flat})
+
+    @property
+    def num_image_tokens(self) -> int:
+        """Slots an image takes in the token sequence: begin, one per patch, end."""
+        return (self.image_size // self.patch_size // self.merge_size) ** 2 + 2
+
+
+_NAMES = tuple(field.name for field in fields(ModelFacts))
+_VISION = ("image_size", "patch_size", "merge_size")
+
+
+def _part(config: Any, name: str) -> Any:
+    return config.vision_config if name in _VISION else config

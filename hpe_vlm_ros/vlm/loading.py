@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model folder to an engine, in whichever runtime serves it best."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import CheckpointError
+from .backend import Backend
+from .engine import Engine
+from .facts import ModelFacts
+from .model_folder import load_facts, load_processor
+from .onnx_backend import EXPORT_AGAIN, OnnxBackend, find_export
+
+BACKENDS = ("auto", "torch", "onnx")
+
+
+def load_engine(
+    folder: str | Path,
+    device: str | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+    quantization: str = "none",
+) -> Engine:
+    """The model of a folder.
+
+    Args:
+        folder: with config.json, tokenizer and weights, or an export of them, or both.
+        device: such as "cpu" or "cuda:0"; None is the CPU for an export, else the best there is.
+        backend: "torch", "onnx", or "auto": an export if there is one for this device.
+        threads: of an export's arithmetic, None as many as cores; PyTorch keeps its own setting.
+        quantization: "none", or "int8" or "int4" to round PyTorch's weights while they are loaded.
+
+    Raises:
+        CheckpointError: (a ValueError) it cannot be used, and why.
+    """
+    if backend not in BACKENDS:
+        raise CheckpointError(f'backend is "{backend}"; it must be one of {", ".join(BACKENDS)}')
+    folder = Path(folder)
+    facts = load_facts(folder)
+    processor = load_processor(folder, facts)
+    exported = _exported(folder, device, backend if quantization == "none" else "torch")
+    if exported is None:
+        return Engine(_torch(folder, device, quantization), processor)
+    return Engine(_onnx(folder, exported, facts, threads), processor)
+
+
+def _exported(folder: Path, device: str | None, backend: str) -> Path | None:
+    """The export to use, or None to use PyTorch."""
+    here, cpu = find_export(folder), device in (None, "cpu")
+    if backend == "onnx":
+        if not cpu:
+            raise CheckpointError(f'the backend onnx runs on "cpu", not on "{device}": use torch')
+        if here is None:
+            raise CheckpointError(f"{folder} holds no export: make it ({EXPORT_AGAIN} {folder})")
+        return here
+    usable = here is not None and cpu and find_spec("onnxruntime") is not None
+    return here if usable and backend == "auto" else None
+
+
+def _torch(folder: Path, device: str | None, quantization: str) -> Backend:
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        raise CheckpointError(
+            f"{folder} cannot be run: install PyTorch (pip install 'hpe_vlm_ros[torch]'), or, if "
+            "the model is exported, ONNX Runtime (pip install onnxruntime)"
+        )
+    from .checkpoint import load_model
+    from .torch_backend import TorchBackend, best_device
+
+    place = best_device() if device is None else device
+    return TorchBackend(load_model(folder, place, quantization=quantization))
+
+
+def _onnx(folder: Path, exported: Path, facts: ModelFacts, threads: int | None) -> Backend:
+    if find_spec("onnxruntime") is None:
+        raise CheckpointError(
+            "the backend onnx needs ONNX Runtime: pip install onnxruntime, or use the backend torch"
+        )
+    return OnnxBackend(folder, exported, facts, threads)
