@@ -3,7 +3,8 @@
 
 A description joins at most two of: colour of the top, something worn, which side of the picture,
 near or far, facing or turned away. It counts only when it fits exactly one person, and where
-nothing is known of another that could fit as well, it is not used.
+nothing is known of another that could fit as well, it is not used. A fifth of all pairs of traits
+is never taught, so that it can be tested whether words are understood or sentences remembered.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from zlib import crc32
 
 import numpy as np
 
@@ -20,6 +22,7 @@ PLURAL = {"glasses"}  # no article
 BORDER = 0.04  # of the picture's width, around the borders of thirds
 CLEARLY = 0.25  # difference of log heights
 TURNED = 0.5  # cosine between the face's axis and the camera's
+WITHHELD = 5  # one pair of traits in so many is never taught
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,10 @@ class Trait:
     fits: tuple[bool | None, ...]
 
 
-def describe(heads: list[Head], width: float) -> list[Expression]:
+def describe(heads: list[Head], width: float, withheld: bool = False) -> list[Expression]:
     """All descriptions of a scene that fit exactly one person, as expressions for the body's box.
 
+    Those that may be taught, or those `withheld` from teaching, each of them a pair of traits.
     `width` of the picture in pixels. Heads without looks or pose are as good as absent.
     """
     people = [head for head in heads if head.looks is not None and head.rotation is not None]
@@ -40,6 +44,8 @@ def describe(heads: list[Head], width: float) -> list[Expression]:
     found: dict[int, list[str]] = {}
     for size in (1, 2):
         for chosen in combinations(traits, size):
+            if is_withheld(chosen) != withheld:
+                continue
             person = _only(chosen, len(people))
             if person is not None:
                 found.setdefault(person, []).append(_sentence(chosen))
@@ -47,6 +53,11 @@ def describe(heads: list[Head], width: float) -> list[Expression]:
         Expression(tuple(sentences), _looks(people[person]).body)
         for person, sentences in sorted(found.items())
     ]
+
+
+def is_withheld(chosen: tuple[Trait, ...]) -> bool:
+    """Whether a description is never taught: by a hash of the words of both its traits."""
+    return len(chosen) == 2 and crc32(" ".join(t.words for t in chosen).encode()) % WITHHELD == 0
 
 
 def _looks(head: Head) -> Looks:

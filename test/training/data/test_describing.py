@@ -13,6 +13,7 @@ from training.data.augment import mirrored
 from training.data.describing import describe
 from training.data.sample import Head, Looks
 
+PLACES = ("on the left", "in the middle", "on the right")
 FRONT, BACK, SIDE = (rotation_from_angles(yaw, 0, 0) for yaw in (0.0, 180.0, 90.0))
 
 
@@ -54,6 +55,23 @@ def test_an_unknown_colour_could_be_any():
 def test_nobody_described_nothing_said():
     assert describe([], 300) == []
     assert describe([Head(np.array([0.0, 0, 9, 9]), FRONT)], 300) == []
+
+
+def test_some_pairs_of_traits_are_kept_for_the_test():
+    colours, places = ("black", "white", "gray", "red", "orange", "green", "blue"), (40, 150, 260)
+    taught, withheld = set(), set()
+    for first in colours:
+        for second in set(colours) - {first}:
+            for x in places:
+                others = [person(at, first) for at in places if at != x]
+                heads = [person(x, first), person(x, second), *others]
+                for sentences, kept in ((taught, False), (withheld, True)):
+                    found = describe(heads, 300, withheld=kept)
+                    sentences.update(s for e in found for s in e.sentences)
+    assert not taught & withheld
+    pairs = {f"the person in the {c} shirt {p}" for c in colours for p in PLACES}
+    assert pairs <= taught | withheld
+    assert 0.1 < len(pairs & withheld) / len(pairs) < 0.4
 
 
 def test_a_mirror_swaps_left_and_right():
