@@ -39,7 +39,8 @@ class Heads:
     """Heads of one image: boxes (N, 4) in pixels, rotations (N, 3, 3), angles (N, 3) in degrees.
 
     Angles are yaw, pitch, roll, NaN where there is no triple; `visible` (N,) is a share, 0..1.
-    An invalid answer is a row of NaN in rotations and angles.
+    An invalid answer, or a true head whose pose nobody knows, is a row of NaN in rotations and
+    angles.
     """
 
     boxes: Array
@@ -59,13 +60,16 @@ def heads(
     rotation = np.asarray(rotations, dtype=float).reshape(-1, 3, 3)
     if len(box) != len(rotation):
         raise ValueError(f"{len(box)} boxes with {len(rotation)} rotations: give one for each head")
-    angle = (
-        np.round(angles_from_rotations(rotation)[0], 9)  # or rounding errors choose the bin at 60
-        if angles is None
-        else np.asarray(angles, dtype=float).reshape(len(box), 3)
-    )
+    angle = _angles(rotation) if angles is None else np.asarray(angles, dtype=float)
     share = np.ones(len(box)) if visible is None else np.asarray(visible, dtype=float)
-    return Heads(box, rotation, angle, share.reshape(len(box)))
+    return Heads(box, rotation, angle.reshape(len(box), 3), share.reshape(len(box)))
+
+
+def _angles(rotations: Array) -> Array:
+    angles, known = np.full((len(rotations), 3), np.nan), np.isfinite(rotations).all(axis=(1, 2))
+    # rounded, or rounding errors choose the bin at 60
+    angles[known] = np.round(angles_from_rotations(rotations[known])[0], 9)
+    return angles
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ class Score:
     """Summary of `Records`; degrees, and shares 0..1. NaN where there is nothing to average.
 
     `mae` is the mean over heads of the mean over yaw, pitch and roll; front is |yaw| < 90, back the
-    rest. `without_triple` counts found heads that are in the geodesic errors only.
+    rest. `without_triple` counts found heads that are in the geodesic errors only. Heads of unknown
+    pose are in recall and precision only.
     """
 
     heads: int
@@ -206,14 +211,15 @@ def score(records: Records) -> Score:
     found, triple = int(records.found.sum()), np.isfinite(records.error).all(axis=1)
     per_head = records.error[triple].mean(axis=1)
     front = np.abs(records.yaw[triple]) < 90
-    geodesic = records.geodesic[records.found]
+    posed = records.found & np.isfinite(records.geodesic)
+    geodesic = records.geodesic[posed]
     alarms = records.false_alarms
     return Score(
         heads=len(records.found),
         found=found,
         false_alarms=alarms,
         ignored=records.ignored,
-        without_triple=int((records.found & ~triple).sum()),
+        without_triple=int((posed & ~triple).sum()),
         recall=_ratio(found, len(records.found)),
         precision=float("nan") if alarms is None else _ratio(found, found + alarms),
         mae=_mean(per_head),

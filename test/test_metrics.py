@@ -197,3 +197,15 @@ def test_mismatched_inputs_are_refused() -> None:
         given_boxes(NONE, one)
     with pytest.raises(ValueError, match="1 boxes with 0 rotations"):
         heads([square(0, 0)], [])
+
+
+def test_a_head_of_unknown_pose_is_a_box_only() -> None:
+    unknown = np.full((3, 3), np.nan)
+    rotations = [rotation_from_angles(0, 0, 0), unknown]
+    true = heads([square(0, 0), square(100, 0)], rotations)
+    predicted = some([square(0, 0), square(100, 0)], [(9, 0, 0), (50, 0, 0)])
+    for records in (end_to_end(predicted, true), given_boxes(predicted, true)):
+        result = score(records)
+        assert (result.heads, result.found, result.without_triple) == (2, 2, 0)
+        assert (result.recall, result.mae) == (1, pytest.approx(3))
+        assert result.geodesic_median == result.geodesic_mean == pytest.approx(9)

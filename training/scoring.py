@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hpe_vlm_ros import metrics
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
 from .data.sample import Sample
 
+UNKNOWN = np.full((3, 3), np.nan)
+
 
 def true_heads(sample: Sample) -> metrics.Heads:
-    """The labels of a scene."""
+    """The labels of a scene; a head of unknown pose counts as a box only."""
     return metrics.heads(
         [head.box for head in sample.heads],
-        [head.rotation for head in sample.heads],
+        [UNKNOWN if head.rotation is None else head.rotation for head in sample.heads],
         visible=[head.visible for head in sample.heads],
     )
 

@@ -34,6 +34,7 @@ class Head:
         source does not say.
     position: (3,) float, the sellion in the camera optical frame in metres, None where unknown.
     looks: of the head's owner, None where nobody wrote them down.
+    tone: of the skin, light, medium or dark; None where unknown.
     """
 
     box: np.ndarray
@@ -41,6 +42,7 @@ class Head:
     visible: float = 1.0
     position: np.ndarray | None = None
     looks: Looks | None = None
+    tone: str | None = None
 
 
 @dataclass(frozen=True)

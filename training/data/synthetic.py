@@ -62,6 +62,7 @@ def _scene(record: dict, folder: Path) -> Sample:
             visible=float(head["visible"]),
             position=np.asarray(head["position"], dtype=float) if "position" in head else None,
             looks=_looks(head.get("looks")),
+            tone=head.get("skin"),
         )
         for head in record["heads"]
     ]
@@ -115,6 +116,8 @@ def _head_record(head: Head) -> dict[str, Any]:
     }
     if head.position is not None:
         record["position"] = _rounded(head.position, 6)
+    if head.tone is not None:
+        record["skin"] = head.tone
     if head.looks is not None:
         body = _rounded(head.looks.body, 3)
         record["looks"] = {
