@@ -40,6 +40,7 @@ class Choice:
 
     `stop` is one more allowed token, which ends the answer in place of a first number. `guess` is
     the token to compute ahead, since any other one ends the answer. `circular` marks angles.
+    `digits`, the tokens 0..9, marks an angle's hundreds: all its digits may be decided at once.
     """
 
     kind: Kind
@@ -48,6 +49,7 @@ class Choice:
     stop: int | None = None
     guess: int | None = None
     circular: bool = False
+    digits: Ids | None = None
 
     @property
     def allowed(self) -> Ids:
@@ -125,9 +127,13 @@ class AnswerGrammar:
             first = max(low // place - value * 10, 0)
             last = min(high // place - value * 10, 9)
             tokens = self._numbers[first : last + 1]
-            token = yield Choice(Kind.DIGIT, tokens, first, stop if place == 100 else None)
-            if token == stop and place == 100:
-                return None
+            if place == 100:
+                digits = self._numbers if circular else None
+                token = yield Choice(Kind.DIGIT, tokens, first, stop, digits=digits)
+                if token == stop:
+                    return None
+            else:
+                token = yield Choice(Kind.DIGIT, tokens, first)
             value = value * 10 + first + int(np.flatnonzero(tokens == token)[0])
         return value
 

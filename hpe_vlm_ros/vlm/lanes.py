@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backend import ImageCache, Logits
+from .digit_tree import Tree
 
 IMAGE = -1  # the owner of cached tokens that every lane sees
 NOBODY = -2  # the owner of tokens that were taken back
@@ -27,6 +28,7 @@ class Lanes:
         self._image = cache.length
         self._owners = np.full(cache.length, IMAGE)
         self._positions: list[int] = []  # the next one in each lane
+        self._trees: dict[int, int] = {}  # where a lane's newest tree begins
 
     def open(self, count: int) -> range:
         """Numbers of `count` new, empty lanes."""
@@ -35,24 +37,52 @@ class Lanes:
         return range(first, first + count)
 
     def feed(
-        self, lanes: Sequence[int], chunks: Sequence[Sequence[int]], keep: Sequence[int]
+        self,
+        lanes: Sequence[int],
+        chunks: Sequence[Sequence[int]],
+        keep: Sequence[int],
+        trees: Sequence[Tree | None] | None = None,
     ) -> list[Logits]:
-        """Append chunks[i] to lanes[i]; logits (keep[i], vocabulary) after its last tokens."""
+        """Append chunks[i] to lanes[i]; logits (keep[i], vocabulary) after its last tokens.
+
+        Behind a chunk a tree may branch off, whose logits follow. Its tokens see the lane and their
+        own branch, and nobody sees them later, except those that `adopt` makes the lane's.
+        """
         ids: list[int] = []
         positions: list[int] = []
         owners: list[int] = []
         wanted: list[int] = []
-        for lane, chunk, last in zip(lanes, chunks, keep, strict=True):
+        counts: list[int] = []
+        grown: list[tuple[int, Tree]] = []
+        behind = [None] * len(lanes) if trees is None else trees
+        for lane, chunk, last, tree in zip(lanes, chunks, keep, behind, strict=True):
             ids += chunk
-            owners += [lane] * len(chunk)
             positions += range(self._positions[lane], self._positions[lane] + len(chunk))
             self._positions[lane] += len(chunk)
-            wanted += range(len(ids) - last, len(ids))
+            first = len(ids) - last
+            if tree is not None:
+                grown.append((len(ids), tree))
+                self._trees[lane] = len(self._owners) + len(ids)
+                ids += tree.tokens.tolist()
+                positions += (self._positions[lane] + tree.depths()).tolist()
+            owners += [lane] * (len(ids) - len(owners))
+            wanted += range(first, len(ids))
+            counts.append(len(ids) - first)
+        before = len(self._owners)
         self._owners = np.append(self._owners, owners)
-        logits = self._cache.append(
-            np.array(ids), np.array(positions), self._mask(len(ids)), np.array(wanted)
-        )
-        return np.split(logits, np.cumsum(keep)[:-1])
+        mask = self._mask(len(ids))
+        for start, tree in grown:
+            rows = slice(start, start + len(tree.tokens))
+            mask[rows, before + start : before + rows.stop] = tree.ancestors()
+            self._owners[before + start : before + rows.stop] = NOBODY
+        logits = self._cache.append(np.array(ids), np.array(positions), mask, np.array(wanted))
+        return np.split(logits, np.cumsum(counts)[:-1])
+
+    def adopt(self, lane: int, path: Sequence[int]) -> None:
+        """Make these tokens of the lane's newest tree, one behind the other, the lane's own."""
+        if path:
+            self._owners[self._trees[lane] + np.asarray(path)] = lane
+            self._positions[lane] += len(path)
 
     def take_back(self, lane: int, count: int) -> None:
         """Make the lane's last `count` tokens as if never fed."""
