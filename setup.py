@@ -21,6 +21,8 @@ setup(
         "replay": REPLAY,
         "parquet": [*REPLAY, "pyarrow>=16"],
         "cluster": [*REPLAY, "ray>=2.40"],
+        # the 17B model: weights in 8 or 4 bits, and its SentencePiece tokenizer
+        "full": ["bitsandbytes>=0.49,<0.51", "protobuf>=4.25", "sentencepiece>=0.2,<0.3"],
     },
     python_requires=">=3.10",
     install_requires=[
