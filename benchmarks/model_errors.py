@@ -3,7 +3,7 @@
 
     python -m benchmarks.model_errors --images 200
 
-Writes benchmarks/model_errors.json, from which `benchmarks.tracking` draws the noise of its walks,
+Writes benchmarks/model_errors.json, from which `benchmarks.simulated_tracking` draws its noise,
 and prints what the node's parameters rotation_noise and looking_angle should know: the rotation's
 scatter about each axis, how well one answer tells who looks at the camera, and how far the distance
 from a box's size is off.

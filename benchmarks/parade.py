@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.model_errors import SCENES
-from training.data.sample import Sample
+from training.data.sample import Head, Sample
 from training.data.synthetic import read_synthetic
 
 SIZE = (640, 480)
@@ -33,8 +33,11 @@ class Frame:
     focal: float
 
 
-def parade(rate: float, seed: int = 0) -> Iterator[Frame]:
-    """Frames at so many a second, for ever."""
+def parade(rate: float, seed: int = 0, heads: int = 0) -> Iterator[Frame]:
+    """Frames at so many a second, for ever; with `heads`, still views of scenes that show exactly
+    so many of them well."""
+    if heads:
+        yield from _still(rate, seed, heads)
     scenes = [s for s in read_synthetic(SCENES, 300) if 1 <= len(s.heads) <= 3]
     rng = np.random.default_rng(seed)
     turn = 0
@@ -47,6 +50,29 @@ def parade(rate: float, seed: int = 0) -> Iterator[Frame]:
         for _ in range(round(EMPTY * rate)):
             yield Frame(empty, [], _focal(scene))
         turn += 1
+
+
+def _still(rate: float, seed: int, heads: int) -> Iterator[Frame]:
+    scenes = [s for s in read_synthetic(SCENES, 300) if len(s.heads) == heads]
+    scenes = [s for s in scenes if all(_clear(head, s.width) for head in s.heads)]
+    if not scenes:
+        raise ValueError(f"no scene shows exactly {heads} heads well: ask for 1 to 4")
+    rng = np.random.default_rng(seed)
+    turn = 0
+    while True:
+        scene = scenes[int(rng.integers(len(scenes)))]
+        bgr = cv2.resize(cv2.imread(str(scene.image_path)), SIZE)
+        rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+        scale = SIZE[0] / scene.width
+        boxes = [tuple(float(v) for v in head.box * scale) for head in scene.heads]
+        named = [(f"{turn}.{number}", box) for number, box in enumerate(boxes)]
+        frame = Frame(rgb, named, float(scene.focal or 500.0) * scale)
+        yield from (frame for _ in range(round(SECONDS * rate)))
+        turn += 1
+
+
+def _clear(head: Head, width: int) -> bool:
+    return bool(head.visible > 0.6 and head.box[2] - head.box[0] > 0.08 * width)
 
 
 def _picture(scene: Sample) -> NDArray[np.uint8]:

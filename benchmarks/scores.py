@@ -13,7 +13,9 @@ from scipy.stats import rankdata
 
 from hpe_vlm_ros.geometry import box_iou
 
-Named = Sequence[tuple[str, tuple[float, float, float, float]]]  # id and box
+Box = tuple[float, float, float, float]
+Named = Sequence[tuple[str, Box]]  # id and box
+NEAR = 0.3  # overlap with an ignored head from which a prediction is about it
 
 
 def area_under_curve(scores: ArrayLike, truth: ArrayLike) -> float | None:
@@ -37,25 +39,34 @@ class Identities:
         self._true: dict[str, int] = defaultdict(int)
         self._said: dict[str, int] = defaultdict(int)
         self._last: dict[str, str] = {}
+        self._scope = ""
         self.switches = 0
 
-    def frame(self, true: Named, said: Named) -> None:
-        """True and predicted heads of one image."""
+    def begin(self, scope: str) -> None:
+        """From now on names and ids are those of another film: none of them has come before."""
+        self._scope = f"{scope}/"
+
+    def frame(self, true: Named, said: Named, ignored: Sequence[Box] = ()) -> None:
+        """True and predicted heads of one image; predictions about `ignored` boxes, which are heads
+        that need not be found, count neither for nor against."""
+        true = [(self._scope + name, box) for name, box in true]
+        said = [(self._scope + name, box) for name, box in said]
+        overlap = box_iou([box for _, box in true], [box for _, box in said])
+        pairs = []
+        if true and said:
+            rows, columns = linear_sum_assignment(-overlap)
+            pairs = [p for p in zip(rows, columns, strict=True) if overlap[p] >= self._iou]
+        taken = {j for _, j in pairs}
         for name, _ in true:
             self._true[name] += 1
-        for name, _ in said:
-            self._said[name] += 1
-        if not true or not said:
-            return
-        overlap = box_iou([box for _, box in true], [box for _, box in said])
-        for i, j in np.argwhere(overlap >= self._iou):
-            self._together[true[i][0], said[j][0]] += 1
-        rows, columns = linear_sum_assignment(-overlap)
-        for i, j in zip(rows, columns, strict=True):
-            if overlap[i, j] >= self._iou:
-                name, new = true[i][0], said[j][0]
-                self.switches += self._last.get(name, new) != new
-                self._last[name] = new
+        for j, (name, box) in enumerate(said):
+            if j in taken or not (ignored and box_iou([box], ignored).max() >= NEAR):
+                self._said[name] += 1
+        for i, j in pairs:
+            name, new = true[i][0], said[j][0]
+            self._together[name, new] += 1
+            self.switches += self._last.get(name, new) != new
+            self._last[name] = new
 
     def idf1(self) -> float:
         """Twice the frames in which each person bears the one id that suits best, over all."""

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People who walk about before a camera and look where they go, at the camera or aside: exact
+"""Simulated people who walk about before a camera and look where they go, at it or aside: exact
 truth, and what a model with given errors would answer. No pictures are made."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.track_score import TrueHead
 from hpe_vlm_ros.attention import gaze_angle
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, box_iou, rotation_from_angles
 from hpe_vlm_ros.tracking import Observation
@@ -23,17 +23,6 @@ HIDDEN = 0.5  # overlap with a nearer head above which one cannot be seen
 NEAR, FAR = 1.2, 4.5  # metres
 TURN = 120.0  # degrees a second, at most
 SPEEDS = 0.0, 0.4, 0.8, 1.2  # metres a second
-
-
-@dataclass(frozen=True, eq=False)
-class True_:
-    """A head as it is: name, box in pixels, rotation, sellion, and gaze's angle to the camera."""
-
-    name: str
-    box: tuple[float, float, float, float]
-    rotation: Array
-    sellion: Array
-    gaze: float
 
 
 class Walker:
@@ -62,16 +51,17 @@ class Walker:
             self._speed = self._rng.choice(SPEEDS)
         self._turn(way, dt)
 
-    def head(self) -> True_:
+    def head(self) -> TrueHead:
         rotation = rotation_from_angles(self._yaw, self._pitch, 0.0)
         centre = np.array([self._place[0], self._height, self._place[1]])
         sellion = centre + rotation @ np.asarray(self._shape.offset)
-        return True_(
+        return TrueHead(
             self.name,
             _box(centre, self._shape.diameter / 2),
             rotation,
             sellion,
             gaze_angle(rotation, sellion, np.zeros(3)),
+            np.full(3, np.nan),
         )
 
     def _point(self) -> Array:
@@ -95,7 +85,7 @@ class Walker:
 
 def walk(
     people: int, seconds: float, rate: float, shape: HeadShape, rng: np.random.Generator
-) -> Iterator[tuple[float, list[True_]]]:
+) -> Iterator[tuple[float, list[TrueHead]]]:
     """Times, unevenly spaced about 1 / rate, and the heads that can be seen then."""
     walkers = [Walker(f"p{i}", rng, shape) for i in range(people)]
     time = last = 0.0
@@ -131,7 +121,7 @@ class Answers:
         self._rng, self._stays, self._memory = rng, stays, memory
         self._kept: dict[str, tuple[float, int]] = {}
 
-    def __call__(self, time: float, heads: Sequence[True_]) -> list[Observation]:
+    def __call__(self, time: float, heads: Sequence[TrueHead]) -> list[Observation]:
         found = [self._answer(time, head) for head in heads if self._rng.random() < self._recall]
         for _ in range(self._rng.poisson(self._false)):
             x, y = self._rng.uniform((40, 40), (SIZE[0] - 40, SIZE[1] - 40))
@@ -141,7 +131,7 @@ class Answers:
             found.append(Observation((x - half, y - half, x + half, y + half), turn, score))
         return found
 
-    def _answer(self, time: float, head: True_) -> Observation:
+    def _answer(self, time: float, head: TrueHead) -> Observation:
         since, kept = self._kept.get(head.name, (-np.inf, 0))
         if self._rng.random() > np.exp(-(time - since) / self._memory):
             kept = int(self._rng.integers(len(self._turns)))
@@ -170,9 +160,9 @@ def _box(centre: Array, radius: float) -> tuple[float, float, float, float]:
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def _visible(heads: list[True_]) -> list[True_]:
+def _visible(heads: list[TrueHead]) -> list[TrueHead]:
     """Those within the image and not behind a nearer one."""
-    kept: list[True_] = []
+    kept: list[TrueHead] = []
     for head in sorted(heads, key=lambda h: h.sellion[2]):
         x, y = (head.box[0] + head.box[2]) / 2, (head.box[1] + head.box[3]) / 2
         inside = 0 < x < SIZE[0] and 0 < y < SIZE[1]
