@@ -27,14 +27,21 @@ SPECIFICATIONS = (
     _S(
         "model",
         "",
-        "Folder with the model's weights (config.json, model.safetensors, tokenizer). "
-        "Empty: the embedded default that comes with the package.",
+        "Folder with the model's weights (config.json, model.safetensors, tokenizer), or address "
+        "of a server (http://gpu.local:23333/v1). Empty: the embedded default of the package.",
         live=False,
     ),
     _S(
         "device",
         "",
         "Where the model runs: cpu, cuda, cuda:1, mps. Empty: the best there is.",
+        live=False,
+    ),
+    _S(
+        "quantization",
+        "none",
+        "int8 or int4: rounds the weights of a model in PyTorch, so that the 17B model fits into "
+        "24 or 16 GB.",
         live=False,
     ),
     _S(
