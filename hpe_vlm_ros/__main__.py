@@ -23,9 +23,11 @@ Find every head in each image and say how it is turned.
 
 Prints one JSON object a line:
   {"image": ..., "heads": [{"box": [x0, y0, x1, y1], "yaw": ..., "pitch": ..., "roll": ...,
-   "score": ...}]}
+   "spread": [x, y, z], "score": ...}]}
 Boxes are in pixels, angles in degrees: yaw > 0 turns the nose to the image's left; pitch > 0 is
-up and roll > 0 clockwise while |yaw| < 90, both reversed beyond. Heads go from left to right.
+up and roll > 0 clockwise while |yaw| < 90, both reversed beyond. The spread says how sure that is:
+standard deviations in degrees of the head's rotation about the camera's axes x (right), y (down)
+and z (ahead), null where unknown. Heads go from left to right.
 
 Images that cannot be read get a message and the exit status 1; the others are still processed.
 """
@@ -49,8 +51,9 @@ def parser() -> argparse.ArgumentParser:
     add("images", nargs="+", metavar="IMAGE", help="image file (JPEG, PNG and what OpenCV reads)")
     add("--json", metavar="FILE", help="write the lines to FILE instead of printing them")
     add("--draw", metavar="FOLDER", help="also write each image with its heads drawn into FOLDER")
-    add("--model", metavar="DIR", help="model folder (default: the one in the package)")
+    add("--model", metavar="DIR", help="model folder or server (default: the one in the package)")
     add("--device", metavar="D", help='such as "cpu" or "cuda" (default: the best there is)')
+    add("--quantization", default="none", metavar="Q", help="of weights: none, int8 or int4")
     add("--max-heads", type=int, default=20, metavar="N", help="most heads per image (default 20)")
     return main
 
@@ -77,6 +80,7 @@ def as_json(file: str, heads: Sequence[HeadEstimate]) -> str:
             "yaw": round(head.yaw, 1),
             "pitch": round(head.pitch, 1),
             "roll": round(head.roll, 1),
+            "spread": None if head.spread is None else [round(v, 1) for v in head.spread],
             "score": round(head.score, 3),
         }
         for head in heads
@@ -107,7 +111,12 @@ def predict(options: argparse.Namespace) -> int:
                 out = stack.enter_context(open(options.json, "w", encoding="utf-8"))
             if options.draw:
                 Path(options.draw).mkdir(parents=True, exist_ok=True)
-            perceiver = HeadPerceiver.load(options.model, options.device, options.max_heads)
+            perceiver = HeadPerceiver.load(
+                options.model,
+                options.device,
+                options.max_heads,
+                quantization=options.quantization,
+            )
         except (OSError, ValueError, RuntimeError) as error:
             return complain(error)
         for file in options.images:
@@ -117,7 +126,7 @@ def predict(options: argparse.Namespace) -> int:
                 print(as_json(file, heads), file=out, flush=True)
                 if options.draw:
                     draw(Path(options.draw), file, image, heads)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RuntimeError) as error:  # such as of memory, or a server
                 failed = bool(complain(error))
     return int(failed)
 

@@ -133,8 +133,8 @@ class People:
 
 def observation(estimate: HeadEstimate) -> Observation:
     """What the tracker takes from an estimate; its own covariance, where the model states one."""
-    stated = getattr(estimate, "rotation_covariance", None)
-    return Observation(estimate.box, _valid(estimate.rotation), estimate.score, stated)
+    rotation, stated = _valid(estimate.rotation), estimate.rotation_covariance
+    return Observation(estimate.box, rotation, estimate.score, stated)
 
 
 def _valid(rotation: Array) -> Array | None:
@@ -144,7 +144,7 @@ def _valid(rotation: Array) -> Array | None:
 
 def untracked(estimate: HeadEstimate, settings: Settings) -> TrackedHead:
     """An estimate of a single image as it stands, with the covariance of single answers."""
-    stated = getattr(estimate, "rotation_covariance", None)
+    stated = estimate.rotation_covariance
     variance = (
         math.radians(settings.rotation_noise) ** 2 + math.radians(settings.rotation_bias) ** 2
     )

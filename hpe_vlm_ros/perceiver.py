@@ -9,7 +9,7 @@ for head in perceiver(image):       # uint8 H x W x 3, RGB
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from .answers import Angles, Box, Parsed, grid_box, parse_angles, pixel_box, pose_prompt
 from .geometry import HeadShape, angles_from_rotation, box_iou, rotation_from_angles
 from .remote.settings import is_remote
+from .spread import Calibration, deviations_of, turn_covariance
 
 if TYPE_CHECKING:
     from .vlm.decoding import Pick
     from .vlm.engine import Detection, Engine, Look
 
 DUPLICATE_IOU = 0.55
+CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
 PixelBox = tuple[float, float, float, float]
 
@@ -40,7 +42,10 @@ class HeadEstimate:
         pitch: degrees; positive is up while |yaw| < 90.
         roll: degrees; positive is clockwise in the image while |yaw| < 90.
         rotation: (3, 3) head in the camera's optical frame; the truth that the angles shorten.
-        score: 0..1, how sure the model is of the box; not calibrated.
+        score: 0..1, how sure the model is of the box; the probability that it is one, if the
+            checkpoint is calibrated.
+        rotation_covariance: (3, 3) rad^2 of the turn from `rotation` to the true one, about the
+            optical axes, see `hpe_vlm_ros.spread`; None where the answer does not tell.
     """
 
     box: PixelBox
@@ -49,6 +54,21 @@ class HeadEstimate:
     roll: float
     rotation: NDArray[np.float64]
     score: float
+    rotation_covariance: NDArray[np.float64] | None = None
+
+    @property
+    def spread(self) -> tuple[float, float, float] | None:
+        """Standard deviations in degrees of the rotation, about the optical x, y and z axes."""
+        stated = self.rotation_covariance
+        return None if stated is None else deviations_of(stated)
+
+
+class Heads(list[HeadEstimate]):
+    """Heads from left to right; `left_out` counts smaller ones for which max_heads had no room."""
+
+    def __init__(self, heads: Iterable[HeadEstimate] = (), left_out: int = 0):
+        super().__init__(heads)
+        self.left_out = left_out
 
 
 class HeadPerceiver:
@@ -69,11 +89,12 @@ class HeadPerceiver:
         self.model_id = model_id
         self.max_heads = max_heads
         self.reuse_prefix = reuse_prefix
-        self.device = engine.backend.device
+        self.backend, self.device = engine.backend.name, engine.backend.device
         self.input_size = facts.image_size  # pixels, side of the square it sees
         self.head_shape = _head_shape(facts.head_shape)
         self.free_text = facts.vocab_size >= OPEN_VOCABULARY  # answers any question, in words
         self._engine = engine
+        self._calibration = Calibration.read(facts.calibration)
         self._min_score = facts.min_score
         self._pick = expected if facts.number_decoding == "expected" else most_likely
 
@@ -95,7 +116,7 @@ class HeadPerceiver:
                 such as "http://gpu.local:23333/v1" is that of a server, see `remote.perceiver`.
             device: such as "cpu" or "cuda:0"; None is the CPU for a model that is exported, else
                 the best there is.
-            max_heads: the most heads to name in one image.
+            max_heads: the most heads to return for one image, the largest of up to twice as many.
             reuse_prefix: False encodes the image anew for every question (for comparison only).
             backend: "torch", "onnx" (ONNX Runtime, for exported models on a CPU), or "auto": what
                 serves the folder and the device best.
@@ -118,14 +139,25 @@ class HeadPerceiver:
         name = f"{folder.resolve().name}-{fingerprint(folder)}"
         return cls(engine, name, max_heads, reuse_prefix)
 
-    def __call__(self, image: NDArray[np.uint8]) -> list[HeadEstimate]:
+    def __call__(self, image: NDArray[np.uint8]) -> Heads:
         """Heads in an RGB image (uint8, H x W x 3), left to right; ValueError for anything else."""
+        return self.find(image)
+
+    def find(
+        self, image: NDArray[np.uint8], draft: Sequence[PixelBox] | None = None, slack: int = 0
+    ) -> Heads:
+        """As calling it. A `draft` of the boxes (pixels), such as those of the frame before, saves
+        most of the time of detection where it is right; see `vlm.engine.Look.detect`."""
+        height, width = check_image(image).shape[:2]
+        drafted = None if draft is None else [grid_box(box, width, height) for box in draft]
         look = self.look(image)
-        found = look.detect(self.max_heads)
+        found = look.detect(CROWDED * self.max_heads, drafted, slack)
         found = without_duplicates([d for d in found if d.score >= self._min_score])
+        found, left_out = largest(found, self.max_heads)
         boxes = [detection.box for detection in found]
-        heads = self._estimates(look, boxes, [d.score for d in found], image)
-        return sorted(heads, key=lambda head: head.box[0] + head.box[2])
+        scores = [self._calibration.score(d.score) for d in found]
+        heads = self._estimates(look, boxes, scores, image)
+        return Heads(sorted(heads, key=lambda head: head.box[0] + head.box[2]), left_out)
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
         """Poses of heads whose boxes (pixels) are known, in their order and with score 1."""
@@ -160,11 +192,13 @@ class HeadPerceiver:
     ) -> list[HeadEstimate]:
         height, width = image.shape[:2]
         heads = []
-        for box, angles, score in zip(boxes, look.poses(boxes), scores, strict=True):
-            rotation = rotation_from_angles(*angles)
+        for box, pose, score in zip(boxes, look.estimates(boxes), scores, strict=True):
+            angles, rotation = pose.angles, rotation_from_angles(*pose.angles)
+            covariance = self._calibration.covariance(turn_covariance(angles, pose.deviations))
             if max(abs(angles[1]), abs(angles[2])) >= 90:  # another triple may name the same turn
                 angles = angles_from_rotation(rotation) or angles
-            heads.append(HeadEstimate(pixel_box(box, width, height), *angles, rotation, score))
+            pixels = pixel_box(box, width, height)
+            heads.append(HeadEstimate(pixels, *angles, rotation, score, covariance))
         return heads
 
 
@@ -192,6 +226,13 @@ def without_duplicates(found: Sequence[Detection]) -> list[Detection]:
         if not (overlaps > DUPLICATE_IOU).any():
             kept.append(detection)
     return kept
+
+
+def largest(found: Sequence[Detection], count: int) -> tuple[list[Detection], int]:
+    """The `count` largest detections in their order, and how many others there are."""
+    sizes = [(d.box[2] - d.box[0]) * (d.box[3] - d.box[1]) for d in found]
+    kept = sorted(range(len(found)), key=lambda i: -sizes[i])[:count]
+    return [found[i] for i in sorted(kept)], len(found) - len(kept)
 
 
 def _head_shape(fields: Mapping[str, Any] | None) -> HeadShape | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,15 +61,9 @@ def _seen(record: FrameRecord, people: People, shape: HeadShape | None) -> Frame
 def as_estimate(head: Head) -> HeadEstimate:
     """A record as the perceiver gave it, with its stated covariance where there is one."""
     x0, y0, x1, y1 = head.box
-    made = HeadEstimate((x0, y0, x1, y1), *head.angles, head.matrix, head.score or 0.0)
-    if head.covariance is None:
-        return made
-    return _Stated(**vars(made), rotation_covariance=np.array(head.covariance).reshape(3, 3))
-
-
-@dataclass(frozen=True, eq=False)
-class _Stated(HeadEstimate):
-    rotation_covariance: Any
+    stated = None if head.covariance is None else np.array(head.covariance).reshape(3, 3)
+    box = x0, y0, x1, y1
+    return HeadEstimate(box, *head.angles, head.matrix, head.score or 0.0, stated)
 
 
 def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) -> Head:

@@ -119,7 +119,7 @@ def head_from(values: dict[str, Any]) -> Head:
 
 def estimated(head: HeadEstimate) -> Head:
     """What the model says of a head; `placing` adds what follows from it."""
-    stated = getattr(head, "rotation_covariance", None)
+    stated = head.rotation_covariance
     return Head(
         box=rounded(head.box, 3),
         yaw=round(float(head.yaw), 4) + 0.0,

@@ -76,8 +76,9 @@ class CogVLMConfig(PreTrainedConfig):
 
     The last fields belong to our own checkpoints, fitted together with the weights: what a head
     box encloses (`head_shape`: "diameter" in metres, "offset" of the face's origin from the box
-    centre), the score below which a box is dropped, and whether a whole-number token is the most
-    likely one or the mean of its distribution (`number_decoding` "most_likely" or "expected").
+    centre), the score below which a box is dropped (`min_score`, before calibration), whether a
+    number is the most likely one or the mean of its distribution (`number_decoding` "most_likely"
+    or "expected"), and what makes spreads and scores honest (`calibration`, `spread.Calibration`).
     """
 
     model_type = "cogvlm"
@@ -104,6 +105,7 @@ class CogVLMConfig(PreTrainedConfig):
     head_shape: dict[str, Any] | None = None
     min_score: float = 0.0
     number_decoding: str = "most_likely"
+    calibration: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)

@@ -12,6 +12,7 @@ from .backend import Backend, Pixels
 from .decoding import Answer, Pick, ask, most_likely
 from .grammar import AnswerGrammar, Grammar
 from .lanes import Lanes
+from .poses import Pose, pose_of
 from .processing import CogVLMProcessor
 from .scores import box_scores
 
@@ -78,10 +79,16 @@ class Look:
         return [Detection(box, score) for box, score in zip(boxes, scores, strict=True)]
 
     def poses(self, boxes: Sequence[Box]) -> list[Angles]:
-        """Yaw, pitch, roll in degrees of the head in each box, decoded as one batch."""
+        """Yaw, pitch, roll in whole degrees of the head in each box: what the answers print."""
+        return [pose.written for pose in self.estimates(boxes)]
+
+    def estimates(self, boxes: Sequence[Box]) -> list[Pose]:
+        """The pose of the head in each box and how sure it is, decoded as one batch."""
         grammars = [self._engine.grammar.angles() for _ in boxes]
-        texts = map(self._text, self.ask([pose_prompt(box) for box in boxes], grammars))
-        return [_value(parse_angles(text), text) for text in texts]
+        answers = self.ask([pose_prompt(box) for box in boxes], grammars)
+        texts = [self._text(answer) for answer in answers]
+        written = [_value(parse_angles(text), text) for text in texts]
+        return [pose_of(angles, answer) for angles, answer in zip(written, answers, strict=True)]
 
     def free(
         self, prompts: Sequence[str], limit: int = FREE_LIMIT, symbols: bool = False

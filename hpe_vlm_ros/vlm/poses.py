@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an answer says of a head's pose: the numbers it prints, their means, how sure they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..answers import Angles
+from .decoding import Answer
+from .numbers import CIRCLE, circular_deviation, circular_mean
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Yaw, pitch, roll in degrees, (-180, 180].
+
+    Attributes:
+        written: as the answer prints them, whole degrees.
+        angles: the circular means of the numbers' probabilities; never farther from `written` than
+            the deviation.
+        deviations: circular standard deviations: of yaw, of pitch given the yaw that is written,
+            of roll given both.
+    """
+
+    written: Angles
+    angles: Angles
+    deviations: Angles
+
+
+def pose_of(written: Angles, answer: Answer) -> Pose:
+    """The pose in an answer that a grammar of angles has ruled; `written` are its numbers."""
+    weights = [d.probabilities for d in answer.decisions if d.choice.circular]
+    deviations = [circular_deviation(w) for w in weights]
+    means = [
+        _refined(number, circular_mean(w), deviation)
+        for number, w, deviation in zip(written, weights, deviations, strict=True)
+    ]
+    return Pose(written, _triple(means), _triple(deviations))
+
+
+def _refined(number: float, mean: float, deviation: float) -> float:
+    """The mean, or as near to it as the deviation allows from the number written."""
+    turn = _signed(mean - number)
+    return _signed(number + min(max(turn, -deviation), deviation))
+
+
+def _signed(degrees: float) -> float:
+    """The same angle in (-180, 180]."""
+    turn = degrees % CIRCLE
+    return turn - CIRCLE if turn > CIRCLE / 2 else turn
+
+
+def _triple(values: Sequence[float]) -> Angles:
+    yaw, pitch, roll = values
+    return yaw, pitch, roll
