@@ -104,7 +104,8 @@ class Area:
 
     @property
     def count(self) -> int:
-        return len(self.score)
+        """Rows of the rarer class: an area is no surer than what it knows of that one."""
+        return int(min(self.positive.sum(), (~self.positive).sum()))
 
 
 def roc(score: Array, positive: NDArray[np.bool_], weights: Array) -> tuple[Array, Array]:

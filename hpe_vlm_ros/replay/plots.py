@@ -153,7 +153,7 @@ def _looking(figure: Any, report: dict[str, Any]) -> bool:
     at = found["at_angle"]
     axes.plot([at["false_alarm"]], [at["hit"]], "o", color=ORANGE, markersize=5)
     axes.annotate(
-        f"within {found['angle']:g}°", (at["false_alarm"], at["hit"]), (6, -10),
+        f"within {found['angle']:g}°", (at["false_alarm"], at["hit"]), (7, 3),
         textcoords="offset points", color=ORANGE,
     )  # fmt: skip
     axes.set(xlabel="false alarms", ylabel="hits", aspect="equal", title="Looking at the camera")

@@ -136,6 +136,7 @@ def test_quantiles_and_areas_agree_with_numpy_and_ranks():
     ranks, count = rankdata(score), positive.sum()
     mann_whitney = (ranks[positive].sum() - count * (count + 1) / 2) / (count * (101 - count))
     assert Area(score, positive, frames).estimates(once)[0] == pytest.approx(mann_whitney)
+    assert Area(score, positive, frames).count == min(sum(positive), sum(~positive))
     alarm, hit = roc(score, positive, np.ones(101))
     assert (alarm[0], hit[0], alarm[-1], hit[-1]) == (0, 0, 1, 1)
 
