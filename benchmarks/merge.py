@@ -21,7 +21,7 @@ from statistics import median
 import torch
 from safetensors.torch import load_file, save_file
 
-from hpe_vlm_ros.vlm.checkpoint import INDEX
+from hpe_vlm_ros.vlm.model_folder import INDEX
 from training.merging.registry import Layer, chosen
 from training.merging.similarity import row_cosine
 from training.merging.sources import Checkpoint

@@ -25,8 +25,9 @@ import torch
 from jsonargparse import auto_cli
 from torch import nn
 
-from hpe_vlm_ros.vlm.checkpoint import INDEX, load_config
+from hpe_vlm_ros.vlm.checkpoint import load_config
 from hpe_vlm_ros.vlm.configuration import CogVLMConfig
+from hpe_vlm_ros.vlm.model_folder import INDEX
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 
 from .merging import report

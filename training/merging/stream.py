@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from hpe_vlm_ros.vlm.checkpoint import INDEX
+from hpe_vlm_ros.vlm.model_folder import INDEX
 
 from .registry import Layer, Method
 from .similarity import row_cosine

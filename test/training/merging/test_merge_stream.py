@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks.merge import load_everything, make_pair, memory, stream
-from hpe_vlm_ros.vlm.checkpoint import INDEX
+from hpe_vlm_ros.vlm.model_folder import INDEX
 from training.merging.registry import chosen
 from training.merging.sources import Checkpoint, check_alike
 from training.merging.stream import (
