@@ -1,149 +1,139 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage 5: score a model folder on labelled scenes.
 
-    python -m training.stage5_evaluate [--model models/embedded] [--data training/testsets/scenes]
+    python -m training.stage5_evaluate --workers 2 --out runs/scored [--model models/embedded]
 
-Two protocols: end to end (the model's own boxes), and with true boxes in the prompt, as in the
-paper. Then, with --variants, the model's answers with the paper's looser ways of getting valid
-numbers out of them, and with none (see `training.output_formats`).
-Prints tables for people and, as the last line, one JSON object for programs.
+Asked is: where heads are and how they are turned, end to end; the pose of every true box, as in the
+paper, with and without a grammar; where somebody described in words is, in pairs of traits that
+training withheld; and, about some scenes, the paper's looser ways of getting valid numbers
+(`training.evaluation.reading`) and its other wordings of the question.
+
+OUT keeps the answers: give the same command again after a kill and it goes on. OUT/result.json
+holds every number. Prints tables for people and, as the last line, one JSON object for programs.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import auto_cli
-from tqdm import tqdm
 
-from hpe_vlm_ros import metrics
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
+from hpe_vlm_ros.perceiver import HeadPerceiver
+from hpe_vlm_ros.vlm import checkpoint
+from hpe_vlm_ros.vlm.model_folder import default_folder, fingerprint
 
 from .data.sample import Sample
 from .data.synthetic import read_synthetic
-from .output_formats import FormatScore, evaluate_formats, format_table
-from .scoring import input_scale, true_heads
+from .evaluation.asking import REFERRING
+from .evaluation.measures import Asked, evaluation, referring
+from .evaluation.results import RESULTS, for_json, grouped_table, result, stored, tables
+from .evaluation.running import ask_all, tasks_of
 
-TEST_SCENES = Path(__file__).parent / "testsets" / "scenes"
-
-
-@dataclass
-class Evaluation:
-    """Records of all scenes under both protocols."""
-
-    end_to_end: metrics.Records
-    true_boxes: metrics.Records
-
-
-def predicted_heads(estimates: list[HeadEstimate]) -> metrics.Heads:
-    """A perceiver's answer as the metrics take it."""
-    return metrics.heads(
-        [head.box for head in estimates],
-        [head.rotation for head in estimates],
-        angles=[(head.yaw, head.pitch, head.roll) for head in estimates],
-    )
+PANOPTIC = Path(__file__).parent / "testsets" / "panoptic"
+TITLES = {
+    "formats": "OUTPUT FORMAT",
+    "prompts": "PROMPT",
+    "ranges": "RANGE",
+    "scenes": "FREE ANSWERS",
+    "tones": "SKIN",
+}
 
 
-def evaluate(perceiver: HeadPerceiver, samples: list[Sample], progress: bool = True) -> Evaluation:
-    """Perceive every scene twice: with the model's boxes and with the true ones."""
-    own, given = [], []
-    for sample in tqdm(samples, unit="scene", disable=not progress):
-        image, true = sample.load(), true_heads(sample)
-        scale = input_scale(perceiver, sample)
-        own.append(metrics.end_to_end(predicted_heads(perceiver(image)), true, scale))
-        answers = predicted_heads(perceiver.poses(image, list(true.boxes)))
-        given.append(metrics.given_boxes(answers, true, scale))
-    return Evaluation(metrics.merge(own), metrics.merge(given))
+def asked_of(samples: list[Sample], answers: dict[str, Any], side: int) -> list[Asked]:
+    """Scenes with their answers, in order; `side` of the model's input in pixels."""
+    return [
+        Asked(sample, said, (side / sample.width, side / sample.height))
+        for sample, said in zip(samples, answers.values(), strict=True)
+    ]
 
 
-def report(evaluation: Evaluation) -> str:
-    """Tables for people: totals, by yaw and by head size, both protocols."""
-    parts = []
-    for title, records in (
-        ("END TO END", evaluation.end_to_end),
-        ("TRUE BOXES", evaluation.true_boxes),
-    ):
-        rows = [
-            ("all", metrics.score(records)),
-            *metrics.by_yaw(records),
-            *metrics.by_size(records),
-        ]
-        parts.append(metrics.format_table(title, rows))
-    total = metrics.score(evaluation.true_boxes)
-    parts.append(
-        f"{total.without_triple} of {total.heads} heads have no yaw, pitch, roll triple:\n"
-        "they count in the geodesic error only. Sizes are pixels at the model's input;\n"
-        "angles are degrees."
-    )
-    return "\n\n".join(parts)
-
-
-def summary(evaluation: Evaluation) -> dict[str, Any]:
-    """The numbers for programs. `mae*` and `geodesic_median` are with true boxes; angles in
-    degrees."""
-    own, given = metrics.score(evaluation.end_to_end), metrics.score(evaluation.true_boxes)
-    numbers = {
-        "recall": own.recall,
-        "precision": own.precision,
-        "mae": given.mae,
-        "mae_front": given.mae_front,
-        "mae_back": given.mae_back,
-        "geodesic_median": given.geodesic_median,
-        "mae_end_to_end": own.mae,
-        "geodesic_median_end_to_end": own.geodesic_median,
-        "e_angle": 1 - given.recall,
-        "heads": given.heads,
-    }
-    return _for_json(numbers)
-
-
-def format_summary(scores: dict[str, FormatScore]) -> dict[str, Any]:
-    """The same of output formats; `e_angle_free` and `e_bbox` are those of free answers."""
-    free = _for_json(vars(scores["none"]))
-    formats = {name: _for_json(vars(score)) for name, score in scores.items()}
-    return {"e_angle_free": free["e_angle"], "e_bbox": free["e_bbox"], "formats": formats}
-
-
-def _for_json(numbers: dict[str, Any]) -> dict[str, Any]:
-    return {k: None if math.isnan(v) else round(v, 4) for k, v in numbers.items()}
+def _base_accuracy(
+    base: Path, samples: list[Sample], scenes: dict[str, Any], ask: Any, kept: Path | None
+) -> tuple[float | None, str]:
+    """The base's accuracy of expressions, by asking a model folder or from a kept result."""
+    if not base.is_dir():
+        return stored(base, "rec_acc", scenes)
+    load = partial(HeadPerceiver.load, base)
+    answers = ask(load, tasks_of(samples, 0, (REFERRING,)), kept, title="base")
+    side = checkpoint.load_config(base).vision_config.image_size
+    words = for_json(referring(asked_of(samples, answers, side)))
+    return words["rec_acc"], f"of {base}"
 
 
 def main(
     model: Path | None = None,
-    data: Path = TEST_SCENES,
+    data: Path = PANOPTIC,
+    out: Path | None = None,
+    base: Path = RESULTS / "base_grounding.json",
+    sixdrepnet: Path = RESULTS / "sixdrepnet.json",
+    variants: int = 300,
     limit: int | None = None,
     device: str | None = None,
+    workers: int = 1,
     threads: int | None = None,
-    variants: bool = True,
+    note: str = "",
+    keep: Path | None = None,
 ) -> None:
     """Score a model folder.
 
     Args:
         model: model folder; without it the embedded default of the package.
         data: folder of labelled scenes.
+        out: folder that keeps answers and result.json; without it nothing is kept.
+        base: the base model, to compare its understanding of expressions: its folder, or the
+            result.json of its own evaluation.
+        sixdrepnet: result file of `training.baselines.sixdrepnet`.
+        variants: so many scenes, evenly spread, are asked about output formats and wordings too.
         limit: only the first so many scenes.
         device: such as cpu or cuda; without it the best there is.
-        threads: threads of the arithmetic; without it all cores.
-        variants: score the output formats too, which takes about as long again.
+        workers: processes that share the scenes, each with a model of its own.
+        threads: threads of each process; without it all cores for one process, else one.
+        note: what the model was trained on and for how long, for the report.
+        keep: also write the numbers here, such as training/results/stage4.json for the report.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    perceiver = HeadPerceiver.load(model, device)
+    folder = default_folder() if model is None else model
     samples = read_synthetic(data, limit)
-    evaluation = evaluate(perceiver, samples)
-    print(f"{perceiver.model_id} on {len(samples)} scenes of {data.name}\n")
-    print(report(evaluation))
-    numbers = summary(evaluation)
-    if variants:
-        scores = evaluate_formats(perceiver, samples)
-        print(f"\n{format_table(scores)}")
-        numbers |= format_summary(scores)
-    print(json.dumps(numbers))
+    kept = {name: out / f"{name}.jsonl" if out else None for name in ("answers", "base")}
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+    ask = partial(ask_all, workers=workers, threads=threads)
+    load = partial(HeadPerceiver.load, folder, device)
+    answers = ask(load, tasks_of(samples, variants), kept["answers"])
+    asked = asked_of(samples, answers, checkpoint.load_config(folder).vision_config.image_size)
+    scenes = {"data": data.name, "pictures": len(samples)}
+    numbers = {"model": fingerprint(folder), **scenes, "note": note} | result(asked)
+    compared = {
+        "rec_acc_base": _base_accuracy(base, samples, scenes, ask, kept["base"]),
+        "sixdrepnet_mae": stored(sixdrepnet, "mae", scenes),
+    }
+    numbers["summary"] |= {name: value for name, (value, _) in compared.items()}
+    for path in filter(None, (out / "result.json" if out else None, keep)):
+        path.write_text(json.dumps(numbers, indent=1) + "\n")
+    print(f"{folder} on {len(samples)} scenes of {data.name}\n")
+    print(report(asked, numbers))
+    for name, (value, origin) in compared.items():
+        print(f"{name}: {'null' if value is None else value}, {origin}")
+    print(json.dumps(numbers["summary"]))
+
+
+def report(asked: list[Asked], numbers: dict[str, Any]) -> str:
+    """All tables for people."""
+    parts = [tables(evaluation(asked))]
+    parts += [grouped_table(title, numbers[name]) for name, title in TITLES.items()]
+    return "\n\n".join([*filter(None, parts), _words(numbers["summary"])])
+
+
+def _words(short: dict[str, Any]) -> str:
+    accuracy = {name: short[name] for name in ("rec_acc", "rec_acc_taught")}
+    shown = {name: "-" if v is None else f"{100 * v:.1f} %" for name, v in accuracy.items()}
+    return (
+        f"People described in words, of {short['rec_answers']} asked for: {shown['rec_acc']} found "
+        f"by the {short['rec_asked']} pairs of traits\nnever taught, {shown['rec_acc_taught']} by "
+        "others (IoU 0.5, of valid answers)."
+    )
 
 
 if __name__ == "__main__":

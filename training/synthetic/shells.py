@@ -111,7 +111,8 @@ def shell_thickness(shell: Shell, points: Array) -> Array:
         inside &= x < 0.105
     elif shell.region in ("hood", "mane"):
         inside &= (x < 0.16) & ~((_hole(points) < 1) & (y < -0.075)) & ~((z < 0.56) & (x > 0.12))
-        if shell.region == "mane":
+        if shell.region == "mane":  # strands thin out towards the face; the throat is free
+            rise = rise * np.clip((_hole(points) - 0.9) / 0.7, 0.08, 1.0)
             inside &= ~((y < -0.045) & (z < 0.66))
     elif shell.region == "mask":
         inside &= (y < -0.085) & (z > MASK[0]) & (z < MASK[1]) & (x < 0.075)

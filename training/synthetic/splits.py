@@ -61,7 +61,7 @@ SPLITS = {
         (),
         (0.02, 0.08, 0.12, 0.18, 0.19, 0.16, 0.12, 0.08, 0.05),
         largest=180.0,
-        quality=74,
+        quality=70,
         held=_UNSEEN
         | {"longmane", "shortbowl", "flattop", "undercut"}
         | {"headscarf", "turban", "skullcap", "respirator", "fullbeard"}

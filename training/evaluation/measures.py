@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All numbers of an evaluation, computed from a model's answers and the labels alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpe_vlm_ros import metrics
+from hpe_vlm_ros.answers import Angles, parse_angles, parse_boxes, pixel_box
+from hpe_vlm_ros.geometry import angles_from_rotation, box_iou, rotation_from_angles
+
+from ..data.sample import Sample
+from ..scoring import true_heads
+from .reading import FORMATS, Format, referred_box
+
+Mask = np.ndarray
+SEEN = 0.2  # visible share from which a head makes a scene one of several heads
+TONES = ("light", "medium", "dark")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A scene, what was said of it (`asking.ask_scene`), and the scale to the model's input."""
+
+    sample: Sample
+    answers: dict[str, Any]
+    scale: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Records of all scenes, and for each head that counts what groups it is in.
+
+    end_to_end: with the model's own boxes; true_boxes: asked about the true ones; free: the same
+    without a grammar. tone (N,): of the skin, "" where unknown; alone (N,) bool: whether the head
+    is the only one in its scene.
+    """
+
+    end_to_end: metrics.Records
+    true_boxes: metrics.Records
+    free: metrics.Records
+    tone: np.ndarray
+    alone: np.ndarray
+
+
+def evaluation(asked: Sequence[Asked]) -> Evaluation:
+    """Score all answers about heads."""
+    own, told, free, tones, alone = [], [], [], [], []
+    for scene in asked:
+        true = true_heads(scene.sample)
+        own.append(metrics.end_to_end(_own(scene.answers["own"]), true, scene.scale))
+        told.append(_given(scene, [tuple(angles) for angles in scene.answers["given"]]))
+        texts = scene.answers["poses"]["free"]
+        free.append(_given(scene, [parse_angles(text).value for text in texts]))
+        counts = metrics.assign(true, true, scene.scale).counts
+        tones += [head.tone or "" for head, c in zip(scene.sample.heads, counts, strict=True) if c]
+        seen = sum(head.visible >= SEEN for head in scene.sample.heads)
+        alone += [seen == 1] * int(counts.sum())
+    merged = (metrics.merge(parts) for parts in (own, told, free))
+    return Evaluation(*merged, np.array(tones, dtype=str), np.array(alone, dtype=bool))
+
+
+def part(records: metrics.Records, mask: Mask) -> metrics.Records:
+    """The records of some heads; of false alarms nothing can be said then."""
+    chosen = (records.size, records.yaw, records.found, records.error, records.geodesic)
+    return metrics.Records(*(column[mask] for column in chosen), false_alarms=None)
+
+
+def angle_errors(records: metrics.Records) -> dict[str, float]:
+    """Mean degrees of yaw, pitch and roll, and of the geodesic error, over heads with a triple."""
+    triple = np.isfinite(records.error).all(axis=1)
+    if not triple.any():
+        return dict.fromkeys(("yaw", "pitch", "roll", "geodesic"), math.nan)
+    yaw, pitch, roll = records.error[triple].mean(axis=0)
+    geodesic = records.geodesic[triple].mean()
+    return {"yaw": yaw, "pitch": pitch, "roll": roll, "geodesic": float(geodesic)}
+
+
+def by_range(records: metrics.Records) -> dict[str, dict[str, float]]:
+    """`angle_errors` of front (|yaw| < 90) and back, as in the paper's Table X."""
+    front = np.abs(records.yaw) < 90
+    back = np.abs(records.yaw) >= 90
+    return {
+        name: angle_errors(part(records, mask)) for name, mask in (("front", front), ("back", back))
+    }
+
+
+def by_scene(scored: Evaluation) -> dict[str, dict[str, float]]:
+    """Heads and invalid free answers, alone or not, front or back, as in the paper's Table IX."""
+    front, back = np.abs(scored.free.yaw) < 90, np.abs(scored.free.yaw) >= 90
+    groups = {
+        "single front": scored.alone & front,
+        "single back": scored.alone & back,
+        "multi front": ~scored.alone & front,
+        "multi back": ~scored.alone & back,
+    }
+    rows = {name: metrics.score(part(scored.free, mask)) for name, mask in groups.items()}
+    return {
+        name: {"heads": row.heads, "invalid": row.heads - row.found, "e_angle": 1 - row.recall}
+        for name, row in rows.items()
+    }
+
+
+def by_tone(scored: Evaluation) -> dict[str, dict[str, float]]:
+    """Recall end to end and errors with true boxes by the tone of skin, where it is known."""
+    rows = {}
+    for tone in TONES:
+        mask = scored.tone == tone
+        if mask.any():
+            own = metrics.score(part(scored.end_to_end, mask))
+            told = metrics.score(part(scored.true_boxes, mask))
+            rows[tone] = {
+                "heads": own.heads, "recall": own.recall, "mae": told.mae,
+                "geodesic_median": told.geodesic_median,
+            }  # fmt: skip
+    return rows
+
+
+def by_format(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
+    """Shares of invalid answers about heads and boxes, and degrees, for each output format."""
+    scenes = [scene for scene in asked if "grammar" in scene.answers["poses"]]
+    return {name: _format_score(form, scenes) for name, form in FORMATS.items()} if scenes else {}
+
+
+def _format_score(form: Format, scenes: Sequence[Asked]) -> dict[str, float]:
+    records, invalid = [], 0
+    for scene in scenes:
+        poses = scene.answers["poses"][form.decoding]
+        records.append(_given(scene, [form.angles(text) for text in poses]))
+        invalid += form.boxes(scene.answers["boxes"][form.decoding]) is None
+    score = metrics.score(metrics.merge(records))
+    return {"e_angle": 1 - score.recall, "e_bbox": invalid / len(scenes), "mae": score.mae}
+
+
+def by_prompt(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
+    """Invalid free answers and degrees for each wording of the question (the paper's Table XI)."""
+    scenes = [scene for scene in asked if "paraphrases" in scene.answers]
+    if not scenes:
+        return {}
+    rows: dict[str, Callable[[Asked], list[str]]] = {"as trained": _trained}
+    rows |= {title: _paraphrase(title) for title in scenes[0].answers["paraphrases"]}
+    scores = {
+        title: metrics.score(
+            metrics.merge(_given(s, [parse_angles(t).value for t in texts(s)]) for s in scenes)
+        )
+        for title, texts in rows.items()
+    }
+    return {title: {"mae": s.mae, "e_angle": 1 - s.recall} for title, s in scores.items()}
+
+
+def _trained(scene: Asked) -> list[str]:
+    return scene.answers["poses"]["free"]
+
+
+def _paraphrase(title: str) -> Callable[[Asked], list[str]]:
+    return lambda scene: scene.answers["paraphrases"][title]
+
+
+def referring(asked: Sequence[Asked]) -> dict[str, float]:
+    """Accuracy of referring expressions: IoU above 0.5 among valid answers, as in the paper.
+
+    `rec_acc` of pairs of traits that training withheld, `rec_acc_taught` of others; `rec_asked`
+    counts the former; `rec_e_bbox` is the share of invalid answers of all.
+    """
+    hits: dict[bool, list[bool]] = {True: [], False: []}
+    total = invalid = withheld = 0
+    for scene in asked:
+        for one in scene.answers.get("referring", []):
+            box = referred_box(one["text"])
+            total, invalid = total + 1, invalid + (box is None)
+            withheld += one["withheld"]
+            if box is not None:
+                pixels = pixel_box(box, scene.sample.width, scene.sample.height)
+                hits[one["withheld"]].append(bool(box_iou([pixels], [one["box"]])[0, 0] > 0.5))
+    return {
+        "rec_acc": _mean(hits[True]),
+        "rec_acc_taught": _mean(hits[False]),
+        "rec_asked": withheld,
+        "rec_e_bbox": invalid / total if total else math.nan,
+        "rec_answers": total,
+    }
+
+
+def invalid_boxes(asked: Sequence[Asked]) -> float:
+    """E_bbox: the share of invalid free answers to the detection prompt and to expressions."""
+    invalid = [parse_boxes(scene.answers["boxes"]["free"]).value is None for scene in asked]
+    for scene in asked:
+        invalid += [
+            referred_box(one["text"]) is None for one in scene.answers.get("referring", [])
+        ]  # fmt: skip
+    return _mean(invalid)
+
+
+def _own(rows: list[list[float]]) -> metrics.Heads:
+    table = np.array(rows, dtype=float).reshape(-1, 8)
+    rotations = [rotation_from_angles(*row[4:7]) for row in table]
+    return metrics.heads(table[:, :4], rotations, angles=table[:, 4:7])
+
+
+def _given(scene: Asked, answers: Sequence[Angles | None]) -> metrics.Records:
+    """Records of answers about the true boxes of a scene; None is an invalid answer."""
+    rotations = [
+        np.full((3, 3), np.nan) if angles is None else rotation_from_angles(*angles)
+        for angles in answers
+    ]
+    triples = [
+        (np.nan,) * 3 if angles is None else angles_from_rotation(rotation) or angles
+        for angles, rotation in zip(answers, rotations, strict=True)
+    ]
+    boxes = [head.box for head in scene.sample.heads]
+    said = metrics.heads(boxes, rotations, angles=triples)
+    return metrics.given_boxes(said, true_heads(scene.sample), scene.scale)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
