@@ -94,7 +94,7 @@ class HeadPerceiver:
         self.head_shape = _head_shape(facts.head_shape)
         self.free_text = facts.vocab_size >= OPEN_VOCABULARY  # answers any question, in words
         self._engine = engine
-        self._calibration = Calibration.read(facts.calibration)
+        self.calibration = Calibration.read(facts.calibration)
         self._min_score = facts.min_score
         self._pick = expected if facts.number_decoding == "expected" else most_likely
 
@@ -155,7 +155,7 @@ class HeadPerceiver:
         found = without_duplicates([d for d in found if d.score >= self._min_score])
         found, left_out = largest(found, self.max_heads)
         boxes = [detection.box for detection in found]
-        scores = [self._calibration.score(d.score) for d in found]
+        scores = [self.calibration.score(d.score) for d in found]
         heads = self._estimates(look, boxes, scores, image)
         return Heads(sorted(heads, key=lambda head: head.box[0] + head.box[2]), left_out)
 
@@ -194,7 +194,7 @@ class HeadPerceiver:
         heads = []
         for box, pose, score in zip(boxes, look.estimates(boxes), scores, strict=True):
             angles, rotation = pose.angles, rotation_from_angles(*pose.angles)
-            covariance = self._calibration.covariance(turn_covariance(angles, pose.deviations))
+            covariance = self.calibration.covariance(turn_covariance(angles, pose.deviations))
             if max(abs(angles[1]), abs(angles[2])) >= 90:  # another triple may name the same turn
                 angles = angles_from_rotation(rotation) or angles
             pixels = pixel_box(box, width, height)

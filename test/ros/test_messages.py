@@ -2,11 +2,12 @@
 """People to messages, with the conventions that msg/*.msg promise."""
 
 import math
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from graph import calibration
+from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
@@ -15,15 +16,17 @@ from hpe_vlm_ros.msg import HeadPose
 from hpe_vlm_ros.nodes import messages
 from hpe_vlm_ros.nodes.messages import head_transforms, intrinsics
 from hpe_vlm_ros.people import ROBOT, People, View
+from hpe_vlm_ros.perceiver import HeadEstimate
+from hpe_vlm_ros.spread import turn_covariance
 
 CAMERA = CameraIntrinsics(300.0, 300.0, 160.0, 120.0)
 SHAPE = HeadShape(0.3, (0.0, 0.0, -0.09))
 HEADER = Header(frame_id="camera_optical")
 
 
-def head(yaw=0.0, pitch=0.0, roll=0.0, box=(130.0, 90.0, 190.0, 150.0)):
+def head(yaw=0.0, pitch=0.0, roll=0.0, box=(130.0, 90.0, 190.0, 150.0), covariance=None):
     rotation = rotation_from_angles(yaw, pitch, roll)
-    return SimpleNamespace(box=box, yaw=yaw, pitch=pitch, roll=roll, rotation=rotation, score=0.5)
+    return HeadEstimate(box, yaw, pitch, roll, rotation, 0.5, covariance)
 
 
 def person(estimate, camera=CAMERA, shape=SHAPE, looking_angle=15.0, targets=None):
@@ -41,6 +44,22 @@ def head_pose(estimate, header, camera, shape, looking_angle):
 def orientation(pose):
     q = pose.pose.pose.orientation
     return matrix((q.x, q.y, q.z, q.w))
+
+
+def test_the_covariance_of_an_answer_says_where_the_face_may_point():
+    """Errors as the angles' spreads make them, of the face frame in the message itself."""
+    deviations, generator = (3.0, 2.0, 1.0), np.random.default_rng(0)
+    stated = turn_covariance((30, 20, 10), deviations)
+    message = head_pose(head(30, 20, 10, covariance=stated), HEADER, CAMERA, SHAPE, 15.0)
+    covariance = np.reshape(message.pose.covariance, (6, 6))[3:, 3:]
+    errors = generator.normal(0, deviations, (40000, 3))
+    errors[:, 2] += np.sin(np.radians(30)) * errors[:, 1]  # roll follows pitch
+    said = Rotation.from_matrix(orientation(message))
+    heads = rotation_from_angles(*(np.array([30, 20, 10]) + errors).T)
+    faces = Rotation.from_matrix(heads @ [[0, 1, 0], [0, 0, -1], [-1, 0, 0]])  # REP-155
+    turns = (faces * said.inv()).as_rotvec()  # about the optical axes
+    np.testing.assert_allclose(covariance, turns.T @ turns / 40000, atol=3e-5)
+    assert np.degrees(np.sqrt(np.diag(covariance))).min() > 1  # 1 degree is 3e-4 rad^2
 
 
 def test_a_frontal_head_in_the_middle_looks_at_the_camera():
@@ -120,7 +139,7 @@ def test_frames_stand_where_the_head_is_and_at_unit_distance_where_that_is_unkno
 @pytest.mark.parametrize("tracking", [True, False])
 def test_an_invalid_answer_is_marked_and_has_no_frame(tracking):
     people, broken = People(), head()
-    broken.rotation = np.full((3, 3), math.nan)
+    broken = replace(broken, rotation=np.full((3, 3), math.nan))
     people.tracking = tracking
     empty = head(box=(10.0, 10.0, 10.0, 40.0))  # no box at all
     (found,) = people.see(0, [broken, empty], View((320, 240), CAMERA, SHAPE))
