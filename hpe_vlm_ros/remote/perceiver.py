@@ -27,7 +27,15 @@ from ..answers import (
     pose_prompt,
 )
 from ..geometry import HeadShape, angles_from_rotation, rotation_from_angles
-from ..perceiver import HeadEstimate, HeadPerceiver, PixelBox, check_image, without_duplicates
+from ..perceiver import (
+    HeadEstimate,
+    HeadPerceiver,
+    Heads,
+    PixelBox,
+    check_image,
+    largest,
+    without_duplicates,
+)
 from . import RemoteError
 from .endpoint import Endpoint, Reply
 from .pictures import data_url, jpeg
@@ -72,7 +80,7 @@ class RemotePerceiver(HeadPerceiver):
         self.free_text = True
         self.reuse_prefix = True  # the server's business
 
-    def __call__(self, image: NDArray[np.uint8]) -> list[HeadEstimate]:
+    def __call__(self, image: NDArray[np.uint8]) -> Heads:
         """Heads in an RGB image (uint8, H x W x 3), left to right.
 
         Of more than `max_heads` the largest are kept. RemoteError if the server gives no valid
@@ -80,9 +88,10 @@ class RemotePerceiver(HeadPerceiver):
         """
         picture, deadline = self._picture(image), self._deadline()
         (reply,) = self._endpoint.ask([DETECTION_PROMPT], picture, self._room(), deadline)
-        found = self._largest(without_duplicates(_boxes(reply)))  # type: ignore[arg-type]
+        once = without_duplicates(_boxes(reply))  # type: ignore[arg-type]
+        found, left_out = largest(once, self.max_heads)
         heads = self._estimate(picture, deadline, found, image)
-        return sorted(heads, key=lambda head: head.box[0] + head.box[2])
+        return Heads(sorted(heads, key=lambda head: head.box[0] + head.box[2]), left_out)
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
         """Poses of heads whose boxes (pixels) are known, in their order and with score 1."""
@@ -113,13 +122,6 @@ class RemotePerceiver(HeadPerceiver):
     def _room(self) -> int:
         """Tokens a detection answer may take: twice as many heads as wanted, and at least 20."""
         return BOXES_TOKENS + BOX_TOKENS * max(2 * self.max_heads, 20)
-
-    def _largest(self, found: list[Any]) -> list[Any]:
-        def area(one: Any) -> int:
-            x0, y0, x1, y1 = one.box
-            return int((x1 - x0) * (y1 - y0))
-
-        return sorted(found, key=area, reverse=True)[: self.max_heads]
 
     def _angles(self, picture: str, deadline: float, boxes: list[Box]) -> list[Parsed[Angles]]:
         prompts = [pose_prompt(box) for box in boxes]

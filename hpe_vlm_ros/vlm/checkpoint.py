@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 
 from . import CheckpointError, memory
 from .configuration import CogVLMConfig
-from .model_folder import default_folder, fingerprint, load_processor
+from .model_folder import WEIGHTS, default_folder, fingerprint, load_processor, read_json
 from .modeling import CogVLMForCausalLM
 from .processing import CogVLMProcessor
 from .quantization import Quantizer
-from .weights import WEIGHTS, fill, read_json, weight_files
+from .weights import fill, weight_files
 
 __all__ = ["default_folder", "fingerprint", "load_config", "load_model", "load_processor", "save"]
 

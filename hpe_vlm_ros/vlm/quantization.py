@@ -12,6 +12,7 @@ The library is bitsandbytes, on NVIDIA cards and CPUs alike: pip install 'hpe_vl
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -95,8 +96,11 @@ class Quantizer:
 def _bitsandbytes() -> Any:
     try:
         import bitsandbytes
+        from bitsandbytes.autograd import _functions
     except ImportError as error:
         raise CheckpointError(
             "weights in 8 or 4 bits need bitsandbytes: pip install 'bitsandbytes>=0.49,<0.51'"
         ) from error
+    # it says at every step that activations pass through half precision
+    logging.getLogger(_functions.__name__).setLevel(logging.ERROR)
     return bitsandbytes

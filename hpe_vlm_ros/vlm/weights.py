@@ -7,19 +7,16 @@ on its way at any time: beside the model itself, loading needs the memory of its
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from . import CheckpointError
+from .model_folder import INDEX, WEIGHTS, read_json
 
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 IGNORED = "rotary_emb.inv_freq"  # a constant that some exporters store
 
@@ -98,16 +95,3 @@ def _tensors(file: Path, shapes: dict[str, tuple[int, ...]]) -> Iterator[tuple[s
                 yield name, content.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} cannot be read ({error}): copy it again") from error
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The JSON object in a file; CheckpointError says why there is none."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{file} is missing: copy the model folder again") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} is not readable JSON ({error}): copy it again") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{file} holds no JSON object: copy it again")
-    return content
