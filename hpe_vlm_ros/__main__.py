@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     add("--draw", metavar="FOLDER", help="also write each image with its heads drawn into FOLDER")
     add("--model", metavar="DIR", help="model folder or server (default: the one in the package)")
     add("--device", metavar="D", help='such as "cpu" or "cuda" (default: the best there is)')
+    add("--backend", default="auto", metavar="B", help="auto, onnx (exported models) or torch")
     add("--quantization", default="none", metavar="Q", help="of weights: none, int8 or int4")
     add("--max-heads", type=int, default=20, metavar="N", help="most heads per image (default 20)")
     return main
@@ -115,6 +116,7 @@ def predict(options: argparse.Namespace) -> int:
                 options.model,
                 options.device,
                 options.max_heads,
+                backend=options.backend,
                 quantization=options.quantization,
             )
         except (OSError, ValueError, RuntimeError) as error:

@@ -160,9 +160,12 @@ class HeadPerceiver:
         return Heads(sorted(heads, key=lambda head: head.box[0] + head.box[2]), left_out)
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
-        """Poses of heads whose boxes (pixels) are known, in their order and with score 1."""
+        """Poses of heads whose boxes (pixels) are known, in their order and with score 1.
+
+        ValueError for a box that is empty or nowhere in the image; what sticks out is cut off.
+        """
         height, width = check_image(image).shape[:2]
-        grid = [grid_box(box, width, height) for box in boxes]
+        grid = [grid_box(check_box(box, width, height), width, height) for box in boxes]
         return self._estimates(self.look(image), grid, [1.0] * len(grid), image)
 
     def unconstrained(
@@ -216,6 +219,17 @@ def check_image(image: Any) -> NDArray[np.uint8]:
     if image.size == 0:
         raise ValueError(f"the image of shape {image.shape} is empty; check its source")
     return image
+
+
+def check_box(box: PixelBox, width: int, height: int) -> PixelBox:
+    """The box itself if some of it lies in the image; else a ValueError that says what to do."""
+    x0, y0, x1, y1 = box
+    if not (x0 < x1 and y0 < y1 and x0 < width and y0 < height and x1 > 0 and y1 > 0):
+        raise ValueError(
+            f"box {tuple(box)} is empty or outside the image of {width} x {height} pixels: give "
+            "x0 < x1 and y0 < y1 in pixels of this image"
+        )
+    return box
 
 
 def without_duplicates(found: Sequence[Detection]) -> list[Detection]:

@@ -30,6 +30,7 @@ from hpe_vlm_ros.tracking import Ids
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOP_TIMEOUT = 1.5  # seconds for the image in work to be finished; it is given up then
+FAREWELL = 0.3  # seconds for the last answer of a service to leave
 
 
 class PerceptionNode(LifecycleNode):
@@ -85,6 +86,8 @@ class PerceptionNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._release()
         self._state = "finalized"
+        # No transition leads out of this state: the program ends, once the answer is on its way.
+        self.create_timer(FAREWELL, self.context.try_shutdown, clock=self._steady)
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -107,11 +110,15 @@ class PerceptionNode(LifecycleNode):
             return False
 
     def _load(self) -> None:
-        from hpe_vlm_ros.perceiver import HeadPerceiver  # imports torch: seconds, so only now
+        from hpe_vlm_ros.perceiver import HeadPerceiver  # may import torch: only now
 
         started = time.monotonic()
         self._perceiver = HeadPerceiver.load(
-            self.value("model") or None, self.value("device") or None
+            self.value("model") or None,
+            self.value("device") or None,
+            backend=self.value("backend"),
+            threads=self.value("threads") or None,
+            quantization=self.value("quantization"),
         )
         values = parameters.read(self)
         for name in values["cameras"] or ("",):

@@ -34,7 +34,22 @@ SPECIFICATIONS = (
     _S(
         "device",
         "",
-        "Where the model runs: cpu, cuda, cuda:1, mps. Empty: the best there is.",
+        "Where the model runs: cpu, cuda, cuda:1, mps. Empty: the CPU for a model that is exported "
+        "for ONNX Runtime, as the embedded one is; else the best there is.",
+        live=False,
+    ),
+    _S(
+        "backend",
+        "auto",
+        "What runs the model. onnx: ONNX Runtime, for exported models on the CPU. torch: PyTorch. "
+        "auto: an export if there is one and device allows it, else PyTorch.",
+        live=False,
+    ),
+    _S(
+        "threads",
+        0,
+        "Threads of ONNX Runtime's arithmetic. 0: one per core.",
+        (0, 256),
         live=False,
     ),
     _S(

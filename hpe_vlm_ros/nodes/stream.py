@@ -158,6 +158,9 @@ class Stream:
         self._health.recovered()
         seen, values = camera.statistics, parameters.read(self._node)
         seen.count("answered")
+        if left_out := getattr(answer.estimates, "left_out", 0):
+            text = f"{left_out} smaller heads left out: max_heads is {values['max_heads']}"
+            camera.complain("max_heads", text)
         seen.note("latency", answer.latency)
         self._check_image(camera, answer)
         shape, limit = self._perceiver.head_shape, values["max_age"]

@@ -48,8 +48,9 @@ class Backend(Protocol):
     name: str
     """Such as "torch"."""
 
-    device: str
-    """Such as "cpu" or "cuda:0"."""
+    @property
+    def device(self) -> str:
+        """Such as "cpu" or "cuda:0"."""
 
     def encode(self, pixels: Pixels) -> ImageCache:
         """The cache of a picture (3, S, S), normalised; each call encodes anew."""

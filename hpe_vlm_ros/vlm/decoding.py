@@ -66,13 +66,18 @@ def expected(choice: Choice, probabilities: Probabilities) -> int:
 class _Lane:
     """One answer in the making: a grammar, and tokens not yet fed to the model."""
 
-    def __init__(self, prompt: Sequence[int], grammar: Grammar):
+    def __init__(
+        self, prompt: Sequence[int], grammar: Grammar, draft: Sequence[int] = (), slack: int = 0
+    ):
         self.tokens: list[int] = []
         self.decisions: list[Decision] = []
-        self.pending = list(prompt)
         self.choice: Choice | None = None
+        self.surplus = 0  # tokens fed last that do not belong to the answer
         self._grammar = grammar
+        self._draft, self._slack = list(draft), slack
+        self._ahead: list[int] = []  # tokens fed although they were not decided yet
         self._advance(None)
+        self.pending = [*prompt, *self.tokens]
 
     def _advance(self, token: int | None) -> None:
         """Go on to the next real choice, taking forced tokens on the way."""
@@ -83,7 +88,6 @@ class _Lane:
                 if choice.kind is not Kind.TEXT:  # the only possible number: certain, and free
                     self.decisions.append(Decision(choice, np.ones(1), 0))
                 self.tokens.append(forced)
-                self.pending.append(forced)
                 choice = self._grammar.send(forced)
             self.choice = choice
         except StopIteration:
@@ -92,44 +96,72 @@ class _Lane:
     def chunk(self) -> tuple[list[int], int, Tree | None]:
         """Tokens to feed now, after how many of the last ones logits are needed, and a tree."""
         assert self.choice is not None
-        guess, digits = self.choice.guess, self.choice.digits
-        chunk = self.pending if guess is None else [*self.pending, guess]
+        digits = self.choice.digits
+        self._ahead = [] if digits is not None else self._guessed(self.choice)
+        chunk = [*self.pending, *self._ahead]
         self.pending = []
-        return chunk, 1 if guess is None else 2, None if digits is None else angle_tree(digits)
+        return chunk, 1 + len(self._ahead), None if digits is None else angle_tree(digits)
+
+    def _guessed(self, choice: Choice) -> list[int]:
+        """Tokens that may well come next: the rest of the draft, else the choice's guess."""
+        draft, self._draft = self._draft, []
+        known = len(self.tokens)
+        if draft and draft[:known] == self.tokens:
+            return draft[known:-1]  # nothing is decided after the end
+        return [] if choice.guess is None else [choice.guess]
 
     def decide(self, logits: Logits, pick: Pick) -> list[int]:
         """Take decisions from the logits that `chunk` asked for; tells which of the tree it took.
 
-        Of two rows without a tree, the second is behind the guess.
+        Without a tree, row i stands behind i of the tokens fed ahead, and counts as long as they
+        are those decided.
         """
+        self.surplus = 0
         if self.choice is not None and self.choice.digits is not None:
             return self._decide_angle(logits, self.choice.digits, pick)
-        for row in logits.astype(np.float64):
-            choice = self.choice
-            if choice is None or self.pending:
-                break
-            allowed = choice.allowed if len(choice.allowed) else np.arange(len(row))
-            scores = np.exp(row[allowed] - row[allowed].max())
-            probabilities = scores / scores.sum()
-            taken = pick(choice, probabilities)
-            token = int(allowed[taken])
-            self.decisions.append(Decision(choice, probabilities, taken))
-            self.tokens.append(token)
-            if token != choice.guess:  # the guess has been fed already
-                self.pending.append(token)
-            self._advance(token)
+        right = 0
+        while self.choice is not None and not self.pending:
+            choice, start = self.choice, len(self.tokens)
+            self._take(logits[right].astype(np.float64), choice, pick)
+            new = self.tokens[start:]
+            if new and self._near(choice, new[0], self._ahead[right:]):
+                right, new = right + 1, new[1:]
+                while new and new[:1] == self._ahead[right : right + 1]:
+                    right, new = right + 1, new[1:]
+            self.pending = new
+        self.surplus = len(self._ahead) - right
         return []
+
+    def _take(self, row: Probabilities, choice: Choice, pick: Pick) -> None:
+        """Decide from logits (vocabulary,), and take what is then forced."""
+        allowed = choice.allowed if len(choice.allowed) else np.arange(len(row))
+        scores = np.exp(row[allowed] - row[allowed].max())
+        probabilities = scores / scores.sum()
+        taken = pick(choice, probabilities)
+        token = int(allowed[taken])
+        self.decisions.append(Decision(choice, probabilities, taken))
+        self.tokens.append(token)
+        self._advance(token)
+
+    def _near(self, choice: Choice, token: int, ahead: Sequence[int]) -> bool:
+        """Whether the token fed ahead may stand for the one decided."""
+        if not ahead or token == ahead[0]:
+            return bool(ahead)
+        values = [np.flatnonzero(choice.tokens == number) for number in (token, ahead[0])]
+        numbers = choice.kind is Kind.NUMBER and all(len(value) for value in values)
+        return numbers and abs(int(values[0][0] - values[1][0])) <= self._slack
 
     def _decide_angle(self, logits: Logits, digits: Ids, pick: Pick) -> list[int]:
         choice = Choice(Kind.NUMBER, np.arange(CIRCLE), circular=True, digits=digits)
         probabilities = angle_probabilities(logits, digits)
         number = pick(choice, probabilities)
         self.decisions.append(Decision(choice, probabilities, number))
-        spelt = [int(digits[int(digit)]) for digit in f"{number:03d}"]
-        self.tokens += spelt
-        self.pending.append(spelt[-1])  # the others are in the tree
-        for token in spelt:
+        start = len(self.tokens)
+        for digit in f"{number:03d}":
+            token = int(digits[int(digit)])
+            self.tokens.append(token)
             self._advance(token)
+        self.pending = self.tokens[start + 2 :]  # the two before are in the tree
         return path(number)
 
 
@@ -138,13 +170,23 @@ def ask(
     prompts: Sequence[Sequence[int]],
     grammars: Sequence[Grammar],
     pick: Pick = most_likely,
+    drafts: Sequence[Sequence[int]] | None = None,
+    slack: int = 0,
 ) -> list[Answer]:
-    """Answers to all prompts (token ids), decoded together; grammars[i] rules answer i."""
+    """Answers to all prompts (token ids), decoded together; grammars[i] rules answer i.
+
+    drafts[i] are the tokens of a whole answer that may be right, () for none. One forward verifies
+    a draft; from the first wrong token on it goes as without. Answers are the same then, unless
+    there is some `slack`: a drafted whole number as near as that to the decided one is let stand
+    in the cache, where it influences what follows; the answer still has the decided one.
+    """
     numbers = lanes.open(len(prompts))
-    made = [_Lane(p, g) for p, g in zip(prompts, grammars, strict=True)]
+    drafted = [()] * len(prompts) if drafts is None else drafts
+    made = [_Lane(*each, slack) for each in zip(prompts, grammars, drafted, strict=True)]
     while active := [(n, lane) for n, lane in zip(numbers, made, strict=True) if lane.choice]:
         chunks, keep, trees = zip(*(lane.chunk() for _, lane in active), strict=True)
         logits = lanes.feed([n for n, _ in active], chunks, keep, trees)
         for (number, lane), rows in zip(active, logits, strict=True):
             lanes.adopt(number, lane.decide(rows, pick))
+            lanes.take_back(number, lane.surplus)
     return [Answer(lane.tokens, lane.decisions) for lane in made]

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..answers import DETECTION_PROMPT, Angles, Box, Parsed, parse_angles, parse_boxes, pose_prompt
+from ..answers import (
+    DETECTION_PROMPT,
+    Angles,
+    Box,
+    Parsed,
+    format_boxes,
+    parse_angles,
+    parse_boxes,
+    pose_prompt,
+)
 from .backend import Backend, Pixels
 from .decoding import Answer, Pick, ask, most_likely
 from .grammar import AnswerGrammar, Grammar
@@ -58,8 +67,14 @@ class Look:
     def _encode(self) -> Lanes:
         return Lanes(self._engine.backend.encode(self._pixels))
 
-    def ask(self, prompts: Sequence[str], grammars: Sequence[Grammar]) -> list[Answer]:
-        """Answers to all prompts; grammars[i] rules answer i."""
+    def ask(
+        self,
+        prompts: Sequence[str],
+        grammars: Sequence[Grammar],
+        drafts: Sequence[Sequence[int]] | None = None,
+        slack: int = 0,
+    ) -> list[Answer]:
+        """Answers to all prompts; grammars[i] rules answer i. For drafts see `decoding.ask`."""
         ids = [self._engine.processor.encode_prompt(prompt) for prompt in prompts]
         if not self._reuse_prefix:
             pairs = zip(ids, grammars, strict=True)
@@ -68,12 +83,27 @@ class Look:
             return []
         if self._lanes is None:
             self._lanes = self._encode()
-        return ask(self._lanes, ids, grammars, self._pick)
+        answers = ask(self._lanes, ids, grammars, self._pick, drafts, slack)
+        self._lanes.clear()
+        return answers
 
-    def detect(self, max_heads: int) -> list[Detection]:
-        """Head boxes in the order the model names them."""
+    def detect(
+        self, max_heads: int, draft: Sequence[Box] | None = None, slack: int = 0
+    ) -> list[Detection]:
+        """Head boxes in the order the model names them.
+
+        A `draft`, such as the boxes of the frame before, is verified in one forward and costs
+        nothing where it is wrong. With no `slack` the result is that without a draft; else numbers
+        up to `slack` cells of the grid beside the drafted ones are taken from that forward too.
+        """
         grammar = self._engine.grammar.boxes(max_heads)
-        (answer,) = self.ask([DETECTION_PROMPT], [grammar])
+        drafted: list[int] = []
+        if draft is not None:
+            drafted = [
+                *self._engine.processor.encode(format_boxes(draft)),
+                self._engine.grammar.eos,
+            ]
+        (answer,) = self.ask([DETECTION_PROMPT], [grammar], [drafted], slack)
         boxes = _value(parse_boxes(self._text(answer)), self._text(answer))
         scores = box_scores(answer)
         return [Detection(box, score) for box, score in zip(boxes, scores, strict=True)]

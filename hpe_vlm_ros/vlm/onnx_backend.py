@@ -25,6 +25,7 @@ FORMAT = 1
 PRECISIONS = ("int8", "fp32")  # in the order of preference
 IMAGE_GRAPH, STEP_GRAPH = "image.onnx", "step.onnx"
 START = 4  # the position of the first token behind the picture
+Rows = NDArray[np.float32]  # (1, tokens, hidden): keys or values of a layer
 Session = Any  # onnxruntime.InferenceSession
 ROOM = 256  # tokens there is room for behind the picture, before the buffers grow
 EXPORT_AGAIN = "python -m hpe_vlm_ros.vlm.export"
@@ -83,10 +84,10 @@ class OnnxCache:
 
     start = START
 
-    def __init__(self, session: Session, rows: Sequence[NDArray[np.float32]], end_of_image: int):
+    def __init__(self, session: Session, rows: Sequence[Rows], end_of_image: int):
         self._session = session
         self._names = [i.name for i in session.get_inputs()]
-        self._filled = len(rows[0])
+        self._filled = rows[0].shape[1]
         self._rows = [_grown(row, self._filled + ROOM) for row in rows]
         self._end_of_image = end_of_image
         self.length = self._filled + 1  # the end-of-image token is fed with the first others
@@ -98,13 +99,13 @@ class OnnxCache:
             alone = np.arange(mask.shape[1]) <= self._filled
             ids, positions = np.append(self._end_of_image, ids), np.append(START - 1, positions)
             mask, wanted = np.vstack((alone, mask)), wanted + 1
-        past = [row[: self._filled] for row in self._rows]
+        past = [row[:, : self._filled] for row in self._rows]
         feeds = dict(zip(self._names, (ids, positions, mask, wanted, *past), strict=True))
         logits, *new = self._session.run(None, feeds)
-        if self.length > len(self._rows[0]):
-            self._rows = [_grown(row[: self._filled], 2 * self.length) for row in self._rows]
+        if self.length > self._rows[0].shape[1]:
+            self._rows = [_grown(row[:, : self._filled], 2 * self.length) for row in self._rows]
         for row, values in zip(self._rows, new, strict=True):
-            row[self._filled : self.length] = values
+            row[:, self._filled : self.length] = values
         self._filled = self.length
         return np.asarray(logits, np.float32)
 
@@ -113,9 +114,10 @@ class OnnxCache:
         self._filled = min(self._filled, length)
 
 
-def _grown(row: NDArray[np.float32], capacity: int) -> NDArray[np.float32]:
-    grown = np.empty((capacity, row.shape[1]), np.float32)
-    grown[: len(row)] = row
+def _grown(rows: Rows, capacity: int) -> Rows:
+    """The same with room for more."""
+    grown = np.empty((1, capacity, rows.shape[2]), np.float32)
+    grown[:, : rows.shape[1]] = rows
     return grown
 
 

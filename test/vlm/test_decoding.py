@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.answers import DETECTION_PROMPT, parse_boxes, pose_prompt
 from hpe_vlm_ros.vlm.decoding import Decision, ask, expected, most_likely
-from hpe_vlm_ros.vlm.engine import Engine
+from hpe_vlm_ros.vlm.engine import Engine, Look
 from hpe_vlm_ros.vlm.grammar import Choice, Grammar, Kind, allowed_after, spell
 from hpe_vlm_ros.vlm.lanes import Lanes
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor, ImageSettings
-from hpe_vlm_ros.vlm.torch_backend import TorchBackend
+from hpe_vlm_ros.vlm.torch_backend import Rows, TorchBackend
 
 Engines = Callable[..., Engine]
 Picture = NDArray[np.uint8]
@@ -189,3 +189,109 @@ def test_decisions_hold_probabilities(tiny_engine: Engines, picture: Picture) ->
         assert len(decision.probabilities) == len(decision.choice.allowed)
         assert decision.probabilities.sum() == pytest.approx(1)
         assert decision.taken == decision.probabilities.argmax()
+
+
+def detected(look: Look, **drafted: object) -> list[tuple[int, int, int, int]]:
+    return [detection.box for detection in look.detect(5, **drafted)]  # type: ignore[arg-type]
+
+
+def test_exact_drafts_change_no_answer(tiny_engine: Engines, picture: Picture) -> None:
+    generator = np.random.default_rng(0)
+    for seed in range(6):
+        engine = tiny_engine(seed)
+        look = engine.look(engine.processor.pixels(picture))
+        full = look.detect(5)
+        boxes = [detection.box for detection in full]
+        moved = [(x0, y0, x1, min(y1 + 1, 999)) for x0, y0, x1, y1 in boxes]
+        corners = [np.sort(generator.choice(1000, (2, 2), replace=False), axis=0) for _ in range(3)]
+        random = [tuple(int(v) for v in pair.ravel()) for pair in corners]
+        drafts = [boxes, moved, boxes[:-1], boxes[::-1], [*boxes, BOXES[0]], random, [], BOXES]
+        for draft in drafts:
+            again = look.detect(5, draft)
+            assert [d.box for d in again] == boxes
+            assert [d.score for d in again] == pytest.approx([d.score for d in full], rel=1e-3)
+
+
+def test_drafts_of_digits_change_no_answer(
+    digit_tokenizers: dict, tiny_config: Callable, picture: Picture
+) -> None:
+    for kind, tokenizer in digit_tokenizers.items():
+        engine = digit_engine(tiny_config, tokenizer, 1)
+        look = engine.look(engine.processor.pixels(picture))
+        boxes = detected(look)
+        for draft in (boxes, boxes[:1], [], BOXES):
+            assert detected(look, draft=draft, slack=9) == boxes, kind
+
+
+def talkative(tiny_engine: Engines, picture: Picture) -> tuple[Look, list, list[int]]:
+    """A look in which some heads are found, those heads, and a list that grows with each forward"""
+    for seed in range(20):
+        engine = tiny_engine(seed)
+        look = engine.look(engine.processor.pixels(picture))
+        boxes = detected(look)
+        if 1 < len(boxes) < 5 and boxes[0][3] < 990:
+            break
+    else:
+        raise AssertionError("no random model finds some heads")
+    calls: list[int] = []
+    engine.backend.model.lm_head.register_forward_hook(lambda *_: calls.append(1))
+    return look, boxes, calls
+
+
+def test_a_right_draft_costs_one_forward(tiny_engine: Engines, picture: Picture) -> None:
+    look, boxes, calls = talkative(tiny_engine, picture)
+    assert detected(look) == boxes
+    plain, calls[:] = len(calls), []
+    assert detected(look, draft=boxes) == boxes and len(calls) == 1 < plain
+    calls.clear()
+    assert detected(look, draft=[*boxes[:-1], (0, 0, 1, 1)]) == boxes
+    assert 1 < len(calls) < plain
+    calls.clear()
+    assert detected(look, draft=BOXES) == boxes and len(calls) <= plain  # wrong, and costs nothing
+
+
+def test_slack_lets_near_drafts_stand(tiny_engine: Engines, picture: Picture) -> None:
+    look, boxes, calls = talkative(tiny_engine, picture)
+    near = [(*boxes[0][:3], boxes[0][3] + 2), *boxes[1:]]
+    found = detected(look, draft=near, slack=2)
+    assert found[0] == boxes[0]  # decided, not copied from the draft
+    near_calls, calls[:] = len(calls), []
+    detected(look, draft=near, slack=1)
+    assert near_calls < len(calls)
+
+
+def test_the_image_is_viewed_not_copied(tiny_engine: Engines, picture: Picture) -> None:
+    """Its keys and values stay where they were written, and as they were."""
+    engine = tiny_engine(0)
+    cache = engine.backend.encode(engine.processor.pixels(picture))
+    rows, length = cache._rows, cache.length
+    places = [t.data_ptr() for pair in rows.layers for t in pair]
+    before = [t[:, :, :length].clone() for pair in rows.layers for t in pair]
+    lanes = Lanes(cache)
+    prompts = [engine.processor.encode_prompt(pose_prompt(box)) for box in BOXES]
+    ask(lanes, prompts, [engine.grammar.angles() for _ in prompts])
+    assert cache.length > length
+    seen = [t for pair in rows.layers for t in pair]
+    assert [t.data_ptr() for t in seen] == places
+    assert all(bool((a == b[:, :, :length]).all()) for a, b in zip(before, seen, strict=True))
+    with torch.inference_mode():
+        key, value = rows.update(seen[0][:, :, :1], seen[1][:, :, :1], 0)
+    assert (key.data_ptr(), value.data_ptr()) == (places[0], places[1])
+    lanes.clear()
+    assert cache.length == rows.length == length
+
+
+def test_rows_grow_without_forgetting() -> None:
+    rows, wanted = Rows(4), []
+    for step in range(9):
+        keys, values = torch.randn(2, 1, 2, 1 + step % 3, 5)
+        wanted.append((keys, values))
+        for layer in range(2):
+            got = rows.update(keys + layer, values + layer, layer)
+            for index, tensor in enumerate(got):
+                whole = torch.cat([pair[index] + layer for pair in wanted], dim=2)
+                assert torch.equal(tensor, whole)
+        if step == 5:
+            rows.length -= 2
+            cut = torch.cat([pair[0] for pair in wanted], 2), torch.cat([p[1] for p in wanted], 2)
+            wanted = [(cut[0][:, :, :-2], cut[1][:, :, :-2])]

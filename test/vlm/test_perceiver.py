@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.__main__ import main
 from hpe_vlm_ros.geometry import HeadShape, geodesic_degrees, rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadPerceiver, check_image, without_duplicates
+from hpe_vlm_ros.perceiver import HeadPerceiver, check_image, largest, without_duplicates
 from hpe_vlm_ros.vlm import CheckpointError, checkpoint
 from hpe_vlm_ros.vlm.engine import Detection, Engine
 from hpe_vlm_ros.vlm.poses import Pose
@@ -123,7 +123,7 @@ def test_pitch_beyond_90_is_told_by_the_triple_of_the_convention(
     perceiver, angles = HeadPerceiver(tiny_engine(SEED)), (10.0, 170.0, 175.0)
     monkeypatch.setattr(
         "hpe_vlm_ros.vlm.engine.Look.estimates",
-        lambda self, boxes: [Pose(angles, angles, (1.0, 1.0, 1.0))],
+        lambda self, boxes: [Pose(angles, angles, (1.0, 1.0, 1.0), np.ones((3, 360)))],
     )
     (head,) = perceiver.poses(picture, [(0.0, 0.0, 20.0, 20.0)])
     assert (head.yaw, head.pitch, head.roll) == pytest.approx((170.0, -10.0, -5.0))
@@ -197,3 +197,43 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for part in ('"heads"', "yaw > 0", "example:", "--draw"):
         assert part in text
+
+
+def test_of_too_many_heads_the_largest_are_kept_and_the_rest_counted(
+    folder: Path, picture: NDArray[np.uint8]
+) -> None:
+    many = HeadPerceiver.load(folder, "cpu", max_heads=4)(picture)
+    few = HeadPerceiver.load(folder, "cpu", max_heads=2)(picture)
+    assert len(few) == 2 and few.left_out > 0
+    assert len(many) > 2
+    found = [Detection((0, 0, side, side), 0.5) for side in (10, 30, 20, 40)]
+    assert largest(found, 2) == ([found[1], found[3]], 2)
+    assert largest(found, 9) == (found, 0)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (60.0, 5.0, 80.0, 30.0),
+        (-9.0, 5.0, 0.0, 30.0),
+        (10.0, 40.0, 20.0, 50.0),
+        (5.0, 5.0, 5.0, 9.0),
+        (9.0, 5.0, 5.0, 9.0),
+        (float("nan"), 5.0, 5.0, 9.0),
+    ],
+)
+def test_boxes_without_picture_get_a_remedy(
+    folder: Path, picture: NDArray[np.uint8], box: tuple[float, ...]
+) -> None:
+    perceiver = HeadPerceiver.load(folder, "cpu")
+    with pytest.raises(ValueError, match=r"is empty or outside the image of 53 x 37.*give x0 < x1"):
+        perceiver.poses(picture, [(1.0, 1.0, 9.0, 9.0), box])  # type: ignore[list-item]
+    assert len(perceiver.poses(picture, [(-5.0, -5.0, 60.0, 60.0)])) == 1
+
+
+def test_a_draft_changes_nothing(folder: Path, picture: NDArray[np.uint8]) -> None:
+    perceiver = HeadPerceiver.load(folder, "cpu", max_heads=5)
+    heads = perceiver(picture)
+    for draft in ([head.box for head in heads], [], [(0.0, 0.0, 9.0, 9.0)]):
+        again = perceiver.find(picture, draft)
+        assert [(h.box, h.yaw) for h in again] == [(h.box, h.yaw) for h in heads]

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports against PyTorch, with tiny random weights; and what is wrong with bad ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from hpe_vlm_ros.perceiver import HeadPerceiver
+from hpe_vlm_ros.vlm import CheckpointError, checkpoint, loading
+from hpe_vlm_ros.vlm.configuration import embedded
+from hpe_vlm_ros.vlm.export import export, largest_difference
+from hpe_vlm_ros.vlm.lanes import Lanes
+from hpe_vlm_ros.vlm.loading import load_engine
+from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.onnx_backend import find_export
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+
+ROOT = Path(__file__).parents[2]
+BOXES = [(10, 20, 300, 400), (500, 100, 700, 900), (0, 0, 999, 999)]
+Picture = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model folder of the shipped kind (stem, merging, positions) with both exports."""
+    torch.manual_seed(3)
+    tower = {"image_size": 64, "hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 64}
+    config = embedded(
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        initializer_range=0.2,
+        vision_config={**tower, "num_heads": 2},
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    model = CogVLMForCausalLM(config)
+    torch.nn.init.normal_(model.model.vision.decoder_positions)
+    checkpoint.save(folder, model, CogVLMProcessor.embedded(config), torch.float16)
+    export(folder, ("fp32", "int8"))
+    return folder
+
+
+@pytest.fixture
+def folder(exported: Path, tmp_path: Path) -> Path:
+    """A copy that may be damaged."""
+    return Path(shutil.copytree(exported, tmp_path / "tiny"))
+
+
+def only(folder: Path, precision: str) -> Path:
+    for other in {"fp32", "int8"} - {precision}:
+        shutil.rmtree(folder / "onnx" / other, ignore_errors=True)
+    return folder
+
+
+def test_fp32_is_torchs_to_rounding(folder: Path) -> None:
+    torch_backend = load_engine(folder, "cpu", "torch").backend
+    onnx_backend = load_engine(only(folder, "fp32"), "cpu", "onnx", threads=1).backend
+    assert (torch_backend.name, onnx_backend.name) == ("torch", "onnx")
+    assert largest_difference(torch_backend, onnx_backend, 64) < 1e-4
+
+
+def test_fp32_answers_are_torchs(folder: Path) -> None:
+    engines = [load_engine(only(folder, "fp32"), "cpu", name, 1) for name in ("onnx", "torch")]
+    found = set()
+    for seed in range(8):
+        picture = np.random.default_rng(seed).integers(0, 256, (80, 90, 3), dtype=np.uint8)
+        looks = [e.look(e.processor.pixels(picture)) for e in engines]
+        ours, theirs = (look.detect(3) for look in looks)
+        assert [d.box for d in ours] == [d.box for d in theirs]
+        assert looks[0].poses(BOXES) == looks[1].poses(BOXES)
+        assert looks[0].poses([]) == []
+        found.add(len(ours))
+    assert found
+
+
+def test_int8_is_near_and_smaller(folder: Path, exported: Path) -> None:
+    torch_backend = load_engine(folder, "cpu", "torch").backend
+    onnx_backend = load_engine(only(folder, "int8"), "cpu", "onnx", threads=1).backend
+    pixels = np.random.default_rng(0).normal(size=(3, 64, 64)).astype(np.float32)
+    logits = [
+        lanes.feed(lanes.open(1), [[5, 17, 42, 256]], [4])[0].ravel()
+        for lanes in (Lanes(backend.encode(pixels)) for backend in (torch_backend, onnx_backend))
+    ]
+    assert 0.99 < np.corrcoef(logits)[0, 1] < 1 - 1e-6
+    files = [
+        [file.stat().st_size for file in (folder.parent / "tiny/onnx").rglob("*.onnx")],
+        [file.stat().st_size for file in (exported / "onnx/fp32").rglob("*.onnx")],
+    ]
+    assert sum(files[0]) < 0.9 * sum(files[1])
+
+
+def test_many_lanes_outgrow_the_first_buffers(folder: Path, picture: Picture) -> None:
+    engines = [load_engine(only(folder, "fp32"), "cpu", name, 1) for name in ("onnx", "torch")]
+    answers = [e.look(e.processor.pixels(picture)).poses(BOXES * 8) for e in engines]
+    assert answers[0] == answers[1] == answers[1][:3] * 8
+
+
+def test_an_export_is_taken_where_it_serves(
+    folder: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_engine(folder).backend.precision == "int8"
+    assert load_engine(folder, "cpu").backend.name == "onnx"
+    assert load_engine(folder, "cpu", "torch").backend.name == "torch"
+    assert HeadPerceiver.load(folder, threads=1, max_heads=2)(picture) is not None
+    monkeypatch.setattr(loading, "find_spec", lambda name: None if name == "onnxruntime" else name)
+    assert load_engine(folder).backend.name == "torch"
+    with pytest.raises(CheckpointError, match="needs ONNX Runtime: pip install"):
+        load_engine(folder, backend="onnx")
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
+    with pytest.raises(CheckpointError, match=r"install PyTorch \(pip .*ONNX Runtime \(pip"):
+        load_engine(folder)
+
+
+def test_wrong_choices_are_told(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match='"tvm"; it must be one of auto, torch, onnx'):
+        load_engine(folder, backend="tvm")
+    with pytest.raises(CheckpointError, match='runs on "cpu", not on "cuda": use torch'):
+        load_engine(folder, "cuda", "onnx")
+    shutil.rmtree(folder / "onnx")
+    assert find_export(folder) is None
+    with pytest.raises(CheckpointError, match=r"holds no export: make it \(python -m"):
+        load_engine(folder, backend="onnx")
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def other_weights(folder: Path) -> None:
+    model = checkpoint.load_model(folder)
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] += 1
+    checkpoint.save(folder, model, checkpoint.load_processor(folder, model.config))
+
+
+def other_format(folder: Path) -> None:
+    (folder / "onnx/int8/export.json").write_text(json.dumps({"format": 99}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: cut(f / "onnx/int8/image.onnx"), "image.onnx is cut short.*copy.*export it"),
+        (lambda f: cut(f / "onnx/int8/step.onnx"), "step.onnx is cut short"),
+        (lambda f: (f / "onnx/int8/step.onnx").unlink(), "step.onnx is missing"),
+        (lambda f: cut(f / "onnx/int8/export.json"), "export.json is not readable JSON"),
+        (other_format, "has format 99, this version reads 1: export it again"),
+        (other_weights, r"made from other weights than lie in .*: export it again \(python"),
+    ],
+)
+def test_bad_exports_are_refused(folder: Path, damage: Callable, message: str) -> None:
+    damage(folder)
+    with pytest.raises(CheckpointError, match=message):
+        load_engine(folder)
+
+
+def test_an_export_needs_neither_weights_nor_torch(folder: Path) -> None:
+    name = HeadPerceiver.load(folder, threads=1).model_id
+    (folder / "model.safetensors").unlink()
+    code = (
+        "import sys, numpy as np\n"
+        "from hpe_vlm_ros.perceiver import HeadPerceiver\n"
+        f"perceiver = HeadPerceiver.load({str(folder)!r}, threads=1)\n"
+        "perceiver(np.zeros((40, 40, 3), np.uint8))\n"
+        "perceiver.poses(np.zeros((40, 40, 3), np.uint8), [(1, 1, 20, 20)])\n"
+        "print(perceiver.model_id, [m for m in ('torch', 'transformers') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == f"{name} []"
