@@ -5,6 +5,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+TORCH = ["safetensors>=0.4", "torch>=2.6", "transformers>=5.23,<6"]
+MODEL = Path("models") / "embedded"  # found there by vlm.model_folder.default_folder
 REPLAY = ["jinja2>=3.1", "matplotlib>=3.8", "mcap>=1.2", "rosbags>=0.11", "tqdm>=4.60"]
 
 setup(
@@ -15,22 +17,32 @@ setup(
     packages=find_packages(include=["hpe_vlm_ros", "hpe_vlm_ros.*"]),
     package_data={"hpe_vlm_ros.replay": ["*.j2"]},
     # Where an install with colcon puts them too; the replay's result bags hold their definitions.
-    data_files=[("share/hpe_vlm_ros/msg", sorted(map(str, Path("msg").glob("*.msg"))))],
+    data_files=[
+        ("share/hpe_vlm_ros/msg", sorted(map(str, Path("msg").glob("*.msg")))),
+        *(
+            (f"share/hpe_vlm_ros/{folder}", sorted(str(p) for p in folder.iterdir() if p.is_file()))
+            for folder in (MODEL, MODEL / "onnx" / "int8")
+            if folder.is_dir()
+        ),
+    ],
     entry_points={"console_scripts": ["hpe-replay = hpe_vlm_ros.replay.__main__:main"]},
     extras_require={
         "replay": REPLAY,
         "parquet": [*REPLAY, "pyarrow>=16"],
         "cluster": [*REPLAY, "ray>=2.40"],
+        # models that are not exported, and GPUs
+        "torch": TORCH,
+        # making exports for ONNX Runtime
+        "export": [*TORCH, "onnx>=1.19,<2", "onnxscript>=0.5,<1"],
         # the 17B model: weights in 8 or 4 bits, and its SentencePiece tokenizer
-        "full": ["bitsandbytes>=0.49,<0.51", "protobuf>=4.25", "sentencepiece>=0.2,<0.3"],
+        "full": [*TORCH, "bitsandbytes>=0.49,<0.51", "protobuf>=4.25", "sentencepiece>=0.2,<0.3"],
     },
     python_requires=">=3.10",
     install_requires=[
         "numpy>=1.26",
+        "onnxruntime>=1.23",
         "opencv-python-headless>=4.8,<5",
-        "safetensors>=0.4",
         "scipy>=1.11",
-        "torch>=2.6",
-        "transformers>=5.23,<6",
+        "tokenizers>=0.21,<1",
     ],
 )

@@ -54,10 +54,12 @@ install_requirements() {
     # Messages compiled for numpy 1 cannot be imported under numpy 2.
     "$venv/bin/python" -c "import numpy; print('numpy<2' if numpy.__version__[0] == '1' else '')" > "$limits"
   fi
-  if [ "$1" = test ]; then files+=(-r requirements-train.txt -r requirements-test.txt); fi
-  say "installing PyTorch"
-  "${pip[@]}" -c "$limits" "$(grep '^torch==' requirements.txt)"
-  say "installing the rest"
+  if [ "$1" = test ]; then
+    files+=(-r requirements-train.txt -r requirements-test.txt)
+    say "installing PyTorch"
+    "${pip[@]}" -c "$limits" "$(grep '^torch==' requirements-torch.txt)"
+  fi
+  say "installing what is needed"
   "${pip[@]}" -c "$limits" "${files[@]}"
 }
 

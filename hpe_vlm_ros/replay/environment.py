@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-PACKAGES = ("hpe_vlm_ros", "numpy", "torch", "transformers", "opencv-python-headless", "rosbags")
+PACKAGES = (
+    "hpe_vlm_ros",
+    "numpy",
+    "onnxruntime",
+    "torch",
+    "transformers",
+    "opencv-python-headless",
+    "rosbags",
+)
 
 
 def environment(device: str | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,11 +45,13 @@ class Loader:
     threads: int | None = None
 
     def __call__(self) -> Perceiver:
-        if self.threads is not None:
-            import torch
-
+        perceiver = HeadPerceiver.load(
+            self.model, self.device, self.max_heads, threads=self.threads
+        )
+        torch = sys.modules.get("torch")  # not there where ONNX Runtime does the work
+        if torch is not None and self.threads is not None:
             torch.set_num_threads(self.threads)
-        return HeadPerceiver.load(self.model, self.device, self.max_heads)
+        return perceiver
 
 
 def input_size(model: str | None) -> int:

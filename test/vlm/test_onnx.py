@@ -21,8 +21,9 @@ from hpe_vlm_ros.vlm.configuration import embedded
 from hpe_vlm_ros.vlm.export import export, largest_difference
 from hpe_vlm_ros.vlm.lanes import Lanes
 from hpe_vlm_ros.vlm.loading import load_engine
+from hpe_vlm_ros.vlm.model_folder import default_folder
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
-from hpe_vlm_ros.vlm.onnx_backend import find_export
+from hpe_vlm_ros.vlm.onnx_backend import check_export, find_export
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +132,14 @@ def test_wrong_choices_are_told(folder: Path) -> None:
     assert find_export(folder) is None
     with pytest.raises(CheckpointError, match=r"holds no export: make it \(python -m"):
         load_engine(folder, backend="onnx")
+
+
+def test_the_shipped_export_is_of_the_shipped_weights() -> None:
+    """After training anew: python -m hpe_vlm_ros.vlm.export."""
+    shipped = default_folder()
+    place = find_export(shipped, "int8")
+    assert place is not None
+    check_export(shipped, place)
 
 
 def cut(file: Path) -> None:
