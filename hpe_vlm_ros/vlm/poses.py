@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from ..answers import Angles
 from .decoding import Answer
-from .numbers import CIRCLE, circular_deviation, circular_mean
+from .numbers import CIRCLE, Weights, circular_deviation, circular_mean
 
 
 @dataclass(frozen=True)
@@ -21,22 +23,24 @@ class Pose:
             the deviation.
         deviations: circular standard deviations: of yaw, of pitch given the yaw that is written,
             of roll given both.
+        probabilities: (3, 360), of each whole degree 0..359, from which these come.
     """
 
     written: Angles
     angles: Angles
     deviations: Angles
+    probabilities: Weights = field(compare=False, repr=False)
 
 
 def pose_of(written: Angles, answer: Answer) -> Pose:
     """The pose in an answer that a grammar of angles has ruled; `written` are its numbers."""
-    weights = [d.probabilities for d in answer.decisions if d.choice.circular]
+    weights = np.stack([d.probabilities for d in answer.decisions if d.choice.circular])
     deviations = [circular_deviation(w) for w in weights]
     means = [
         _refined(number, circular_mean(w), deviation)
         for number, w, deviation in zip(written, weights, deviations, strict=True)
     ]
-    return Pose(written, _triple(means), _triple(deviations))
+    return Pose(written, _triple(means), _triple(deviations), weights)
 
 
 def _refined(number: float, mean: float, deviation: float) -> float:

@@ -36,7 +36,7 @@ def answer(*weights: dict[int, float]) -> Answer:
 def test_means_are_finer_than_what_is_written() -> None:
     said = answer({10: 0.5, 11: 0.5}, {359: 0.5, 0: 0.5}, {180: 0.5, 181: 0.25, 179: 0.25})
     pose = pose_of((10.0, 0.0, 180.0), said)
-    assert pose.written == (10.0, 0.0, 180.0)
+    assert pose.written == (10.0, 0.0, 180.0) and pose.probabilities.shape == (3, 360)
     assert pose.angles == pytest.approx((10.5, -0.5, 180.0), abs=1e-6)
     assert pose.deviations == pytest.approx((0.58, 0.58, 0.76), abs=0.01)
 
