@@ -7,9 +7,17 @@
 # RUNS takes scenes (some gigabytes) and every stage's model. Settings, by environment:
 #   ASSETS, PANORAMAS   folders for the renderer (see training/synthetic/render.py); both optional
 #   SCENES              scenes of each training set (20000)
-#   PROCESSES           processes that render and learn (number of cores)
+#   PROCESSES           processes that render, learn and answer (number of cores)
+#   BASE_OPTIONS        more options of stage 0, such as --image_size=64
+#   STAGE_OPTIONS       more options of every learning stage, such as --schedule.steps=20
+#   SCORE_OPTIONS       more options of stage 5, such as --limit=50
+# A rehearsal of everything in minutes:
+#   SCENES=100 BASE_OPTIONS=--image_size=64 SCORE_OPTIONS=--limit=20 \
+#       STAGE_OPTIONS="--schedule.steps=20 --schedule.save_every=20" training/run_all.sh rehearsal
 set -eu
 runs=${1:?usage: training/run_all.sh RUNS}
+mkdir -p "$runs"
+runs=$(cd "$runs" && pwd)
 scenes=${SCENES:-20000}
 processes=${PROCESSES:-$(nproc)}
 cd "$(dirname "$0")/.."
@@ -22,17 +30,20 @@ render() { # folder, number of scenes, seed
 stage() { # module, recipe, more options
     module=$1 recipe=$2
     shift 2
+    # shellcheck disable=SC2086  # options are several words
     python -m torch.distributed.run --nproc_per_node "$processes" -m "training.$module" \
         --config "config/training/$recipe.yaml" --validation "$runs/scenes/watched" \
-        --threads 1 "$@"
+        --threads 1 "$@" ${STAGE_OPTIONS:-}
 }
 
 render described "$scenes" 1 # for stage 0 and rehearsal
 render weak "$scenes" 2      # in the role of weakly labelled photographs
 render task "$scenes" 3      # in the role of exactly labelled task data
-render watched 500 7
+render watched "$((scenes < 500 ? scenes : 500))" 7
 
-stage base_grounding embedded_base --data "[$runs/scenes/described]" --out "$runs/base"
+# shellcheck disable=SC2086
+stage base_grounding embedded_base --data "[$runs/scenes/described]" --out "$runs/base" \
+    ${BASE_OPTIONS:-}
 stage stage1_pretrain embedded_stage1 --data "[$runs/scenes/weak]" --base "$runs/base/model" \
     --rehearsal "[$runs/scenes/described]" --out "$runs/stage1"
 stage stage2_finetune embedded_stage2 --data "[$runs/scenes/task]" --base "$runs/stage1/model" \
@@ -42,4 +53,6 @@ stage stage2_finetune embedded_stage2 --data "[$runs/scenes/task]" --base "$runs
     --original "$runs/stage1/model" --tuned "$runs/stage2/model" --out "$runs/stage3"
 stage stage4_rehearse embedded_stage4 --data "[$runs/scenes/task]" --base "$runs/stage3" \
     --rehearsal "[$runs/scenes/described]" --out "$runs/stage4"
-python -m training.stage5_evaluate --model "$runs/stage4/model"
+# shellcheck disable=SC2086
+python -m training.stage5_evaluate --model "$runs/stage4/model" --base "$runs/base/model" \
+    --workers "$processes" --out "$runs/scored" ${SCORE_OPTIONS:-}

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline script runs from nothing to a score, each stage on what the one before it made.
+
+Starting Python six times would take longer than all the rest, so a stand-in for `python` hands its
+arguments to this process, which does what they ask.
+"""
+
+import importlib
+import json
+import os
+import select
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from jsonargparse import auto_cli
+
+from training.evaluation import asking
+
+ROOT = Path(__file__).parents[2]
+STAND_IN = """#!/bin/sh
+printf '%s\\n' "$@" > "$EXCHANGE/asked"
+read -r status < "$EXCHANGE/done"
+exit "$status"
+"""
+QUICK = "--schedule.steps=2 --schedule.workers=0 --schedule.save_every=2 --lesson.batch_size=2"
+
+
+@pytest.fixture
+def exchange(tmp_path):
+    """A folder with two pipes and a stand-in for python."""
+    folder = tmp_path / "exchange"
+    folder.mkdir()
+    for name in ("asked", "done"):
+        os.mkfifo(folder / name)
+    (folder / "python").write_text(STAND_IN)
+    (folder / "python").chmod(0o755)
+    return folder
+
+
+def serve(exchange, process, run):
+    """Do what the script asks for until it ends; returns the modules it ran."""
+    modules = []
+    asked = os.open(exchange / "asked", os.O_RDWR)  # never at its end, whoever writes
+    text = b""
+    while process.poll() is None:
+        if not select.select([asked], [], [], 0.2)[0]:
+            continue
+        text += os.read(asked, 65536)
+        if text.endswith(b"\n"):
+            words, text = text.decode().splitlines(), b""
+            modules.append(run(words))
+            (exchange / "done").write_text("0\n")
+    os.close(asked)
+    return modules
+
+
+def run_here(words, scenes):
+    """Python's arguments, done in this process; several processes are one here."""
+    last = len(words) - words[::-1].index("-m")
+    module, options = words[last], words[last + 1 :]
+    if module == "training.synthetic.render":
+        shutil.copytree(scenes, options[0], dirs_exist_ok=True)
+        return module
+    part = importlib.import_module(module)
+    main = part.train if hasattr(part, "train") else part.main
+    if module == "training.stage5_evaluate":
+        options[options.index("--workers") + 1] = "1"
+    auto_cli(main, as_positional=False, args=options)
+    return module
+
+
+def test_the_pipeline_chains(exchange, scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(asking, "BOX_LIMIT", 20)
+    environment = os.environ | {
+        "PATH": f"{exchange}:{os.environ['PATH']}",
+        "EXCHANGE": str(exchange),
+        "PROCESSES": "2",
+        "SCENES": "6",
+        "BASE_OPTIONS": "--image_size=64",
+        "STAGE_OPTIONS": QUICK,
+        "SCORE_OPTIONS": f"--limit=2 --variants=0 --data={scenes}",
+    }
+    runs = tmp_path / "runs"
+    command = ["sh", str(ROOT / "training" / "run_all.sh"), str(runs)]
+    process = subprocess.Popen(command, env=environment)
+    monkeypatch.chdir(ROOT)
+    try:
+        modules = serve(exchange, process, lambda words: run_here(words, scenes))
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    stages = ["base_grounding", "stage1_pretrain", "stage2_finetune", "stage3_merge"]
+    stages += ["stage4_rehearse", "stage5_evaluate"]
+    assert modules == ["training.synthetic.render"] * 4 + [f"training.{s}" for s in stages]
+    assert json.loads((runs / "stage3" / "merge.json").read_text())["method"] == "winner_takes_all"
+    result = json.loads((runs / "scored" / "result.json").read_text())
+    assert result["pictures"] == 2 and "rec_acc_base" in result["summary"]

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frozen model and a regressor on its last hidden states, asked as HPE-CogVLM is.
+
+    python -m training.baselines.frozen_model --model runs/base/model --tokens visual \\
+        --data '[runs/scenes/task]' --validation runs/scenes/watched --out runs/frozen_visual
+
+--tokens visual pools the image's tokens, --tokens all those of the question, too (the paper's
+variants A and B). In a causal decoder the image comes before the question, so the visual tokens
+cannot know which head is asked about: variant A can only guess a scene's average head.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jsonargparse import auto_cli
+
+from hpe_vlm_ros.answers import grid_box, pose_prompt
+from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+
+from ..data.packing import Prompt, pack
+from ..data.sample import Sample
+from ..data.synthetic import read_synthetic
+from ..init import trained_model
+from ..stage import read
+from .features import regress
+from .loop import Budget, Pace, Spent
+from .sixdrepnet import PANOPTIC, WATCHED
+
+BUDGET, PACE = Budget(samples=400_000), Pace(batch=256, every=200)
+ROW = 6  # questions a pass: longer rows cost more than they save
+
+
+@torch.no_grad()
+def hidden_states(
+    model: CogVLMForCausalLM, processor: CogVLMProcessor, every: bool, sample: Sample
+) -> torch.Tensor:
+    """Pooled last hidden states (N, C) for the question about each true head of a scene.
+
+    Mean over the image's tokens, or with `every` over those and the question's.
+    """
+    pixels = processor.image_tensor(sample.load())
+    tokenizer, count = processor.tokenizer, model.config.num_image_tokens
+    questions = []
+    for head in sample.heads:
+        text = pose_prompt(grid_box(head.box, sample.width, sample.height))
+        questions.append(Prompt(tokenizer.encode(text, add_special_tokens=False), [], [], [], []))
+    pooled = []
+    for start in range(0, len(questions), ROW):
+        asked = questions[start : start + ROW]
+        batch = pack([pixels], [asked], [[]], [True], count, tokenizer)
+        hidden = model.model(
+            input_ids=batch.input_ids,
+            pixel_values=batch.pixel_values,
+            token_type_ids=batch.token_type_ids,
+            position_ids=batch.position_ids,
+            attention_mask=batch.attention_mask(),
+            use_cache=False,
+        ).last_hidden_state[0]
+        visual = hidden[1 : 1 + count]
+        for number in range(1, len(asked) + 1):
+            own = hidden[batch.segments[0] == number]
+            pooled.append(torch.cat([visual, own]).mean(0) if every else visual.mean(0))
+    return torch.stack(pooled)
+
+
+def train(
+    model: Path,
+    data: list[Path],
+    validation: Path,
+    out: Path,
+    tokens: Literal["visual", "all"] = "visual",
+    heads: int = 20_000,
+    test: Path = PANOPTIC,
+    threads: int = 2,
+    budget: Budget = BUDGET,
+    pace: Pace = PACE,
+    limit: int | None = None,
+    keep: Path | None = None,
+) -> Spent:
+    """Train and score a regressor on a frozen model.
+
+    Args:
+        model: folder of the grounding model (stage 0's).
+        data: folders of labelled pictures to learn from.
+        validation: folder of pictures to watch (never learnt).
+        out: where features, checkpoint, log, curve and result go; a run there is continued.
+        tokens: which hidden states are pooled.
+        heads: so many heads are learnt from.
+        test: labelled scenes to score on at the end.
+        threads: threads of the arithmetic.
+        budget: how long to learn.
+        pace: rate, batch and checkpoints.
+        limit: only the first so many scenes of `test`.
+        keep: also write the result here, such as training/results/frozen_visual.json.
+    """
+    torch.set_num_threads(threads)
+    network, processor = trained_model(model)
+    extract = partial(hidden_states, network.eval(), processor, tokens == "all")
+    name, tested = f"Frozen model + regressor ({tokens})", (test.name, read_synthetic(test, limit))
+    watched = read_synthetic(validation, WATCHED // 4)
+    return regress(name, extract, read(data), watched, tested, out, heads, budget, pace, keep)
+
+
+if __name__ == "__main__":
+    auto_cli(train, as_positional=False)

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop that all baselines learn in: a budget, checkpoints, a log and its picture."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+Losses = Callable[[int], torch.Tensor]
+CHECKPOINT, LOG, CURVE = "checkpoint.pt", "log.jsonl", "curve.png"
+
+
+@dataclass
+class Budget:
+    """How long to learn: whichever ends first.
+
+    Args:
+        samples: so many heads seen.
+        seconds: so much time, over all runs that were resumed.
+    """
+
+    samples: int = 200_000
+    seconds: float | None = None
+
+    def share(self, samples: int, seconds: float) -> float:
+        """How much is spent, 0..1."""
+        spent = samples / self.samples
+        return min(1.0, spent if self.seconds is None else max(spent, seconds / self.seconds))
+
+
+@dataclass
+class Pace:
+    """How to learn.
+
+    Args:
+        batch: heads a step.
+        rate: AdamW's peak rate; it rises over the first hundredth of the budget and falls to zero
+            along a cosine.
+        weight_decay: of matrices.
+        every: steps between checkpoints, lines of the log and validations.
+        seed: of weights and order.
+    """
+
+    batch: int = 64
+    rate: float = 1e-3
+    weight_decay: float = 0.03
+    every: int = 100
+    seed: int = 1
+
+
+@dataclass
+class Spent:
+    """What a run used up so far."""
+
+    samples: int = 0
+    seconds: float = 0.0
+
+
+def fit(
+    model: nn.Module,
+    losses: Losses,
+    validate: Callable[[], float],
+    out: Path,
+    budget: Budget,
+    pace: Pace,
+) -> Spent:
+    """Minimise losses(step) over the model's parameters until the budget is spent.
+
+    Goes on from OUT's checkpoint, if there is one. `validate` gives mean degrees on watched heads.
+    Writes OUT/checkpoint.pt, log.jsonl and curve.png; raises FloatingPointError where a loss is
+    no number.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    optimizer = _optimizer(model, pace)
+    step, spent = _resumed(out / CHECKPOINT, model, optimizer)
+    started = time.monotonic() - spent.seconds
+    with tqdm(total=budget.samples, initial=spent.samples, unit="head", desc=out.name) as bar:
+        while (share := budget.share(spent.samples, spent.seconds)) < 1:
+            for group in optimizer.param_groups:
+                group["lr"] = pace.rate * _factor(share)
+            loss = losses(step)
+            if not torch.isfinite(loss):
+                raise FloatingPointError(f"step {step}: loss is {loss.item()}; lower the rate")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            step, spent.samples = step + 1, spent.samples + pace.batch
+            spent.seconds = time.monotonic() - started
+            bar.update(pace.batch)
+            if step % pace.every == 0 or budget.share(spent.samples, spent.seconds) >= 1:
+                degrees = _watch(model, validate)
+                _note(out, step, spent, loss.item(), degrees)
+                bar.set_postfix(degrees=f"{degrees:.1f}")
+                _keep(out / CHECKPOINT, model, optimizer, step, spent)
+    draw(out)
+    return spent
+
+
+def _factor(share: float) -> float:
+    warmup = min(1.0, share / 0.01 + 0.02)
+    return warmup * 0.5 * (1 + float(torch.cos(torch.tensor(share * torch.pi))))
+
+
+def _optimizer(model: nn.Module, pace: Pace) -> torch.optim.Optimizer:
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    matrices, vectors = [p for p in learnt if p.ndim > 1], [p for p in learnt if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": pace.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=pace.rate)
+
+
+def _watch(model: nn.Module, validate: Callable[[], float]) -> float:
+    was = model.training
+    model.eval()
+    with torch.no_grad():
+        degrees = validate()
+    model.train(was)
+    return degrees
+
+
+def _keep(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, spent: Spent
+) -> None:
+    """Atomic: a kill leaves the checkpoint before."""
+    partial = path.with_suffix(".partial")
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+    torch.save(state | {"spent": [spent.samples, spent.seconds]}, partial)
+    os.replace(partial, path)
+
+
+def _resumed(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, Spent]:
+    if not path.exists():
+        return 0, Spent()
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    samples, seconds = state["spent"]
+    return state["step"], Spent(int(samples), float(seconds))
+
+
+def _note(out: Path, step: int, spent: Spent, loss: float, degrees: float) -> None:
+    line = {"step": step, "samples": spent.samples, "seconds": round(spent.seconds, 1)}
+    line |= {"loss": round(loss, 5), "degrees": round(degrees, 3)}
+    with (out / LOG).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def curve(out: Path) -> list[dict[str, float]]:
+    """The log's lines; of steps that a resumed run repeated, the last."""
+    lines = [json.loads(line) for line in (out / LOG).read_text().splitlines()]
+    return list({line["step"]: line for line in lines}.values())
+
+
+def draw(out: Path) -> None:
+    """OUT/curve.png: loss and validation error over the heads seen."""
+    from matplotlib.figure import Figure
+
+    lines = curve(out)
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    left = figure.add_subplot()
+    seen = [line["samples"] / 1000 for line in lines]
+    left.plot(seen, [line["loss"] for line in lines], color="tab:blue", lw=1, label="loss")
+    right = left.twinx()
+    right.plot(seen, [line["degrees"] for line in lines], color="tab:red", label="watched")
+    left.set_xlabel("thousand heads seen")
+    left.set_ylabel("training loss", color="tab:blue")
+    right.set_ylabel("error on watched heads, degrees", color="tab:red")
+    right.set_ylim(bottom=0)
+    left.set_title(out.name)
+    figure.savefig(out / CURVE, dpi=110)

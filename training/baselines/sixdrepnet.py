@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""6DRepNet (Hempel et al., arXiv 2202.12555): rotation from a crop by six numbers.
+
+    python -m training.baselines.sixdrepnet --data '[runs/scenes/task]' \\
+        --validation runs/scenes/watched --out runs/sixdrepnet --budget.samples 500000
+
+Its rotation representation (two columns, made orthonormal) and its loss (the geodesic angle), on a
+backbone that fits the compute: EfficientNet-Lite0 with its ImageNet weights in place of RepVGG.
+The network learns rotation matrices, never angles, so heads seen from behind need no unfolding;
+angles are read off the matrix once, by the rules of `hpe_vlm_ros.geometry`.
+
+One thing is better than published: it learns the rotation relative to the ray that the crop was
+seen along, and the ray is put back afterwards, since a crop cannot show where it was cut.
+
+OUT holds checkpoint, log, the curve's picture and result.json. Killed runs go on when the same
+command is given.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jsonargparse import auto_cli
+from torch import nn
+from torch.nn import functional as F
+
+from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem
+
+from ..data.sample import Sample
+from ..data.synthetic import read_synthetic
+from ..dense_head import rotation_from_6d
+from ..normed_stem import settle, unfold
+from ..pretrained_stem import load_imagenet
+from ..stage import read
+from .crops import Crops, camera_frame, crop, training_crops
+from .heads import finish, median_degrees, records_of, result_of
+from .loop import Budget, Pace, Spent, curve, fit
+
+PANOPTIC = Path(__file__).parents[1] / "testsets" / "panoptic"
+FEATURES = 320  # channels of EfficientNet-Lite0's last block
+WATCHED = 100  # scenes
+BUDGET, PACE = Budget(), Pace()
+
+
+class SixDRepNet(nn.Module):
+    """Crops (N, 3, S, S) to rotations (N, 3, 3)."""
+
+    def __init__(self, pretrained: bool = True) -> None:
+        super().__init__()
+        self.backbone = EfficientNetLite0Stem(3, 1)
+        if pretrained:
+            load_imagenet(self.backbone)
+        self.backbone.head.requires_grad_(False)  # both heads are unused
+        self.backbone.deep_head.requires_grad_(False)
+        unfold(self.backbone)
+        self.turn = nn.Linear(FEATURES, 6)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        x = F.relu6(self.backbone.stem(pixels.contiguous(memory_format=torch.channels_last)))
+        for block in self.backbone.blocks:
+            x = block(x)
+        return rotation_from_6d(self.turn(x.mean((2, 3))))
+
+
+def geodesic(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Mean angle in radians between rotations (N, 3, 3), as 6DRepNet's loss."""
+    cosine = ((first * second).sum((1, 2)) - 1) / 2
+    return torch.acos(cosine.clamp(-1 + 1e-7, 1 - 1e-7)).mean()
+
+
+def loss_at(model: SixDRepNet, crops: Crops, step: int) -> torch.Tensor:
+    pixels, turns = crops(step)
+    return geodesic(model(pixels), turns)
+
+
+@torch.no_grad()
+def rotations(model: SixDRepNet, side: int, sample: Sample) -> np.ndarray:
+    """Rotations (N, 3, 3) of a scene's true heads."""
+    image, boxes = sample.load(), [head.box for head in sample.heads]
+    pixels = torch.stack([crop(image, box, side) for box in boxes])
+    return camera_frame(model.eval()(pixels).double().numpy(), boxes, sample)
+
+
+def train(
+    data: list[Path],
+    validation: Path,
+    out: Path,
+    test: Path = PANOPTIC,
+    side: int = 96,
+    pretrained: bool = True,
+    threads: int = 2,
+    budget: Budget = BUDGET,
+    pace: Pace = PACE,
+    limit: int | None = None,
+    keep: Path | None = None,
+) -> Spent:
+    """Train and score 6DRepNet.
+
+    Args:
+        data: folders of labelled pictures to learn from.
+        validation: folder of pictures to watch (never learnt).
+        out: where checkpoint, log, curve and result go; an existing checkpoint is continued.
+        test: labelled scenes to score on at the end.
+        side: pixels of the square crops.
+        pretrained: start from ImageNet.
+        threads: threads of the arithmetic.
+        budget: how long to learn.
+        pace: rate, batch and checkpoints.
+        limit: only the first so many scenes of `test`.
+        keep: also write the result here, such as training/results/sixdrepnet.json for the report.
+    """
+    torch.set_num_threads(threads)
+    torch.manual_seed(pace.seed)
+    crops = training_crops(read(data), side, pace.batch, pace.seed)
+    watched = read_synthetic(validation, WATCHED)
+    model = SixDRepNet(pretrained)
+    settle(model.backbone, crops(0)[0])
+    predict = partial(rotations, model, side)
+    spent = fit(
+        model.train(),
+        partial(loss_at, model, crops),
+        lambda: median_degrees(predict, watched),
+        out,
+        budget,
+        pace,
+    )
+    samples = read_synthetic(test, limit)
+    records = records_of(predict, samples, "6DRepNet")
+    note = (
+        f"{len(crops.pool)} heads, {spent.samples} crops of {side} pixels, "
+        f"{spent.seconds / 60:.0f} minutes"
+    )
+    result = result_of("6DRepNet", records, samples, test.name, note) | {"curve": curve(out)}
+    finish(result, records, out, keep)
+    return spent
+
+
+if __name__ == "__main__":
+    auto_cli(train, as_positional=False)
