@@ -40,9 +40,8 @@ from . import RemoteError
 from .endpoint import Endpoint, Reply
 from .pictures import data_url, jpeg
 from .scores import box_scores
-from .settings import Settings
+from .settings import MODEL_SIDE, Settings
 
-MODEL_SIDE = 490  # pixels of the public model's input
 # Longest valid answers in tokens of Llama's tokenizer, with some to spare, so that an answer which
 # does not end is seen to be invalid.
 POSE_TOKENS, FREE_TOKENS = 24, 400

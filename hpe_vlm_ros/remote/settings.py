@@ -11,6 +11,7 @@ from . import RemoteError
 
 KEY_VARIABLE = "HPE_VLM_API_KEY"
 SCHEMES = ("http", "https")
+MODEL_SIDE = 490  # pixels of the public model's input, which scores by size refer to
 
 
 def is_remote(model: object) -> bool:

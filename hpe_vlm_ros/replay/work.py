@@ -15,6 +15,7 @@ from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
 from hpe_vlm_ros.nodes.images import ImageError
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
 from hpe_vlm_ros.placing import intrinsics
+from hpe_vlm_ros.remote.settings import MODEL_SIDE, is_remote
 
 from .frames import Frame, Recording, Rgb
 from .plan import Settings, Slice
@@ -55,9 +56,11 @@ class Loader:
 
 
 def input_size(model: str | None) -> int:
-    """Side in pixels of what a model folder's model sees, without loading it."""
+    """Side in pixels of what a model sees, without loading it."""
     from hpe_vlm_ros.vlm.model_folder import default_folder, load_facts
 
+    if model is not None and is_remote(model):
+        return MODEL_SIDE
     folder = default_folder() if model is None else Path(model).expanduser()
     return load_facts(folder).image_size
 

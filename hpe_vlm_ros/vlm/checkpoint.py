@@ -75,7 +75,7 @@ def load_model(
     with torch.device("meta"):  # shapes only; the memory comes with the file's tensors
         model = CogVLMForCausalLM(config)
     stored = str(config.dtype).removeprefix("torch.")
-    compute: torch.dtype = dtype or getattr(torch, stored, torch.float32)
+    compute = getattr(torch, stored, torch.float32) if dtype is None else dtype
     memory.check(model, config, device, compute, quantization)
     place = None
     if quantization != "none":

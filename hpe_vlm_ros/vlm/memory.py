@@ -17,9 +17,9 @@ from . import CheckpointError
 from .configuration import CogVLMConfig
 from .quantization import QUANTIZATIONS, bytes_per_weight
 
-# Tokens a question adds to the cache, by the Llama tokenizer: prompts and answers of detection
-# (16 a box) and pose (54 a head).
-DETECTION_TOKENS, HEAD_TOKENS = 31, 16 + 54
+# Tokens that questions add to the cache, by the Llama tokenizer: detection and its boxes, or the
+# poses of all heads, each a prompt, its answer and the tree of an angle's digits; room to grow.
+DETECTION_TOKENS, BOX_TOKENS, HEAD_TOKENS, ROOM = 31, 16, 54 + 40, 256
 GB = 1e9
 
 
@@ -50,7 +50,8 @@ def needs(
         for name, tensor in parameters
     )
     image = config.num_image_tokens + 1
-    tokens = image + DETECTION_TOKENS + HEAD_TOKENS * max_heads
+    questions = max(DETECTION_TOKENS + BOX_TOKENS * max_heads, HEAD_TOKENS * max_heads)
+    tokens = image + questions + ROOM
     cache = 2 * config.num_hidden_layers * tokens * config.hidden_size * dtype.itemsize
     vision = config.vision_config
     # inputs and outputs of one MLP, twice, since the allocator keeps what was freed

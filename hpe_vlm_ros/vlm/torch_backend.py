@@ -102,7 +102,8 @@ class Rows:
         if layer == len(self.layers):
             self.layers.append((self._buffer(keys), self._buffer(values)))
         if self.length > self.layers[layer][0].shape[2]:
-            self._capacity = max(self._capacity, 2 * self.length)
+            # not doubled: these are the largest buffers after the weights
+            self._capacity = max(self._capacity, self.length + ROOM)
             old = self.layers[layer]
             self.layers[layer] = (self._buffer(keys), self._buffer(values))
             for new, before in zip(self.layers[layer], old, strict=True):

@@ -17,9 +17,9 @@ import hpe_vlm_ros.perceiver as perceiver
 from hpe_vlm_ros.geometry import HeadShape, rotation_from_angles
 from hpe_vlm_ros.nodes.perception import main
 
-RAISE, HANG, NO_MEMORY, SLOW = 1, 2, 3, 4
+RAISE, HANG, NO_MEMORY, SLOW, SLOWER = 1, 2, 3, 4, 5
 """What the blue of the top left pixel makes the model do."""
-SLOW_SECONDS = 0.6
+SLOW_SECONDS, SLOWER_SECONDS = 0.6, 4.0
 
 
 def degrees(green: int) -> float:
@@ -55,9 +55,11 @@ class Scripted:
             raise MemoryError("CUDA out of memory")
         if command == SLOW:
             time.sleep(SLOW_SECONDS)
+        if command == SLOWER:
+            time.sleep(SLOWER_SECONDS)
 
 
-def load(*_: object) -> Scripted:
+def load(*_: object, **__: object) -> Scripted:
     if seconds := float(os.environ.get("SCRIPTED_LOAD", "0")):
         print("loading", flush=True)
         time.sleep(seconds)
