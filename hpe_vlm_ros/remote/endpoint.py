@@ -30,10 +30,10 @@ class Reply:
 class Endpoint:
     """A server's chat completions. Thread-safe."""
 
-    def __init__(self, url: str, settings: Settings, key: str | None = None):
+    def __init__(self, url: str, settings: Settings):
         self.address = Address.parse(url)
         self.settings = settings
-        self._exchange = Exchange(self.address, key or api_key(), settings.connect_timeout)
+        self._exchange = Exchange(self.address, api_key(), settings.connect_timeout)
         self._pool = ThreadPoolExecutor(settings.in_flight, "remote")
         self._lock = Lock()
         self._not_before = 0.0  # when a busy server may be asked again, by any thread
@@ -54,9 +54,6 @@ class Endpoint:
         finally:
             for future in waiting:  # one failed: the others need not begin
                 future.cancel()
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _only_model(self) -> str:
         """The name under which the server knows its model."""

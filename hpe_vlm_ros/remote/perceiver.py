@@ -32,10 +32,12 @@ from ..perceiver import (
     HeadPerceiver,
     Heads,
     PixelBox,
+    check_box,
     check_image,
     largest,
     without_duplicates,
 )
+from ..spread import Calibration
 from . import RemoteError
 from .endpoint import Endpoint, Reply
 from .pictures import data_url, jpeg
@@ -77,13 +79,14 @@ class RemotePerceiver(HeadPerceiver):
         self.input_size = MODEL_SIDE
         self.head_shape = head_shape
         self.free_text = True
-        self.reuse_prefix = True  # the server's business
+        self.calibration = Calibration()  # of nothing
 
-    def __call__(self, image: NDArray[np.uint8]) -> Heads:
-        """Heads in an RGB image (uint8, H x W x 3), left to right.
+    def find(
+        self, image: NDArray[np.uint8], draft: Sequence[PixelBox] | None = None, slack: int = 0
+    ) -> Heads:
+        """As calling it; a server has no use for a `draft`.
 
-        Of more than `max_heads` the largest are kept. RemoteError if the server gives no valid
-        boxes in time; ValueError for anything that is no image.
+        RemoteError if it gives no valid boxes in time; ValueError for anything that is no image.
         """
         picture, deadline = self._picture(image), self._deadline()
         (reply,) = self._endpoint.ask([DETECTION_PROMPT], picture, self._room(), deadline)
@@ -140,7 +143,7 @@ class RemotePerceiver(HeadPerceiver):
 
 def _grid(image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[Box]:
     height, width = check_image(image).shape[:2]
-    return [grid_box(box, width, height) for box in boxes]
+    return [grid_box(check_box(box, width, height), width, height) for box in boxes]
 
 
 def _boxes(reply: Reply) -> list[Found]:

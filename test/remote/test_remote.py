@@ -51,6 +51,9 @@ def test_heads_come_as_from_any_perceiver(server: Server, picture: NDArray[np.ui
     assert right.yaw == -170
     assert left.box == pytest.approx((64.32, 96.24, 128.32, 192.24))
     assert [h.yaw for h in perceiver.poses(picture, [right.box, left.box])] == [-170, 30]
+    assert [h.yaw for h in perceiver.find(picture, draft=[left.box])] == [30, -170]
+    with pytest.raises(ValueError, match="outside the image"):
+        perceiver.poses(picture, [(700, 10, 800, 90)])
     body = server.asked[0]
     assert (body["model"], body["temperature"]) == ("cogvlm-merged", 0)
     assert body["max_tokens"] >= 16 * 5 + 11
