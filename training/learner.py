@@ -19,6 +19,7 @@ from .dense_head import (
     dense_targets,
 )
 from .losses import answer_loss
+from .sharded import whole
 
 WEIGHTS = {
     "text": 1.0,
@@ -86,7 +87,7 @@ class Learner(nn.Module):
         """The weights of what only training reads, by name."""
         parts = {"dense": self.dense, "dense_answers": self.dense_answers}
         return {
-            f"{part}.{name}": tensor.contiguous()
+            f"{part}.{name}": whole(tensor).contiguous()
             for part, module in parts.items()
             for name, tensor in module.state_dict().items()
         }
@@ -97,6 +98,10 @@ class Learner(nn.Module):
         if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in own.items()}:
             raise ValueError("read_outs.safetensors beside the base model is of another model")
         self.load_state_dict(state, strict=False)
+
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        """What the Trainer asks for under `activation_checkpointing`."""
+        self.model.activation_checkpointing_enable(**options)
 
     def _keep_features(self, module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
         self._features = output[:, 1:]  # the class token is first

@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 
 from .merging.lora_folding import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, fold, low_rank_update
+from .sharded import is_first, whole
 
 FUSED = "query_key_value"  # ends the names of projections with Q, K and V in one
 ADAPTER = "default"  # peft's name for the only adapter
@@ -154,7 +155,7 @@ def fold_lora(model: CogVLMForCausalLM) -> None:
 def adapter_state(model: CogVLMForCausalLM) -> dict[str, Tensor]:
     """What was trained: pairs as "<projection>.lora_A.weight", "...lora_B.weight", whole MLPs."""
     return {
-        name.replace(f".{ADAPTER}.", "."): parameter.detach()
+        name.replace(f".{ADAPTER}.", "."): whole(parameter.detach())
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
@@ -163,12 +164,17 @@ def adapter_state(model: CogVLMForCausalLM) -> dict[str, Tensor]:
 def save_adapter(
     folder: str | Path, model: CogVLMForCausalLM, options: LoraOptions = LoraOptions()
 ) -> None:
-    """Write what was trained, some hundredths of the model, and the options it was made with."""
-    folder = Path(folder)
+    """Write what was trained, some hundredths of the model, and the options it was made with.
+
+    Where weights are in shards every process takes part, and the first one writes.
+    """
+    folder, trained = Path(folder), adapter_state(model)
+    if not is_first():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(asdict(options), indent=2) + "\n"
     (folder / ADAPTER_OPTIONS).write_text(text, encoding="utf-8")
-    state = {name: tensor.cpu().contiguous() for name, tensor in adapter_state(model).items()}
+    state = {name: tensor.cpu().contiguous() for name, tensor in trained.items()}
     part = folder / (ADAPTER_WEIGHTS + ".part")  # so that a reader never sees half a file
     save_file(state, part)
     part.replace(folder / ADAPTER_WEIGHTS)

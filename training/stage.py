@@ -26,6 +26,7 @@ from .data.synthetic import read_synthetic
 from .learner import Learner, Teaching
 from .lora import LoraOptions, add_lora, save_adapter
 from .normed_stem import fold, recount, settle, unfold
+from .sharded import is_first
 from .trainer import Schedule, StageTrainer
 
 GROUNDING = PackingOptions(max_poses=0, max_referring=3)  # boxes of heads and of who is described
@@ -121,7 +122,9 @@ def learn(
         learner.load_read_outs(load_file(base.parent / READ_OUTS))
 
     def deploy(folder: Path) -> None:
-        save_file(learner.read_outs(), folder.parent / READ_OUTS)
+        read_outs = learner.read_outs()
+        if is_first():
+            save_file(read_outs, folder.parent / READ_OUTS)
         if lora is not None:
             save_adapter(folder, model, lora)
             return

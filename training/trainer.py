@@ -24,6 +24,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from .data.batches import Shares, StepBatches
 from .data.packing import Batch
 from .learner import total_loss
+from .sharded import is_sharded
 
 WHOLE = "whole"  # written into a checkpoint's folder when all the rest is there
 
@@ -86,6 +87,7 @@ class Schedule:
             ddp_find_unused_parameters=True,
             seed=self.seed,
             bf16=self.bf16,
+            use_cpu=self.bf16 and not torch.cuda.is_available(),  # else it refuses bf16
             activation_checkpointing=self.activation_checkpointing,
             disable_tqdm=False,
         )
@@ -231,9 +233,9 @@ class _Keeper(TrainerCallback):
             file.write(json.dumps({"step": state.global_step} | rounded) + "\n")
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if not state.is_world_process_zero:
-            return
-        out = Path(args.output_dir)
-        self.trainer.log(self.trainer.validate())
-        self.deploy(out / "model")
-        (out / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}" / WHOLE).touch()
+        first, out = state.is_world_process_zero, Path(args.output_dir)
+        if first or is_sharded(self.trainer.model):  # shards: all processes must take part
+            self.trainer.log(self.trainer.validate())
+            self.deploy(out / "model")
+        if first:
+            (out / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}" / WHOLE).touch()

@@ -39,8 +39,8 @@ def small(tmp_path_factory):
 
 
 def test_every_training_recipe_has_its_stage():
-    recipes = {path.name for path in (ROOT / "config" / "training").glob("*.yaml")}
-    assert recipes - {"embedded_stage3_merge.yaml", "cogvlm17b_stage3_merge.yaml"} == set(STAGES)
+    recipes = {path.name for path in (ROOT / "config" / "training").glob("embedded*.yaml")}
+    assert recipes - {"embedded_stage3_merge.yaml"} == set(STAGES)
 
 
 @pytest.mark.parametrize("recipe", STAGES)

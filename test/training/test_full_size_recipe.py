@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recipe and the FSDP settings for CogVLM-17B, as far as a machine without GPUs can tell."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from accelerate.commands.config.config_args import load_config_from_file
+from jsonargparse import ArgumentParser
+from safetensors.torch import load_file
+from torch import distributed
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+from hpe_vlm_ros.vlm import checkpoint
+from hpe_vlm_ros.vlm.configuration import embedded, grounding_generalist_17b
+from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from training import stage2_finetune
+from training.lora import LoraOptions, adapter_state, add_lora, save_adapter, trainable
+
+ROOT = Path(__file__).parents[2]
+FSDP = ROOT / "config" / "accelerate" / "two_gpus_80gb.yaml"
+RECIPE = ROOT / "config" / "training" / "cogvlm17b_stage2.yaml"
+
+
+def tiny():
+    """Layers of the same classes as the full size, a hundredth as wide."""
+    torch.manual_seed(0)
+    vision = {"image_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "num_heads": 2}
+    vision |= {"intermediate_size": 16, "stem": None}
+    layers = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 3}
+    return embedded(**layers, num_attention_heads=2, vision_config=vision)
+
+
+def wrapped_classes():
+    return yaml.safe_load(FSDP.read_text())["fsdp_config"][
+        "fsdp_transformer_layer_cls_to_wrap"
+    ].split(",")
+
+
+def test_accelerate_reads_the_settings():
+    config = load_config_from_file(str(FSDP))
+    assert config.num_processes == 2 and config.distributed_type == "FSDP"
+    assert config.mixed_precision == "bf16" and config.fsdp_config["fsdp_version"] == 2
+
+
+@pytest.fixture(scope="module")
+def full_size():
+    """CogVLM-17B without its memory."""
+    with torch.device("meta"):
+        return CogVLMForCausalLM(grounding_generalist_17b()).to(torch.bfloat16)
+
+
+def test_the_wrapped_classes_hold_nearly_all_of_the_full_model(full_size):
+    """What is outside of them is gathered for the whole step on every GPU."""
+    inside = {
+        id(p)
+        for module in full_size.modules()
+        if type(module).__name__ in wrapped_classes()
+        for p in module.parameters()
+    }
+    outside = sum(p.numel() for p in full_size.parameters() if id(p) not in inside)
+    assert outside / sum(p.numel() for p in full_size.parameters()) < 0.03
+
+
+def settings(*more):
+    parser = ArgumentParser()
+    parser.add_function_arguments(stage2_finetune.train, as_positional=False)
+    parser.add_argument("--config", action="config")
+    parsed = parser.parse_args(["--config", str(RECIPE), *more])
+    options = parser.instantiate(parsed).as_dict()
+    options.pop("config")
+    return options
+
+
+def test_the_recipe_is_the_papers(full_size, tmp_path):
+    places = ["--data", f"[{tmp_path}]", "--validation", str(tmp_path), "--out", str(tmp_path)]
+    options = settings(*places, "--base", str(tmp_path))
+    schedule, lesson = options["schedule"], options["lesson"]
+    assert schedule.steps * lesson.batch_size == 200_000  # 3.1 epochs of 64,187 heads
+    assert schedule.bf16 and schedule.activation_checkpointing
+    assert options["lora"] == LoraOptions() and not options["teaching"].image
+    add_lora(full_size, options["lora"])
+    assert sum(p.numel() for p in trainable(full_size)) == 515_123_968
+    assert {p.dtype for p in trainable(full_size)} == {torch.float32}
+
+
+def test_the_recipe_runs_two_steps_on_tiny_layers(scenes, tmp_path):
+    config, base = tiny(), tmp_path / "base"
+    model = CogVLMForCausalLM(config).to(torch.bfloat16)
+    checkpoint.save(base, model, CogVLMProcessor.embedded(config), torch.bfloat16)
+    place = ["--data", f"[{scenes}]", "--validation", str(scenes), "--out", str(tmp_path / "run")]
+    quick = ["--schedule.steps=2", "--schedule.workers=0", "--schedule.save_every=2"]
+    quick += ["--lesson.batch_size=2", "--threads=1", "--schedule.warmup=0"]
+    stage2_finetune.train(**settings(*place, *quick, "--base", str(base)))
+    trained = load_file(next((tmp_path / "run" / "model").glob("*.safetensors")))
+    assert {t.dtype for t in trained.values()} == {torch.float32}
+    moved = [t for name, t in trained.items() if name.endswith("lora_B.weight") and t.any()]
+    assert moved  # they start at zero
+
+
+@pytest.fixture
+def group(tmp_path):
+    """A process group of one process."""
+    store = f"file://{tmp_path / 'store'}"
+    distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+def test_adapters_learn_and_are_saved_from_shards(group, tmp_path):
+    """Frozen bfloat16 and learning float32 weights in one shard, as with --lora at full size."""
+    model = CogVLMForCausalLM(tiny()).to(torch.bfloat16)
+    add_lora(model)
+    before = {name: tensor.clone() for name, tensor in adapter_state(model).items()}
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16)
+    names = wrapped_classes()
+    layers = [m for m in model.modules() if type(m).__name__ in names]
+    assert len(layers) == 5
+    for module in (*layers, model):
+        fully_shard(module, mp_policy=policy)
+    optimiser = torch.optim.AdamW(trainable(model), lr=0.01)
+    ids = torch.arange(6)[None] + 20
+    for _ in range(2):
+        logits = model(input_ids=ids).logits
+        logits.float().logsumexp(-1).sum().backward()
+        optimiser.step()
+    save_adapter(tmp_path / "adapter", model)
+    saved = load_file(next((tmp_path / "adapter").glob("*.safetensors")))
+    assert saved.keys() == before.keys()
+    name = "model.layers.0.self_attn.language_expert_dense.lora_B.weight"
+    assert saved[name].shape == before[name].shape and saved[name].any()
+
+
+def test_the_classes_to_wrap_exist():
+    modules = [importlib.import_module(f"hpe_vlm_ros.vlm.{n}") for n in ("language", "vision")]
+    assert all(any(hasattr(m, name) for m in modules) for name in wrapped_classes())
