@@ -10,7 +10,8 @@ our 6DRepNet on each face's head box. Scored are rendered scenes with exact trut
 stage 5 (heads of 32 pixels at our model's input, IoU of 0.5), apart for faces towards the camera
 (|yaw| < 60), at the side and from behind (> 120). What boxes and landmarks of faces need to become
 heads is fitted on other scenes of the same set, so these peers are at their best.
-Errors are of found heads only: read them beside recall.
+Errors are of found heads only: read them beside recall, and see the last column, the errors of the
+peer and of ours on the heads that both found.
 """
 
 from __future__ import annotations
@@ -202,16 +203,25 @@ def peers(
     return found
 
 
-def scored(
-    result: Result | str, samples: Sequence[Sample], perceiver: HeadPerceiver
-) -> dict[str, Any]:
-    """Numbers of one row; `not_run` where there are none."""
-    if isinstance(result, str):
-        return {"not_run": result}
-    records = metrics.merge(
+def records_of(
+    result: Result, samples: Sequence[Sample], perceiver: HeadPerceiver
+) -> metrics.Records:
+    return metrics.merge(
         metrics.end_to_end(found, true_heads(sample), input_scale(perceiver, sample))
         for found, sample in zip(result.heads, samples, strict=True)
     )
+
+
+def shared(theirs: metrics.Records, ours: metrics.Records) -> dict[str, Any]:
+    """Median geodesic errors of both on the heads that both found."""
+    both = theirs.found & ours.found & np.isfinite(theirs.geodesic + ours.geodesic)
+    errors = {"theirs": theirs.geodesic[both], "ours": ours.geodesic[both]}
+    medians = {k: round(float(np.median(v)), 3) if len(v) else None for k, v in errors.items()}
+    return {"heads": int(both.sum()), **medians}
+
+
+def scored(result: Result, records: metrics.Records, ours: metrics.Records) -> dict[str, Any]:
+    """Numbers of one row."""
     row: dict[str, Any] = {"ms": round(float(np.median(result.times)), 1)}
     parts = [("all", metrics.score(records)), *metrics.by_yaw(records)[:3]]
     for name, part in parts:
@@ -219,6 +229,7 @@ def scored(
         chosen = ("heads", "recall", "mae", "geodesic_median")
         row[name] = {key: _rounded(numbers[key]) for key in chosen}
     row["precision"] = _rounded(parts[0][1].as_dict()["precision"])
+    row["both"] = shared(records, ours)
     return row
 
 
@@ -229,14 +240,18 @@ def _rounded(value: float | int | None) -> float | int | None:
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Recall and median geodesic error in degrees, by where faces point."""
     parts = ("all", "front", "side", "back")
-    lines = [f"{'':<22}{'ms':>9}{'precision':>11}" + "".join(f"{part:>16}" for part in parts)]
+    titles = "".join(f"{part:>16}" for part in parts)
+    lines = [f"{'':<22}{'ms':>9}{'precision':>11}{titles}{'both: it, ours':>18}"]
     for name, row in rows.items():
         if "not_run" in row:
             lines.append(f"{name:<22}{'not run':>9}  {row['not_run']}")
             continue
         cells = "".join(f"{_part(row[part]):>16}" for part in parts)
         precision = "-" if row["precision"] is None else f"{row['precision']:.2f}"
-        lines.append(f"{name:<22}{row['ms']:>9.1f}{precision:>11}{cells}")
+        both = (
+            "-" if row["both"]["ours"] is None else "{theirs:.1f} {ours:.1f}".format(**row["both"])
+        )
+        lines.append(f"{name:<22}{row['ms']:>9.1f}{precision:>11}{cells}{both:>18}")
     return "\n".join([*lines, "columns by yaw: recall, median geodesic error in degrees"])
 
 
@@ -259,7 +274,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     perceiver = HeadPerceiver.load(options.model, "cpu")
     results: dict[str, Result | str] = {"ours": ours(perceiver, samples)}
     results |= peers(options, fit_on, samples)
-    rows = {name: scored(result, samples, perceiver) for name, result in results.items()}
+    records = {
+        name: records_of(result, samples, perceiver)
+        for name, result in results.items()
+        if isinstance(result, Result)
+    }
+    rows = {
+        name: scored(result, records[name], records["ours"])
+        if isinstance(result, Result)
+        else {"not_run": result}
+        for name, result in results.items()
+    }
     print(f"{len(samples)} scenes; ours is {perceiver.model_id}")
     print(table(rows))
     print(json.dumps({"model": perceiver.model_id, "images": len(samples), "rows": rows}))

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import peers
 from benchmarks.peers_faces import Alignment, Growth, fit_growth, landmark_boxes, owners
+from hpe_vlm_ros import metrics
 from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
 from training.data.sample import Head, Sample
 
@@ -106,9 +107,22 @@ def test_a_table_with_rows_that_ran_and_rows_that_say_why_not(
     assert mesh["all"]["recall"] == 1 and mesh["ms"] >= 5
     # the mean shape is that of one scene, so each other scene is off by the turn between them
     assert mesh["all"]["geodesic_median"] > 60
+    assert mesh["both"]["heads"] <= 2
     assert "give --yunet" in rows["YuNet + WHENet"]["not_run"]
     assert "absent.h5" in rows["Haar + WHENet"]["not_run"]
     assert "not run  give --yunet" in out
+
+
+def test_heads_that_both_found() -> None:
+    def records(found: list[bool], errors: list[float]) -> metrics.Records:
+        one, turn = np.ones(3), np.zeros(3)
+        return metrics.Records(one, turn, np.array(found), np.ones((3, 3)), np.array(errors))
+
+    theirs = records([True, True, False], [4.0, 8.0, np.nan])
+    ours = records([False, True, True], [np.nan, 6.0, 90.0])
+    assert peers.shared(theirs, ours) == {"heads": 1, "theirs": 8.0, "ours": 6.0}
+    nothing = records([False] * 3, [np.nan] * 3)
+    assert peers.shared(nothing, ours) == {"heads": 0, "theirs": None, "ours": None}
 
 
 def test_haar_comes_with_opencv_and_finds_no_face_in_grey() -> None:
