@@ -25,7 +25,7 @@ INPUT = 224  # pixels: heads count by their size at the input of the model that 
 
 
 def records_of(predict: Predict, samples: list[Sample], title: str) -> metrics.Records:
-    """Records of rotations (N, 3, 3) that `predict` gives for the heads that count in each scene."""
+    """Records of rotations (N, 3, 3) that `predict` gives for heads that count, scene by scene."""
     parts = []
     for sample in tqdm(map(counted, samples), title, total=len(samples), unit="scene"):
         true = true_heads(sample)
