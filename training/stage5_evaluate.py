@@ -72,6 +72,7 @@ def main(
     variants: int = 300,
     limit: int | None = None,
     device: str | None = None,
+    quantization: str = "none",
     workers: int = 1,
     threads: int | None = None,
     note: str = "",
@@ -89,6 +90,7 @@ def main(
         variants: so many scenes, evenly spread, are asked about output formats and wordings too.
         limit: only the first so many scenes.
         device: such as cpu or cuda; without it the best there is.
+        quantization: int8 or int4 rounds PyTorch's weights; give it an OUT of its own.
         workers: processes that share the scenes, each with a model of its own.
         threads: threads of each process; without it all cores for one process, else one.
         note: what the model was trained on and for how long, for the report.
@@ -100,7 +102,7 @@ def main(
     if out:
         out.mkdir(parents=True, exist_ok=True)
     ask = partial(ask_all, workers=workers, threads=threads)
-    load = partial(HeadPerceiver.load, folder, device)
+    load = partial(HeadPerceiver.load, folder, device, quantization=quantization)
     answers = ask(load, tasks_of(samples, variants), kept["answers"])
     asked = asked_of(samples, answers, checkpoint.load_config(folder).vision_config.image_size)
     scenes = {"data": data.name, "pictures": len(samples)}
