@@ -109,14 +109,15 @@ def main(
 
 
 def _clearness(scene: Any) -> float:
-    """How well a scene shows two heads: the size of the second, none where they are close."""
+    """How well a scene shows two heads apart and whole: the height of the smaller one."""
     heads = figures.largest(scene)
     if len(heads) < 2:
         return 0.0
     first, second = (head.box for head in heads)
-    gap = second[0] - first[2]
     sizes = [(box[3] - box[1]) for box in (first, second)]
-    return float(min(sizes)) if gap > 0.3 * max(sizes) else 0.0
+    apart = second[0] - first[2] > 0.5 * max(sizes)
+    inside = first[0] > 1 and second[2] < scene.width - 1 and max(sizes) < 0.45 * scene.height
+    return float(min(sizes)) if apart and inside else 0.0
 
 
 if __name__ == "__main__":

@@ -113,6 +113,7 @@ def main(
     }
     numbers["summary"] |= {name: value for name, (value, _) in compared.items()}
     for path in filter(None, (out / "result.json" if out else None, keep)):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(numbers, indent=1) + "\n")
     print(f"{folder} on {len(samples)} scenes of {data.name}\n")
     print(report(asked, numbers))

@@ -107,8 +107,8 @@ def result_of(
 def finish(result: dict[str, Any], records: metrics.Records, out: Path, keep: Path | None) -> None:
     """Write a result to OUT/result.json and to `keep`, print its table and, as the last line, its
     summary as JSON."""
-    out.mkdir(parents=True, exist_ok=True)
     for path in filter(None, (out / "result.json", keep)):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(result, indent=1) + "\n")
     rows = [("all", metrics.score(records)), *metrics.by_yaw(records), *metrics.by_size(records)]
     print(metrics.format_table(result["model"][:12], rows))

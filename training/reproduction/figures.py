@@ -93,12 +93,12 @@ def looked_at(path: Path, model: Path | None, picture: Any) -> bool:
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, head, seen in zip(panels, heads, attention_maps(model, picture, heads), strict=True):
-        axes.imshow(image, extent=(0, picture.width, picture.height, 0))
+        axes.imshow(image.mean(2), extent=(0, picture.width, picture.height, 0), cmap="gray")
         axes.imshow(
             seen,
             extent=(0, picture.width, picture.height, 0),
             cmap="inferno",
-            alpha=0.55,
+            alpha=0.6,
             interpolation="bicubic",
         )
         x0, y0, x1, y1 = head.box

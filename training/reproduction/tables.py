@@ -79,7 +79,11 @@ TABLES = (
             Row("Frozen, visual tokens", ("-", "-", "32.11", "-"), "frozen_visual"),
             Row("Frozen, all tokens", ("-", "-", "33.47", "-"), "frozen_all"),
             Row("Vision tower + regressor", ("-", "-", "10.88", "-"), "vision_tower"),
-            Row("Original grounding model", ("91.4 / 86.7 / 90.2 %", "0 %", "-", "-"), "base"),
+            Row(
+                "Original grounding model",
+                ("91.4 / 86.7 / 90.2 %", "0 %", "-", "-"),
+                "base_grounding",
+            ),
             Row("Non-merging", ("91.1 / 85.2 / 88.9 %", "0 %", "8.18", "0.13 %"), "non_merging"),
             Row(
                 "Task-arithmetic merge",
@@ -112,7 +116,7 @@ TABLES = (
         "Rehearsal ratio in stage 1",
         FULL,
         (
-            Row("original", ("91.4 %", "0 %", "-", "-"), "base"),
+            Row("original", ("91.4 %", "0 %", "-", "-"), "base_grounding"),
             Row("0 %", ("21.8 %", "0.026 %", "17.20", "0.48 %"), "rehearsal_0"),
             Row("1 %", ("77.5 %", "0.19 %", "21.51", "0.85 %"), "rehearsal_1"),
             Row("10 %", ("91.0 %", "0 %", "19.32", "0.32 %"), "rehearsal_10"),
@@ -263,5 +267,3 @@ def _why(row: Row) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
