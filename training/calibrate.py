@@ -159,8 +159,8 @@ def main(
     model: Path,
     scenes: Path,
     check: Path = TEST_SCENES,
-    images: int = 200,
-    checked: int = 300,
+    images: int = 400,
+    checked: int = 400,
     raw: Path = RAW,
     write: bool = True,
     threads: int = 1,
@@ -173,7 +173,8 @@ def main(
         check: other labelled scenes, to check on.
         images: how many scenes to fit on, drawn once.
         checked: how many to check on.
-        raw: folder for what was stated; a second run reads it. Files are named after the weights.
+        raw: folder for what was stated; a second run reads it. Files are named after weights,
+            runtime and scenes.
         write: false only prints.
         threads: of the arithmetic.
     """
@@ -185,13 +186,13 @@ def main(
     for folder, count in ((scenes, images), (check, checked)):
         every = read_synthetic(folder)
         chosen = np.random.default_rng(0).permutation(len(every))[:count]
-        file = raw / f"{perceiver.model_id}-{folder.resolve().name}.jsonl"
+        name = f"{perceiver.model_id}-{perceiver.backend}-{folder.resolve().name}"
         parts.append(
             collect(
                 lambda sample: perceiver(sample.load()),
                 [every[i] for i in sorted(chosen)],
                 lambda sample: input_scale(perceiver, sample),
-                file,
+                raw / f"{name}.jsonl",
             )
         )
     fitted_on, checked_on = map(as_stated, parts)
