@@ -21,9 +21,10 @@ import json
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,8 @@ Poses = Callable[[Any, Array], Array]
 """An RGB image and head boxes (N, 4) to rotations (N, 3, 3)."""
 
 
-@dataclass
-class Result:
-    """What a peer found in each scene, and how long it took, in milliseconds."""
-
-    heads: list[metrics.Heads]
-    times: list[float]
+Peer = Callable[[Sample, Any], tuple[metrics.Heads, float]]
+"""A scene and its RGB image to the heads found and the milliseconds it took."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,62 +75,83 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def ours(perceiver: HeadPerceiver, samples: Sequence[Sample]) -> Result:
-    perceiver(samples[0].load())  # to warm up
-    result = Result([], [])
-    for sample in tqdm(samples, desc="ours", file=sys.stderr):
-        image = sample.load()
+def ours(perceiver: HeadPerceiver) -> Peer:
+    def find(sample: Sample, image: Any) -> tuple[metrics.Heads, float]:
         started = time.perf_counter()
         found = perceiver(image)
-        result.times.append(1000 * (time.perf_counter() - started))
+        elapsed = 1000 * (time.perf_counter() - started)
         triples = [(h.yaw, h.pitch, h.roll) for h in found]
         boxes, turns = [h.box for h in found], [h.rotation for h in found]
-        result.heads.append(metrics.heads(boxes, turns, triples))
-    return result
+        return metrics.heads(boxes, turns, triples), elapsed
+
+    return find
 
 
-def detector_and_regressor(
-    name: str, detect: Detector, pose: Poses, fit_on: Sequence[Sample], samples: Sequence[Sample]
-) -> Result:
-    grow, result = fit_growth(detect, fit_on), Result([], [])
-    pose(samples[0].load(), np.array([[0.0, 0.0, 64.0, 64.0]]))  # to warm up
-    for sample in tqdm(samples, desc=name, file=sys.stderr):
-        image = sample.load()
+def detector_and_regressor(detect: Detector, pose: Poses, fit_on: Sequence[Sample]) -> Peer:
+    grow = fit_growth(detect, fit_on)
+
+    def find(sample: Sample, image: Any) -> tuple[metrics.Heads, float]:
         started = time.perf_counter()
         boxes = grow(detect(image))
         turns = rays(boxes, image.shape[:2]) @ pose(image, boxes)
-        result.times.append(1000 * (time.perf_counter() - started))
-        result.heads.append(metrics.heads(boxes, turns))
-    return result
+        return metrics.heads(boxes, turns), 1000 * (time.perf_counter() - started)
+
+    return find
 
 
-def mediapipe(python: str, fit_on: Sequence[Sample], samples: Sequence[Sample]) -> Result:
-    script = Path(__file__).with_name("peers_mediapipe.py")
-    paths = "".join(f"{s.image_path}\n" for s in (*fit_on, *samples))
-    done = subprocess.run(
-        [python, str(script)], input=paths, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError((done.stderr.strip().splitlines() or ["it failed silently"])[-1])
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+def mediapipe(python: str, fit_on: Sequence[Sample]) -> Peer:
+    """Ours aligns what the other program finds, one picture at a time."""
+    mesh = Mesh(python)
     boxes, turns = [], []
-    for answer, sample in zip(answers, fit_on, strict=False):
-        faces = landmark_boxes(answer["faces"])
+    for sample in fit_on:
+        landmarks = mesh(sample)["faces"]
+        faces = landmark_boxes(landmarks)
         for i, head in owners(faces, sample.heads):
             boxes.append((faces[i], head.box))
             if head.rotation is not None:
                 (ray,) = rays(head.box[None], (sample.height, sample.width))
-                turns.append((np.array(answer["faces"][i]), ray.T @ head.rotation))
-    grow, align, result = Growth.fit(boxes), Alignment.fit(turns), Result([], [])
-    for answer, sample in zip(answers[len(fit_on) :], samples, strict=True):
+                turns.append((np.array(landmarks[i]), ray.T @ head.rotation))
+    grow, align = Growth.fit(boxes), Alignment.fit(turns)
+
+    def find(sample: Sample, image: Any) -> tuple[metrics.Heads, float]:
+        answer = mesh(sample)
         started = time.perf_counter()
         found = grow(landmark_boxes(answer["faces"]))
         seen = np.array([align(np.array(face)) for face in answer["faces"]]).reshape(-1, 3, 3)
-        seen = rays(found, (sample.height, sample.width)) @ seen
-        own = 1000 * (time.perf_counter() - started)
-        result.times.append(answer["ms"] + own)
-        result.heads.append(metrics.heads(found, seen))
-    return result
+        seen = rays(found, image.shape[:2]) @ seen
+        elapsed = answer["ms"] + 1000 * (time.perf_counter() - started)
+        return metrics.heads(found, seen), elapsed
+
+    return find
+
+
+class Mesh:
+    """The program `peers_mediapipe` in the environment of this Python."""
+
+    def __init__(self, python: str):
+        script = str(Path(__file__).with_name("peers_mediapipe.py"))
+        self._log = TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            text=True,
+        )  # fmt: skip
+        weakref.finalize(self, self._process.kill)
+
+    def __call__(self, sample: Sample) -> dict[str, Any]:
+        """ "ms" and "faces"; RuntimeError with its last words if it has died."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(f"{sample.image_path}\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except OSError:
+            answer = ""
+        if not answer:
+            self._process.wait()
+            self._log.seek(0)
+            raise RuntimeError(([*self._log.read().split("\n")[-2:-1], "it failed silently"])[0])
+        found: dict[str, Any] = json.loads(answer)
+        return found
 
 
 def whenet(weights: Path | None) -> Poses:
@@ -166,49 +184,58 @@ def sixdrepnet(checkpoint: Path | None) -> Poses:
     return pose
 
 
-def peers(
-    options: argparse.Namespace, fit_on: Sequence[Sample], samples: Sequence[Sample]
-) -> dict[str, Result | str]:
-    """What each peer found, or why it was not run."""
+def peers(options: argparse.Namespace, fit_on: Sequence[Sample]) -> dict[str, Peer | str]:
+    """Each peer, made ready, or why it is not run."""
 
     def need(value: Any, text: str) -> Any:
         if value is None:
             raise FileNotFoundError(text)
         return value
 
-    def pair(name: str, detect: Callable[[], Detector], pose: Callable[[], Poses]) -> Result:
-        return detector_and_regressor(name, detect(), pose(), fit_on, samples)
+    def pair(detect: Callable[[], Detector], pose: Callable[[], Poses]) -> Peer:
+        return detector_and_regressor(detect(), pose(), fit_on)
 
     def net() -> Detector:
         return yunet(need(options.yunet, "give --yunet"))
 
-    def mesh() -> Result:
+    def mesh() -> Peer:
         python = need(options.mediapipe, "give --mediapipe, see benchmarks.peers_mediapipe")
-        return mediapipe(python, fit_on, samples)
+        return mediapipe(python, fit_on)
 
-    ways: dict[str, Callable[[], Result]] = {
+    ways: dict[str, Callable[[], Peer]] = {
         "mediapipe face mesh": mesh,
-        "YuNet + WHENet": lambda: pair("YuNet + WHENet", net, lambda: whenet(options.whenet)),
-        "Haar + WHENet": lambda: pair("Haar + WHENet", haar, lambda: whenet(options.whenet)),
-        "YuNet + 6DRepNet": lambda: pair(
-            "YuNet + 6DRepNet", net, lambda: sixdrepnet(options.sixdrepnet)
-        ),
+        "YuNet + WHENet": lambda: pair(net, lambda: whenet(options.whenet)),
+        "Haar + WHENet": lambda: pair(haar, lambda: whenet(options.whenet)),
+        "YuNet + 6DRepNet": lambda: pair(net, lambda: sixdrepnet(options.sixdrepnet)),
     }
-    found: dict[str, Result | str] = {}
-    for name, way in ways.items():
+    ready: dict[str, Peer | str] = {}
+    for name, way in tqdm(ways.items(), desc="fitting peers", file=sys.stderr):
         try:
-            found[name] = way()
+            ready[name] = way()
         except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-            found[name] = f"{error}".splitlines()[0]
-    return found
+            ready[name] = f"{error}".splitlines()[0]
+    return ready
+
+
+def take_turns(ready: dict[str, Peer | str], samples: Sequence[Sample]) -> dict[str, list]:
+    """What each peer found in each scene, and how long it took; all meet the same load."""
+    for peer in ready.values():
+        if callable(peer):  # to warm up
+            peer(samples[0], samples[0].load())
+    results: dict[str, list] = {name: [] for name, peer in ready.items() if callable(peer)}
+    for sample in tqdm(samples, desc="scenes", file=sys.stderr):
+        image = sample.load()
+        for name in results:
+            results[name].append(ready[name](sample, image))  # type: ignore[operator]
+    return results
 
 
 def records_of(
-    result: Result, samples: Sequence[Sample], perceiver: HeadPerceiver
+    result: list, samples: Sequence[Sample], perceiver: HeadPerceiver
 ) -> metrics.Records:
     return metrics.merge(
         metrics.end_to_end(found, true_heads(sample), input_scale(perceiver, sample))
-        for found, sample in zip(result.heads, samples, strict=True)
+        for (found, _), sample in zip(result, samples, strict=True)
     )
 
 
@@ -220,9 +247,9 @@ def shared(theirs: metrics.Records, ours: metrics.Records) -> dict[str, Any]:
     return {"heads": int(both.sum()), **medians}
 
 
-def scored(result: Result, records: metrics.Records, ours: metrics.Records) -> dict[str, Any]:
+def scored(result: list, records: metrics.Records, ours: metrics.Records) -> dict[str, Any]:
     """Numbers of one row."""
-    row: dict[str, Any] = {"ms": round(float(np.median(result.times)), 1)}
+    row: dict[str, Any] = {"ms": round(float(np.median([elapsed for _, elapsed in result])), 1)}
     parts = [("all", metrics.score(records)), *metrics.by_yaw(records)[:3]]
     for name, part in parts:
         numbers = part.as_dict()
@@ -272,19 +299,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     samples = [every[i] for i in order[: options.images]]
     fit_on = [every[i] for i in order[options.images : options.images + options.fit_images]]
     perceiver = HeadPerceiver.load(options.model, "cpu")
-    results: dict[str, Result | str] = {"ours": ours(perceiver, samples)}
-    results |= peers(options, fit_on, samples)
-    records = {
-        name: records_of(result, samples, perceiver)
-        for name, result in results.items()
-        if isinstance(result, Result)
-    }
-    rows = {
-        name: scored(result, records[name], records["ours"])
-        if isinstance(result, Result)
-        else {"not_run": result}
-        for name, result in results.items()
-    }
+    ready: dict[str, Peer | str] = {"ours": ours(perceiver)} | peers(options, fit_on)
+    results = take_turns(ready, samples)
+    records = {name: records_of(found, samples, perceiver) for name, found in results.items()}
+    rows: dict[str, dict[str, Any]] = {name: {"not_run": why} for name, why in ready.items()}
+    for name, found in results.items():
+        rows[name] = scored(found, records[name], records["ours"])
     print(f"{len(samples)} scenes; ours is {perceiver.model_id}")
     print(table(rows))
     print(json.dumps({"model": perceiver.model_id, "images": len(samples), "rows": rows}))

@@ -84,7 +84,7 @@ def scenes(tmp_path: Path) -> Path:
 MESH = """
 import sys, json
 for line in sys.stdin:
-    print(json.dumps({"ms": 5.0, "faces": FACES}))
+    print(json.dumps({"ms": 5.0, "faces": FACES}), flush=True)
 """
 
 
@@ -111,6 +111,13 @@ def test_a_table_with_rows_that_ran_and_rows_that_say_why_not(
     assert "give --yunet" in rows["YuNet + WHENet"]["not_run"]
     assert "absent.h5" in rows["Haar + WHENet"]["not_run"]
     assert "not run  give --yunet" in out
+
+
+def test_a_mesh_that_dies_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "peers_mediapipe.py").write_text("raise ImportError('no mediapipe here')")
+    monkeypatch.setattr(peers, "__file__", str(tmp_path / "peers.py"))
+    with pytest.raises(RuntimeError, match="no mediapipe here"):
+        peers.mediapipe(sys.executable, [Sample(tmp_path / "a.png", 9, 9, None)])
 
 
 def test_heads_that_both_found() -> None:
