@@ -18,6 +18,7 @@ import json
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from jsonargparse import auto_cli
 
@@ -50,14 +51,22 @@ def asked_of(samples: list[Sample], answers: dict[str, Any], side: int) -> list[
     ]
 
 
+def _kept(out: Path | None, model: Path, rounding: str = "none") -> Path | None:
+    """The file for a model's answers; other weights, configuration or rounding have another."""
+    if out is None:
+        return None
+    settings = crc32((model / "config.json").read_bytes() + rounding.encode())
+    return out / f"answers-{fingerprint(model)}-{settings:08x}.jsonl"
+
+
 def _base_accuracy(
-    base: Path, samples: list[Sample], scenes: dict[str, Any], ask: Any, kept: Path | None
+    base: Path, samples: list[Sample], scenes: dict[str, Any], ask: Any, out: Path | None
 ) -> tuple[float | None, str]:
     """The base's accuracy of expressions, by asking a model folder or from a kept result."""
     if not base.is_dir():
         return stored(base, "rec_acc", scenes)
     load = partial(HeadPerceiver.load, base)
-    answers = ask(load, tasks_of(samples, 0, (REFERRING,)), kept, title="base")
+    answers = ask(load, tasks_of(samples, 0, (REFERRING,)), _kept(out, base), title="base")
     side = checkpoint.load_config(base).vision_config.image_size
     words = for_json(referring(asked_of(samples, answers, side)))
     return words["rec_acc"], f"of {base}"
@@ -90,7 +99,7 @@ def main(
         variants: so many scenes, evenly spread, are asked about output formats and wordings too.
         limit: only the first so many scenes.
         device: such as cpu or cuda; without it the best there is.
-        quantization: int8 or int4 rounds PyTorch's weights; give it an OUT of its own.
+        quantization: int8 or int4 rounds PyTorch's weights.
         workers: processes that share the scenes, each with a model of its own.
         threads: threads of each process; without it all cores for one process, else one.
         note: what the model was trained on and for how long, for the report.
@@ -98,17 +107,16 @@ def main(
     """
     folder = default_folder() if model is None else model
     samples = read_synthetic(data, limit)
-    kept = {name: out / f"{name}.jsonl" if out else None for name in ("answers", "base")}
     if out:
         out.mkdir(parents=True, exist_ok=True)
     ask = partial(ask_all, workers=workers, threads=threads)
     load = partial(HeadPerceiver.load, folder, device, quantization=quantization)
-    answers = ask(load, tasks_of(samples, variants), kept["answers"])
+    answers = ask(load, tasks_of(samples, variants), _kept(out, folder, quantization))
     asked = asked_of(samples, answers, checkpoint.load_config(folder).vision_config.image_size)
     scenes = {"data": data.name, "pictures": len(samples)}
     numbers = {"model": fingerprint(folder), **scenes, "note": note} | result(asked)
     compared = {
-        "rec_acc_base": _base_accuracy(base, samples, scenes, ask, kept["base"]),
+        "rec_acc_base": _base_accuracy(base, samples, scenes, ask, out),
         "sixdrepnet_mae": stored(sixdrepnet, "mae", scenes),
     }
     numbers["summary"] |= {name: value for name, (value, _) in compared.items()}

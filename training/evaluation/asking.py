@@ -36,6 +36,7 @@ REFERRED = 2  # people asked for in a scene, by withheld descriptions and by tau
 REFERRED_SIZE = 32.0  # pixels of the model's input, of the smallest person asked for
 
 HEADS, FREE, REFERRING, VARIANTS = "heads", "free", "referring", "variants"
+SAID = {HEADS: "own", FREE: "boxes", REFERRING: "referring", VARIANTS: "paraphrases"}
 PARTS = (HEADS, FREE, REFERRING)  # what every scene is asked; VARIANTS only some
 PARAPHRASES = {  # of the paper's Table XI
     "For the bbox [[...]], what is the head yaw pitch roll?": "For the bbox {}, what is the head "

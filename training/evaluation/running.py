@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
 from ..data.sample import Sample
-from .asking import PARTS, VARIANTS, ask_scene
+from .asking import PARTS, SAID, VARIANTS, ask_scene
 
 Load = Callable[[], HeadPerceiver]
 Task = tuple[Sample, tuple[str, ...]]
@@ -71,7 +71,7 @@ def _read(kept: Path, tasks: dict[str, Task]) -> Iterator[tuple[str, dict[str, A
         name = said.pop("scene")
         if name not in tasks:
             raise ValueError(f"{kept} has answers about other scenes ({name}): give another --out")
-        if (VARIANTS in tasks[name][1]) <= ("paraphrases" in said):
+        if all(SAID[part] in said for part in tasks[name][1]):
             yield name, said
 
 
