@@ -59,7 +59,8 @@ class Endpoint:
         """The name under which the server knows its model."""
         deadline = time.monotonic() + self.settings.timeout
         listed = self._repeat(Request("/models"), deadline).get("data")
-        names = [entry.get("id") for entry in listed or [] if isinstance(entry, dict)]
+        entries = listed if isinstance(listed, list) else []
+        names = [entry.get("id") for entry in entries if isinstance(entry, dict)]
         if not names or not isinstance(names[0], str):
             raise RemoteError(f"{self.address}/models names no model: is it an OpenAI-style API?")
         return names[0]

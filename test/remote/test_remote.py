@@ -267,8 +267,9 @@ def test_a_server_that_is_not_there_is_told_at_once(server: Server) -> None:
         RemotePerceiver(gone, settings=QUICK)
 
 
-def test_a_server_without_models_is_none_of_ours(server: Server) -> None:
-    server.models = Reply({"data": []})
+@pytest.mark.parametrize("listed", [[], 5, {"id": "a"}, ["a"], [{"id": 7}], None])
+def test_a_server_without_models_is_none_of_ours(server: Server, listed: Any) -> None:
+    server.models = Reply({"data": listed})
     with pytest.raises(RemoteError, match="names no model"):
         RemotePerceiver(server.url)
 
