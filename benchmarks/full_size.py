@@ -46,7 +46,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", metavar="D")
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    add("--device", default=best, metavar="D", help=f"such as cuda or cpu ({best})")
     add("--dtype", default="bfloat16", metavar="T", help="to compute in (bfloat16)")
     add("--quantization", nargs="+", default=["none", "int4"], choices=QUANTIZATIONS, metavar="Q",
         help="one run for each (none int4)")  # fmt: skip
