@@ -21,19 +21,11 @@ runs=$(cd "$runs" && pwd)
 scenes=${SCENES:-20000}
 processes=${PROCESSES:-$(nproc)}
 cd "$(dirname "$0")/.."
+. training/stages.sh
 
 render() { # folder, number of scenes, seed
     python -m training.synthetic.render "$runs/scenes/$1" --scenes "$2" --seed "$3" --split train \
         ${ASSETS:+--assets "$ASSETS"} ${PANORAMAS:+--panoramas "$PANORAMAS"} --workers "$processes"
-}
-
-stage() { # module, recipe, more options
-    module=$1 recipe=$2
-    shift 2
-    # shellcheck disable=SC2086  # options are several words
-    python -m torch.distributed.run --nproc_per_node "$processes" -m "training.$module" \
-        --config "config/training/$recipe.yaml" --validation "$runs/scenes/watched" \
-        --threads 1 "$@" ${STAGE_OPTIONS:-}
 }
 
 render described "$scenes" 1 # for stage 0 and rehearsal
@@ -41,18 +33,13 @@ render weak "$scenes" 2      # in the role of weakly labelled photographs
 render task "$scenes" 3      # in the role of exactly labelled task data
 render watched "$((scenes < 500 ? scenes : 500))" 7
 
-# shellcheck disable=SC2086
+# shellcheck disable=SC2086  # options are several words
 stage base_grounding embedded_base --data "[$runs/scenes/described]" --out "$runs/base" \
     ${BASE_OPTIONS:-}
 stage stage1_pretrain embedded_stage1 --data "[$runs/scenes/weak]" --base "$runs/base/model" \
     --rehearsal "[$runs/scenes/described]" --out "$runs/stage1"
 stage stage2_finetune embedded_stage2 --data "[$runs/scenes/task]" --base "$runs/stage1/model" \
     --out "$runs/stage2"
-[ -d "$runs/stage3" ] || python -m training.stage3_merge \
-    --config config/training/embedded_stage3_merge.yaml \
-    --original "$runs/stage1/model" --tuned "$runs/stage2/model" --out "$runs/stage3"
-stage stage4_rehearse embedded_stage4 --data "[$runs/scenes/task]" --base "$runs/stage3" \
-    --rehearsal "[$runs/scenes/described]" --out "$runs/stage4"
-# shellcheck disable=SC2086
-python -m training.stage5_evaluate --model "$runs/stage4/model" --base "$runs/base/model" \
-    --workers "$processes" --out "$runs/scored" ${SCORE_OPTIONS:-}
+merge "$runs/stage3"
+rehearse "$runs/stage3" "$runs/stage4"
+score "$runs/stage4/model" "$runs/scored"

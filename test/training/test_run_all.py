@@ -14,9 +14,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from jsonargparse import auto_cli
+from jsonargparse import auto_cli, auto_parser
 
+from training.baselines.recipes import RECIPES
 from training.evaluation import asking
+from training.reproduction.tables import TABLES
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = """#!/bin/sh
@@ -64,7 +66,7 @@ def run_here(words, scenes):
         shutil.copytree(scenes, options[0], dirs_exist_ok=True)
         return module
     part = importlib.import_module(module)
-    main = part.train if hasattr(part, "train") else part.main
+    main = part.main if hasattr(part, "main") else part.train
     if module == "training.stage5_evaluate":
         options[options.index("--workers") + 1] = "1"
     auto_cli(main, as_positional=False, args=options)
@@ -97,3 +99,37 @@ def test_the_pipeline_chains(exchange, scenes, tmp_path, monkeypatch):
     assert json.loads((runs / "stage3" / "merge.json").read_text())["method"] == "winner_takes_all"
     result = json.loads((runs / "scored" / "result.json").read_text())
     assert result["pictures"] == 2 and "rec_acc_base" in result["summary"]
+
+
+RECORDER = """#!/bin/sh
+printf '%s\\037' "$@" >> "$RECORD"
+echo >> "$RECORD"
+"""
+
+
+def test_every_command_behind_the_tables_is_understood(tmp_path):
+    """Nothing is run; every option of every command is one that its program has."""
+    root, runs = tmp_path / "root", tmp_path / "runs"
+    (runs / "stage3").mkdir(parents=True)
+    (runs / "stage3" / "merge.json").write_text("{}")
+    (root / "training").mkdir(parents=True)
+    for name in ("run_tables.sh", "stages.sh"):
+        shutil.copy(ROOT / "training" / name, root / "training")
+    (root / "python").write_text(RECORDER)
+    (root / "python").chmod(0o755)
+    record = tmp_path / "record"
+    environment = os.environ | {"PATH": f"{root}:{os.environ['PATH']}", "RECORD": str(record)}
+    command = ["sh", str(root / "training" / "run_tables.sh"), str(runs)]
+    subprocess.run(command, env=environment, check=True)
+    kept = []
+    for line in record.read_text().splitlines():
+        words = line.split("\037")[:-1]
+        last = len(words) - words[::-1].index("-m")
+        part = importlib.import_module(words[last])
+        options = [w.replace("config/training", str(RECIPES)) for w in words[last + 1 :]]
+        main = part.main if hasattr(part, "main") else part.train
+        parsed = auto_parser(main, as_positional=False).parse_args(options)
+        kept += [Path(parsed.keep).stem] if getattr(parsed, "keep", None) else []
+    rows = {row.result for table in TABLES for row in table.rows if not row.reason}
+    left = {"whenet", "sixdrepnet_3", "sixdrepnet_9", "stage2_3"}
+    assert rows - set(kept) == left | {row for row in rows if row.startswith("threshold")}

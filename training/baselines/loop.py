@@ -81,7 +81,7 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     optimizer = _optimizer(model, pace)
     step, spent = _resumed(out / CHECKPOINT, model, optimizer)
-    started = time.monotonic() - spent.seconds
+    started, recent = time.monotonic() - spent.seconds, []
     with tqdm(total=budget.samples, initial=spent.samples, unit="head", desc=out.name) as bar:
         while (share := budget.share(spent.samples, spent.seconds)) < 1:
             for group in optimizer.param_groups:
@@ -93,12 +93,14 @@ def fit(
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
+            recent.append(loss.item())
             step, spent.samples = step + 1, spent.samples + pace.batch
             spent.seconds = time.monotonic() - started
             bar.update(pace.batch)
             if step % pace.every == 0 or budget.share(spent.samples, spent.seconds) >= 1:
                 degrees = _watch(model, validate)
-                _note(out, step, spent, loss.item(), degrees)
+                _note(out, step, spent, sum(recent) / len(recent), degrees)
+                recent.clear()
                 bar.set_postfix(degrees=f"{degrees:.1f}")
                 _keep(out / CHECKPOINT, model, optimizer, step, spent)
     draw(out)
