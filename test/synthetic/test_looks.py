@@ -38,19 +38,37 @@ def scene(chest):
 
 def test_body_box_top_and_what_is_worn():
     image, owners = scene(COLOURS["green"])
-    kinds = {"body": "body", "cover": "hood", "glasses": "glasses", "shoes": "boots"}
-    seen = looks(image, owners, 1, HEAD, kinds)
+    worn = {"body": "body", "cover": "hood", "glasses": "round", "shoes": "boots"}
+    seen = looks(image, owners, 1, HEAD, worn.items())
     assert seen == {"body": [30, 10, 70, 90], "top": "green", "wears": ["glasses", "hood"]}
+
+
+@pytest.mark.parametrize(
+    ("garments", "words"),
+    [
+        ([("cover", "mask"), ("cover", "beanie")], ["hat", "mask"]),
+        ([("hair", "beard"), ("hair", "short02")], ["beard"]),
+        ([("cover", "cap"), ("cover", "respirator"), ("glasses", "discs")],
+         ["cap", "glasses", "mask"]),
+        ([("hat", "fedora01"), ("hair", "stubble")], ["hat"]),
+        ([("cover", "turban"), ("hair", "fullbeard")], ["beard", "hat"]),
+        ([("cover", "headscarf")], ["hood"]),
+        ([("body", "skin"), ("hair", "bob01")], []),
+    ],
+)  # fmt: skip
+def test_what_is_worn_has_its_name(garments, words):
+    image, owners = scene(0)
+    assert looks(image, owners, 1, HEAD, garments)["wears"] == words
 
 
 def test_a_top_of_many_colours_has_no_name():
     image, owners = scene(COLOURS["green"])
     image[::2] = COLOURS["red"]
-    assert looks(image, owners, 1, HEAD, {})["top"] is None
+    assert looks(image, owners, 1, HEAD, [])["top"] is None
 
 
 def test_a_hidden_person_has_no_body():
     image, owners = scene(0)
-    assert looks(image, np.zeros_like(owners), 1, HEAD, {}) == {
+    assert looks(image, np.zeros_like(owners), 1, HEAD, []) == {
         "body": None, "top": None, "wears": []
     }  # fmt: skip

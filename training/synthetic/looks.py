@@ -6,6 +6,7 @@ Taken from the finished picture, so that the words say what can be seen, not wha
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import cv2
@@ -13,9 +14,19 @@ import numpy as np
 
 from training.synthetic import Array, Integers
 
-# Kinds of garments that a person may be told by; of a cover its name says more than its kind
-WORN = {"glasses": "glasses", "mask": "mask", "beard": "beard", "hat": "hat", "cover": "hat"}
-COVERS = {"cap": "cap", "helmet": "helmet", "hood": "hood", "headscarf": "hood", "skullcap": "cap"}
+# Garments that a person may be told by: by their name, or any of a kind that is not named
+NAMED = {
+    "mask": "mask",
+    "respirator": "mask",
+    "beard": "beard",
+    "fullbeard": "beard",
+    "cap": "cap",
+    "skullcap": "cap",
+    "helmet": "helmet",
+    "hood": "hood",
+    "headscarf": "hood",
+}
+WORN = {"glasses": "glasses", "hat": "hat", "cover": "hat"}
 ONE_COLOUR = 0.7  # share of the top that must have one colour to be called by it
 ENOUGH = 60  # pixels of the top that must show
 
@@ -41,12 +52,16 @@ def colour_names(pixels: Integers) -> Integers:
 
 
 def looks(
-    image: Integers, owners: Integers, owner: int, head: Array, kinds: dict[str, str]
+    image: Integers,
+    owners: Integers,
+    owner: int,
+    head: Array,
+    garments: Iterable[tuple[str, str]],
 ) -> dict[str, Any]:
     """The label's words about one person.
 
     image (H, W, 3) uint8 and owners (H, W): whose pixel each is, `owner` for the body and
-    `owner` + 1 for the head. head: box (4,) before clipping. kinds: garment kind to its name.
+    `owner` + 1 for the head. head: box (4,) before clipping. garments: kind and name of each.
     Returns `body`, the box of all that shows (or None), `top`, a colour name or None where none
     fits, and `wears`, a sorted list of words.
     """
@@ -54,7 +69,7 @@ def looks(
     body = None
     if len(rows):
         body = [int(v) for v in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)]
-    wears = {COVERS.get(name, WORN[k]) for k, name in kinds.items() if k in WORN}
+    wears = {NAMED.get(name, WORN.get(kind)) for kind, name in garments} - {None}
     return {"body": body, "top": _top_colour(image, owners, owner, head), "wears": sorted(wears)}
 
 

@@ -370,7 +370,7 @@ def head_label(
     angles = labels.angles_of(rotation)
     owners = canvas.owners()
     share = labels.visible_share(screen, person.triangles, person.of_head, full, owners, owner + 1)
-    worn = dict(zip(person.kinds, person.names, strict=True))
+    worn = zip(person.kinds, person.names, strict=True)
     return {
         "box": _rounded(box, 2),
         "full_box": _rounded(full, 2),
