@@ -94,7 +94,7 @@ class HeadPerceiver:
         self.head_shape = _head_shape(facts.head_shape)
         self.free_text = facts.vocab_size >= OPEN_VOCABULARY  # answers any question, in words
         self._engine = engine
-        self.calibration = Calibration.read(facts.calibration)
+        self.calibration = Calibration.read(facts.calibration)  # of spreads and scores
         self._min_score = facts.min_score
         self._pick = expected if facts.number_decoding == "expected" else most_likely
 
