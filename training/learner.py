@@ -40,10 +40,10 @@ class Teaching:
     """How it is taught.
 
     `sigmas`: widths of the soft targets, coordinates in thousandths of the picture, angles in
-    degrees; 0 is plain cross-entropy. With `image`, patches and image tokens too must say whose head they show, and attention
-    is told where to look; without, only answers count, as in the paper. Without `poses` patches
-    are asked for heads and boxes only. Without `tower` the vision tower stays as it is, and only
-    the decoder learns to read it.
+    degrees; 0 is plain cross-entropy. With `image`, patches and image tokens too must say whose
+    head they show, and attention is told where to look; without, only answers count, as in the
+    paper. Without `poses` patches are asked for heads and boxes only. Without `tower` the vision
+    tower stays as it is, and only the decoder learns to read it.
     """
 
     sigmas: tuple[float, float] = (6.0, 4.0)
