@@ -11,10 +11,9 @@ from safetensors.torch import load_file
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm import checkpoint
-from training import stage1_pretrain
-from training.data.synthetic import read_synthetic
+from training import stage1_pretrain, stage5_evaluate
+from training.evaluation import asking
 from training.stage import Lesson
-from training.stage5_evaluate import evaluate, report, summary
 from training.trainer import WHOLE, Schedule, last_checkpoint
 
 HERE = Path(__file__).parent
@@ -87,15 +86,15 @@ def test_log_tells_losses_by_name(scenes, tmp_path):
     assert any("val_angle" in line for line in lines)
 
 
-def test_what_was_trained_can_be_scored(scenes, tmp_path):
+def test_what_was_trained_can_be_scored(scenes, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(asking, "BOX_LIMIT", 20)  # it does not stop by itself
     run(scenes, tmp_path / "run", steps=2)
-    perceiver = HeadPerceiver.load(tmp_path / "run" / "model", "cpu", max_heads=2)
-    assert perceiver.input_size == 64
-    evaluation = evaluate(perceiver, read_synthetic(scenes), progress=False)
-    numbers = summary(evaluation)
-    assert numbers["heads"] == 0  # all smaller than 32 pixels at this input: neither hit nor miss
-    assert evaluation.end_to_end.ignored == 5
-    assert "TRUE BOXES" in report(evaluation)
+    model = tmp_path / "run" / "model"
+    assert HeadPerceiver.load(model, "cpu").input_size == 64
+    stage5_evaluate.main(model, scenes, device="cpu", threads=1, variants=0, limit=3)
+    printed = capsys.readouterr().out
+    # all smaller than 32 pixels at this input: neither hit nor miss
+    assert json.loads(printed.splitlines()[-1])["heads"] == 0 and "TRUE BOXES" in printed
 
 
 def test_a_model_folder_can_be_trained_further(scenes, tmp_path):
