@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the ROS 2 node adds to the model: time per image, and memory of the whole."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.node import PATIENCE, frame, say
+from demo.process import NODE, NodeError, NodeProcess, node_parameters, prepare_environment
+
+WITHOUT_MODEL = "benchmarks.without_model"
+
+
+def node_cost(model: str, rounds: int) -> dict[str, float]:
+    """node_overhead_ms, from an image sent to its answer received, and rss_mb of the node."""
+    prepare_environment()
+    pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    say("the node without a model")
+    seconds, _ = _run(WITHOUT_MODEL, "", pixels, 5 * rounds)
+    say("the default node")
+    _, megabytes = _run(NODE, model, pixels, rounds)
+    return {"node_overhead_ms": round(1000 * seconds, 2), "rss_mb": round(megabytes, 1)}
+
+
+def _run(module: str, model: str, pixels: np.ndarray, rounds: int) -> tuple[float, float]:
+    """Median seconds per image sent, and megabytes after the last of them."""
+    from demo.link import Link
+
+    space = f"/{module.rpartition('.')[2]}"
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        values = node_parameters(space, "raw", model, "", lossless=True)
+        process = stack.enter_context(NodeProcess(Path(folder) / "log", space, values, module))
+        link = stack.enter_context(Link(space, "raw"))
+        link.wait_for(process, frame(pixels))
+        times = []
+        for _ in range(rounds):
+            sent = link.send(frame(pixels))
+            if not link.receive(sent, PATIENCE, process) or sent.latency is None:
+                raise NodeError(f"no answer within {PATIENCE:g} s{process.last_words()}")
+            link.forget(sent)
+            times.append(sent.latency)
+        return float(np.median(times)), resident(process.pid)
+
+
+def resident(pid: int) -> float:
+    """Megabytes (2**20 bytes) of a process in memory (Linux)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
