@@ -68,6 +68,7 @@ def play(
     shape: HeadShape | None,
     settings: Settings,
     every: int,
+    colours: bool,
     scores: list[Score],
 ) -> None:
     """One film through the node's tracking; every so-manieth frame, as if answers were slower."""
@@ -77,10 +78,9 @@ def play(
         score.camera, score.shape = film.camera, shape
         score.seconds += film.seconds
     for frame, found in list(zip(film.frames, answers, strict=True))[::every]:
+        view = View(film.size, film.camera, shape, rgb=frame.load() if colours else None)
         started = time.thread_time()
-        people = tracked.see(
-            int((1 + frame.time) * 1e9), found, View(film.size, film.camera, shape)
-        )
+        people = tracked.see(int((1 + frame.time) * 1e9), found, view)
         taken = 1000 * (time.thread_time() - started)
         for score in scores:
             score.add(ms=taken)
@@ -93,6 +93,7 @@ def score_films(
     shape: HeadShape | None,
     settings: Settings,
     every: int = 1,
+    colours: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """Summaries by column: all, and each number of people."""
     scores: dict[str, Score] = {"all": Score()}
@@ -101,7 +102,7 @@ def score_films(
         # Names are those of one film: ids and people of two films are different ones.
         for score in (scores["all"], number):
             score.identities.begin(film.name)
-        play(film, answers[film.name], shape, settings, every, [scores["all"], number])
+        play(film, answers[film.name], shape, settings, every, colours, [scores["all"], number])
     return {name: score.summary() for name, score in scores.items()}
 
 
@@ -110,6 +111,7 @@ def main(
     model: Path | None = None,
     every: int = 1,
     answers: Path | None = None,
+    colours: bool = True,
     settings: Settings = Settings(),  # noqa: B008
 ) -> None:
     """Play the films and print the table.
@@ -119,6 +121,7 @@ def main(
         model: model folder; the embedded default if left out.
         every: take every so-manieth picture: 2 halves the rate of answers.
         answers: file in which the model's answers are kept, to try settings without the model.
+        colours: let the tracker look at colours.
         settings: the tracker's.
     """
     perceiver = HeadPerceiver.load(model, "cpu")
@@ -129,7 +132,7 @@ def main(
         found = answers_to(played, perceiver)
         if answers is not None:
             keep_answers(answers, found)
-    columns = score_films(played, found, perceiver.head_shape, settings, every)
+    columns = score_films(played, found, perceiver.head_shape, settings, every, colours)
     rate = (len(played[0].frames) - 1) / played[0].seconds / every
     print(f"{perceiver.model_id}, {len(played)} films, {rate:.1f} answers a second")
     print(table("people in the film", columns))

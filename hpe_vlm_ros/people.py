@@ -20,6 +20,7 @@ from .distance import Position, locate, pose_covariance
 from .geometry import CameraIntrinsics, HeadShape, angles_from_rotation
 from .perceiver import HeadEstimate
 from .tracking import Ids, Observation, Settings, Status, TrackedHead, Tracker
+from .tracking.colours import colours_of
 
 Array = NDArray[np.float64]
 ROBOT = "robot"
@@ -35,6 +36,7 @@ class View:
         camera, shape: None where unknown; positions are unknown then.
         depth: (H, W) metres, registered to the image.
         targets: name to place (3,) in the optical frame, metres; None where unknown.
+        rgb: uint8 (H, W, 3), of which the tracker may look at the colours; None: it may not.
     """
 
     size: tuple[int, int]
@@ -42,6 +44,7 @@ class View:
     shape: HeadShape | None = None
     depth: NDArray[np.float32] | None = None
     targets: Mapping[str, Array | None] = field(default_factory=lambda: {ROBOT: np.zeros(3)})
+    rgb: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +102,7 @@ class People:
         `Tracker.update`."""
         found = [e for e in found if e.box[0] < e.box[2] and e.box[1] < e.box[3]]
         if self.tracking:
-            heads = self.tracker.update(stamp, [observation(e) for e in found], view.size)
+            heads = self.tracker.update(stamp, [observation(e, view.rgb) for e in found], view.size)
         else:
             heads = [untracked(e, self.tracker.settings) for e in found]
         self.judge.keep(head.id for head in heads)
@@ -131,10 +134,11 @@ class People:
         )
 
 
-def observation(estimate: HeadEstimate) -> Observation:
+def observation(estimate: HeadEstimate, rgb: NDArray[np.uint8] | None = None) -> Observation:
     """What the tracker takes from an estimate; its own covariance, where the model states one."""
     rotation, stated = _valid(estimate.rotation), estimate.rotation_covariance
-    return Observation(estimate.box, rotation, estimate.score, stated)
+    colours = None if rgb is None else colours_of(rgb, estimate.box)
+    return Observation(estimate.box, rotation, estimate.score, stated, colours)
 
 
 def _valid(rotation: Array) -> Array | None:

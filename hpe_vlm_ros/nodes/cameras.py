@@ -115,7 +115,8 @@ class Camera:
             self._complain("camera_info", str(error))
         places = targets.at(answer.header, values["robot_frame"], values["gaze_targets"])
         depth = self._depth(stamp, answer.size, values["depth_slop"])
-        return View(answer.size, camera, shape, depth, places)
+        rgb = answer.rgb if values["colour_weight"] else None
+        return View(answer.size, camera, shape, depth, places, rgb)
 
     def complain(self, kind: str, text: str) -> None:
         """One warning of a kind in a while, about this camera."""

@@ -73,6 +73,7 @@ def tracking_settings(values: Values) -> Settings:
         timeout=values["lost_timeout"],
         stale_after=values["stale_after"],
         pose_weight=values["pose_weight"],
+        colour_weight=values["colour_weight"],
         rotation_noise=values["rotation_noise"],
         rotation_bias=values["rotation_bias"],
         turn_speed=values["turn_speed"],

@@ -139,9 +139,9 @@ SPECIFICATIONS = (
     ),
     _S(
         "birth_score",
-        0.1,
-        "Least score of a detection that may get an id; less sure ones only carry on a head that "
-        "has one.",
+        0.05,
+        "Least score of a sure detection. A head gets an id only if one of those that found it was "
+        "sure; unsure ones carry on heads that are where they are expected.",
         (0.0, 1.0),
     ),
     _S(
@@ -182,6 +182,13 @@ SPECIFICATIONS = (
         0.2,
         "How much the pose counts against the box when heads are matched from image to image.",
         (0.0, 1.0),
+    ),
+    _S(
+        "colour_weight",
+        1.0,
+        "How much the colours of heads and clothes count when heads are matched; they stay in "
+        "memory while a head is followed. 0: colours are not looked at.",
+        (0.0, 10.0),
     ),
     _S(
         "robot_frame",

@@ -15,11 +15,12 @@ class Settings:
 
     Attributes:
         birth_frames: images in which a head must be found before it gets an id.
-        birth_score: least score of a detection that may be a new head, or one that has moved far;
-            less sure ones only carry on a head that is where they are.
+        birth_score: least score of a sure detection. A new head needs one at least among those that
+            found it; unsure ones are given what the sure ones left, and only where it is expected.
         timeout: seconds a head may go unseen before its id is given up for good.
         stale_after: seconds unseen after which a prediction is flagged stale instead of predicted.
         pose_weight: 0 assigns heads by box alone, 1 by pose alone.
+        colour_weight: how much different colours of head and clothes count beside both; 0: not.
         rotation_noise: standard deviation of one answer about each axis, where the answer itself
             does not say. It differs from image to image and is averaged away.
         rotation_bias: the part of an answer's error that is the same in the next image, per axis;
@@ -33,14 +34,15 @@ class Settings:
     """
 
     birth_frames: int = 3
-    birth_score: float = 0.1
+    birth_score: float = 0.05
     timeout: float = 2.0
     stale_after: float = 1.0
     pose_weight: float = 0.2
+    colour_weight: float = 1.0
     rotation_noise: float = 15.0
     rotation_bias: float = 8.0
     turn_speed: float = 60.0
-    move_speed: float = 4.0
+    move_speed: float = 3.0
     turn_memory: float = 0.7
     move_memory: float = 0.7
     box_noise: float = 0.08
@@ -55,14 +57,21 @@ class Settings:
             raise ValueError(f"pose_weight is {self.pose_weight}: must be within 0 and 1")
 
     @property
+    def bias_share(self) -> float:
+        """The share of an answer's variance that is the same in the next image."""
+        noise, bias = self.rotation_noise**2, self.rotation_bias**2
+        return bias / (noise + bias)
+
+    @property
     def turning(self) -> Motion:
         return Motion(math.radians(self.turn_speed), self.turn_memory)
 
     def moving(self, height: float) -> Motion:
         """Of a box this many pixels high: middle in pixels, then the logs of width and height."""
         across = self.move_speed * height
-        return Motion((across, across, SIZE_SPEED, SIZE_SPEED), self.move_memory)
+        return Motion((across, DOWN * across, SIZE_SPEED, SIZE_SPEED), self.move_memory)
 
 
-MAY_BE_ZERO = "birth_score", "pose_weight", "rotation_bias", "stale_after"
+MAY_BE_ZERO = "birth_score", "pose_weight", "colour_weight", "rotation_bias", "stale_after"
+DOWN = 0.4  # heads move less up and down than across
 SIZE_SPEED = 0.3  # per second, of the log of a box's sides: walking up to a camera from 3 m away

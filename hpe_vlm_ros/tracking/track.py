@@ -10,13 +10,20 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from .colours import blended, difference
 from .motion import ROTATIONS, VECTORS, Moving, at_rest
 from .settings import Settings
 
 Array = NDArray[np.float64]
 PixelBox = tuple[float, float, float, float]
 LIMIT_ROTATION = 7.8  # 95 % of chi squared with 3 degrees of freedom
-LIMIT_BOX = math.inf  # boxes that are far off are not assigned in the first place
+LIMIT_BOX = 9.5  # 95 % with 4
+PLACED = [0, 1, 3]  # of a box's state: its middle and log height; its width follows the pose
+SIDES = 1.2  # how much more the log of a box's side scatters than its middle does, in heads
+NEARBY, FARTHEST = 1.0, 4.0  # heads from where it was lost that a head may turn up again
+OTHER_COLOURS = 0.4  # difference of colours above which it is somebody else
+NEW_COLOURS = 0.15  # share of the newest image in what is known of a head's colours
+RETURN_RATIO = 1.6  # how much larger or smaller it may be then
 
 
 class Status(IntEnum):
@@ -36,13 +43,16 @@ class Observation:
         box: x0, y0, x1, y1 in pixels.
         rotation: (3, 3) head in the optical frame; None where the answer about it was invalid.
         score: 0..1.
-        rotation_covariance: (3, 3) rad^2 about the optical axes, if the answer tells; else None.
+        rotation_covariance: (3, 3) rad^2 about the optical axes, of the answer's whole error, if
+            the answer tells; else None.
+        colours: as of `colours.colours_of`; None where they are not to be looked at.
     """
 
     box: PixelBox
     rotation: Array | None
     score: float
     rotation_covariance: Array | None = None
+    colours: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +86,10 @@ class Track:
     def __init__(self, stamp: int, seen: Observation, settings: Settings) -> None:
         self.id = ""
         self.hits, self.misses = 1, 0
+        self.best_score = seen.score
         self._born = self._last_seen = stamp
+        self._first_box = seen.box
+        self._colours = seen.colours
         self._stamp = stamp
         self._seen = seen
         state, noise = _box_state(seen.box), _box_noise(seen.box, settings)
@@ -101,7 +114,9 @@ class Track:
     def hit(self, seen: Observation, settings: Settings) -> None:
         """The head was found in the image that `advance` went to."""
         self.hits, self.misses = self.hits + 1, 0
+        self.best_score = max(self.best_score, seen.score)
         self._last_seen, self._seen = self._stamp, seen
+        self._colours = blended(self._colours, seen.colours, max(NEW_COLOURS, 1 / self.hits))
         noise = _box_noise(seen.box, settings)
         self._box = self._box.corrected(_box_state(seen.box), noise, LIMIT_BOX)
         if self._turn is None:
@@ -118,12 +133,35 @@ class Track:
     def rotation(self) -> Array | None:
         return None if self._turn is None else self._turn.value
 
-    def distance(self, box: PixelBox, settings: Settings) -> tuple[float, float]:
-        """Squared Mahalanobis distance of the middles, and how many times higher the box is."""
-        error = _box_state(box) - self._box.value
-        spread = (self._box.value_covariance + _box_noise(box, settings))[:2, :2]
-        far = float(error[:2] @ np.linalg.solve(spread, error[:2]))
-        return far, float(np.exp(error[3]))
+    def distance(self, box: PixelBox, settings: Settings) -> float:
+        """Squared Mahalanobis distance of a box's middle and log height: 3 degrees of freedom."""
+        error = (_box_state(box) - self._box.value)[PLACED]
+        spread = (self._box.value_covariance + _box_noise(box, settings))[np.ix_(PLACED, PLACED)]
+        return float(error @ np.linalg.solve(spread, error))
+
+    def looks(self, seen: Observation) -> float | None:
+        """How different the colours are, 0..1; None where nothing can be said."""
+        return difference(self._colours, seen.colours)
+
+    def continues(self, lost: Track, settings: Settings) -> float:
+        """How far, in heads, this one appeared from where `lost` was found last; infinite where it
+        cannot be the same head: too far for the time between, seen beside it, or of another look.
+        """
+        if not lost.misses or lost._last_seen >= self._born:
+            return math.inf
+        before, after = _box_state(lost._seen.box), _box_state(self._first_box)
+        gap = (self._born - lost._last_seen) / 1e9
+        height = math.sqrt(_height(before) * _height(after))
+        far = float(np.linalg.norm(after[:2] - before[:2])) / height
+        reach = min(NEARBY + settings.move_speed * gap, FARTHEST)
+        if abs(after[3] - before[3]) > math.log(RETURN_RATIO) or far > reach:
+            return math.inf
+        colours = difference(self._colours, lost._colours)
+        return far if colours is None or colours <= OTHER_COLOURS else math.inf
+
+    def take_over(self, lost: Track) -> None:
+        """From now on this is that head."""
+        self.id, self._born = lost.id, lost._born
 
     def unseen(self, stamp: int) -> float:
         return (stamp - self._last_seen) / 1e9
@@ -131,13 +169,15 @@ class Track:
     def at(self, stamp: int, settings: Settings) -> TrackedHead:
         """The head at a time not before the newest image."""
         box, turn = self.predict(stamp, settings)
-        bias = math.radians(settings.rotation_bias) ** 2 * np.eye(3)
-        unknown = np.full((3, 3), math.nan)
         return TrackedHead(
             id=self.id,
             box=_pixel_box(box.value),
             rotation=None if turn is None else turn.value,
-            rotation_covariance=unknown if turn is None else turn.value_covariance + bias,
+            rotation_covariance=(
+                np.full((3, 3), math.nan)
+                if turn is None
+                else turn.value_covariance + self._bias(settings)
+            ),
             box_deviation=(
                 float(np.sqrt(np.trace(box.value_covariance[:2, :2]) / 2)),
                 float(np.sqrt(box.value_covariance[3, 3])),
@@ -147,6 +187,12 @@ class Track:
             unseen=self.unseen(stamp),
             age=(stamp - self._born) / 1e9,
         )
+
+    def _bias(self, settings: Settings) -> Array:
+        """The part that stays, as far as the newest answer tells."""
+        if self._seen.rotation_covariance is not None:
+            return settings.bias_share * self._seen.rotation_covariance
+        return math.radians(settings.rotation_bias) ** 2 * np.eye(3)
 
     def _status(self, stamp: int, settings: Settings) -> Status:
         if self.unseen(stamp) > settings.stale_after:
@@ -181,10 +227,12 @@ def _height(state: Array) -> float:
 
 def _box_noise(box: PixelBox, settings: Settings) -> Array:
     middle = settings.box_noise * (box[3] - box[1])
-    return np.diag([middle**2, middle**2, settings.box_noise**2, settings.box_noise**2])
+    side = SIDES * settings.box_noise
+    return np.diag([middle**2, middle**2, side**2, side**2])
 
 
 def _rotation_noise(seen: Observation, settings: Settings) -> Array:
+    """The part of an answer's error that differs from image to image."""
     if seen.rotation_covariance is not None:
-        return seen.rotation_covariance
+        return (1 - settings.bias_share) * seen.rotation_covariance
     return math.radians(settings.rotation_noise) ** 2 * np.eye(3)

@@ -18,10 +18,11 @@ from .track import Observation, PixelBox, Status, Track, TrackedHead
 
 __all__ = ["Ids", "LateFrame", "Observation", "Settings", "Status", "TrackedHead", "Tracker"]
 
-GATE = 13.8  # 99.9 % of chi squared with two degrees of freedom: how far a head may have jumped
-SIZE_RATIO = 2.5  # how much larger or smaller a head's box may have become
+GATE = 16.3  # 99.9 % of chi squared with three degrees of freedom: how far a head may have jumped
 DOUBLE = 0.5  # overlap above which an unassigned box is a second one of a known head
-THERE = 0.2  # generalised overlap from which an unsure detection may carry on a head
+THERE = 0.4  # generalised overlap from which a detection is where a head is expected
+OTHER = 0.4  # difference of colours above which a head that is not quite there is another one
+ALIKE = 0.2  # up to which even an unsure detection there is the same
 NEWCOMER = 0.1  # cost added for a head without an id: established ones are served first
 LATE_IN_A_ROW = 5  # images from the past after which it is time that has jumped
 
@@ -105,45 +106,71 @@ class Tracker:
         self.reset()
 
     def _assign(self, stamp: int, found: Sequence[Observation]) -> None:
-        cost, allowed = self._cost(found)
-        chosen = pairs(cost, allowed)
-        taken = {column for _, column in chosen}
-        hit = {row for row, _ in chosen}
-        for row, column in chosen:
-            self._tracks[row].hit(found[column], self.settings)
-        for row, track in enumerate(self._tracks):
-            if row not in hit:
-                track.miss()
-        known = [found[column].box for column in taken]
-        for column, seen in enumerate(found):
-            if column not in taken and not _double(seen.box, known):
+        """Sure detections choose first, among all heads; then unsure ones among those left (the
+        idea of ByteTrack, Zhang et al., ECCV 2022)."""
+        sure = [seen for seen in found if seen.score >= self.settings.birth_score]
+        unsure = [seen for seen in found if seen.score < self.settings.birth_score]
+        left, new = self._match(self._tracks, sure, False)
+        left, newer = self._match(left, unsure, True)
+        for track in left:
+            track.miss()
+        known = [track.box for track in self._tracks if not track.misses]
+        for seen in [*new, *newer]:
+            if not _double(seen.box, known):
                 self._tracks.append(Track(stamp, seen, self.settings))
                 known.append(seen.box)
-        for track in self._tracks:
-            if not track.id and track.hits >= self.settings.birth_frames:
-                track.id = self._ids.next()
+        for track in list(self._tracks):
+            enough = track.hits >= self.settings.birth_frames
+            if not track.id and enough and track.best_score >= self.settings.birth_score:
+                self._name(track)
 
-    def _cost(self, found: Sequence[Observation]) -> tuple[Array, np.ndarray]:
-        """Cost (tracks, found) in 0..1 and which pairs may be."""
-        shape = len(self._tracks), len(found)
+    def _match(
+        self, tracks: list[Track], found: list[Observation], unsure: bool
+    ) -> tuple[list[Track], list[Observation]]:
+        """Updates the tracks that are found; which tracks and which detections are left."""
+        chosen = pairs(*self._cost(tracks, found, unsure))
+        for row, column in chosen:
+            tracks[row].hit(found[column], self.settings)
+        hit, taken = {row for row, _ in chosen}, {column for _, column in chosen}
+        return (
+            [track for row, track in enumerate(tracks) if row not in hit],
+            [seen for column, seen in enumerate(found) if column not in taken],
+        )
+
+    def _cost(
+        self, tracks: list[Track], found: list[Observation], unsure: bool
+    ) -> tuple[Array, np.ndarray]:
+        """Cost (tracks, found) and which pairs may be."""
+        shape = len(tracks), len(found)
         cost, allowed = np.zeros(shape), np.zeros(shape, bool)
         if 0 in shape:
             return cost, allowed
         weight = self.settings.pose_weight
-        boxes = [track.box for track in self._tracks]
-        overlap = generalised_iou(boxes, [seen.box for seen in found])
-        for row, track in enumerate(self._tracks):
+        overlap = generalised_iou([track.box for track in tracks], [seen.box for seen in found])
+        for row, track in enumerate(tracks):
             for column, seen in enumerate(found):
                 turn = 0.5 if track.rotation is None or seen.rotation is None else (
                     float(geodesic_degrees(track.rotation, seen.rotation)) / 180
                 )  # fmt: skip
-                near = (1 - overlap[row, column]) / 2
+                near, colours = (1 - overlap[row, column]) / 2, track.looks(seen)
                 cost[row, column] = (1 - weight) * near + weight * turn + NEWCOMER * (not track.id)
-                far, ratio = track.distance(seen.box, self.settings)
-                sure = seen.score >= self.settings.birth_score or overlap[row, column] >= THERE
-                alike = 1 / SIZE_RATIO <= ratio <= SIZE_RATIO
-                allowed[row, column] = sure and alike and far <= GATE
+                cost[row, column] += self.settings.colour_weight * (colours or 0.0)
+                there = overlap[row, column] >= THERE
+                alike = not unsure if colours is None else colours <= (ALIKE if unsure else OTHER)
+                reached = track.distance(seen.box, self.settings) <= GATE
+                allowed[row, column] = reached and (there or alike)
         return cost, allowed
+
+    def _name(self, track: Track) -> None:
+        """A new head gets the id of a lost one that it must be, else a new one."""
+        lost = [other for other in self._tracks if other.id and other is not track]
+        far = [track.continues(other, self.settings) for other in lost]
+        if lost and min(far) < np.inf:
+            known = lost[int(np.argmin(far))]
+            track.take_over(known)
+            self._tracks.remove(known)
+        else:
+            track.id = self._ids.next()
 
     def _shown(self, track: Track, head: TrackedHead, size: tuple[float, float] | None) -> bool:
         """Heads without an id are shown where they are found only, however unsure."""
@@ -151,7 +178,7 @@ class Tracker:
 
     def _lives(self, track: Track, head: TrackedHead, size: tuple[float, float] | None) -> bool:
         if not track.id:
-            return track.misses < 2 and head.score >= self.settings.birth_score
+            return track.misses < 2
         if head.unseen > self.settings.timeout:
             return False
         return head.status is Status.OK or size is None or _within(head.box, size)

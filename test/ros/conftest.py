@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from graph import SCRIPT, NodeProcess, Peer, shipped_parameters
+from graph import ROOT, SCRIPT, NodeProcess, Peer, shipped_parameters
 
 SECOND = "/second"
 SCRIPTED = "/scripted"
@@ -26,6 +29,30 @@ def private_graph() -> Iterator[None]:
         else:
             patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def soak(
+    request: pytest.FixtureRequest, private_graph: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[subprocess.Popen, Path] | None]:
+    """The soak and what it prints. It is started before the first test here, if any test is to
+    look at it, and computes little: so it takes hardly any time of its own."""
+    if not any(item.path.name == "test_soak.py" for item in request.session.items):
+        yield None
+        return
+    from test_soak import MINUTES
+
+    output = tmp_path_factory.mktemp("soak") / "output"
+    folders = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+    domain = str(1 + (os.getpid() + 50) % 100)  # its people must not turn up in other tests
+    environment = {**os.environ, "PYTHONPATH": folders, "ROS_DOMAIN_ID": domain}
+    with output.open("wb") as file:
+        program = [sys.executable, str(Path(__file__).with_name("soaked.py")), str(MINUTES)]
+        process = subprocess.Popen(program, cwd=ROOT, env=environment, stdout=file, stderr=file)
+    yield process, output
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
 
 
 @pytest.fixture

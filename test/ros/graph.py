@@ -39,6 +39,8 @@ TRANSITIONS = {
     "activate": Transition.TRANSITION_ACTIVATE,
     "deactivate": Transition.TRANSITION_DEACTIVATE,
     "cleanup": Transition.TRANSITION_CLEANUP,
+    "unconfigured shutdown": Transition.TRANSITION_UNCONFIGURED_SHUTDOWN,
+    "active shutdown": Transition.TRANSITION_ACTIVE_SHUTDOWN,
 }
 
 

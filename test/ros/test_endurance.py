@@ -7,10 +7,10 @@ import signal
 
 import numpy as np
 import pytest
-from graph import SCRIPT
+from graph import SCRIPT, stamp_of
 from painting import painted
 from rosgraph_msgs.msg import Clock
-from scripted_node import HANG
+from scripted_node import HANG, SLOWER
 
 HEADS = ((80, 0),)
 
@@ -50,6 +50,19 @@ def test_parameters_change_under_a_running_stream(scripted, crowd):
     assert "Traceback" not in scripted.log
 
 
+def test_a_parameter_that_changes_while_an_image_is_in_work(scripted, crowd):
+    """The image is answered all the same, and as the parameter says by then."""
+    crowd.activate()
+    while not all(head.id for head in crowd.answer(painted(HEADS)).heads):
+        pass
+    stamp = crowd.send(painted(HEADS, SLOWER))
+    crowd.spin_until(lambda: False, 0.3)  # the model takes far longer
+    assert all(result.successful for result in crowd.set_parameters(tracking=False, max_heads=1))
+    assert crowd.spin_until(lambda: stamp_of(crowd.arrays[-1]) == stamp), "it was lost"
+    assert [head.id for head in crowd.arrays[-1].heads] == [""]
+    assert "Traceback" not in scripted.log
+
+
 def test_two_nodes_in_two_namespaces(scripted, crowd, start_node, second_peer):
     start_node(program=SCRIPT, autostart=True, max_age=0.0, max_rate=0.0)
     crowd.activate()
@@ -84,6 +97,21 @@ def test_a_signal_while_the_model_hangs(start_node, second_peer, number):
         second_peer.send(painted(HEADS, HANG))
         second_peer.spin_until(lambda: False, 0.1)
     assert process.stop(number) == 0
+    assert "Traceback" not in process.log, process.log
+
+
+@pytest.mark.parametrize("state", ["unconfigured", "active"])
+def test_shutdown_by_lifecycle_ends_the_program(start_node, second_peer, state):
+    """Even while the model hangs."""
+    active = state == "active"
+    process = start_node(program=SCRIPT, autostart=active, max_age=0.0, max_rate=0.0)
+    if active:
+        second_peer.wait_for_node()
+        second_peer.answer(painted(HEADS))
+        second_peer.send(painted(HEADS, HANG))
+        second_peer.spin_until(lambda: False, 0.2)
+    assert second_peer.transition(f"{state} shutdown")
+    assert process.wait() == 0
     assert "Traceback" not in process.log, process.log
 
 

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two minutes at 30 images a second, people entering and leaving, the node paused now and then.
+
+They pass while other tests run; see `soak` in conftest.py. With the shipped weights and for hours:
+`python -m benchmarks.soak`.
+"""
+
+from __future__ import annotations
+
+import json
+
+MINUTES = 2.0
+
+
+def test_two_minutes_of_people_coming_and_going(soak):
+    process, output = soak
+    assert process.wait(600) == 0, output.read_text()
+    found = json.loads(output.read_text().splitlines()[-1])
+    assert found["memory_growth"] <= 0.05, found
+    assert found["threads_growth"] <= 0 and found["files_growth"] <= 0, found
+    assert found["transitions"] >= 10 and found["transitions_lost"] == 0, found
+    assert found["frames_in"] >= 2000 and found["frames_out"] >= 200, found
+    assert found["max_age_exceeded"] == 0 and found["ids_switched"] == 0, found
+    assert not found["traceback"]
