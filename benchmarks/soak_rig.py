@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from array import array
 from dataclasses import dataclass, field
@@ -133,7 +134,11 @@ class Rig:
             if not future.done() and now - since < UNANSWERED:
                 return
             done = future.done() and future.result() is not None and future.result().success
-            self.record.transitions_lost += not done
+            if not done:
+                self.record.transitions_lost += 1
+                how = "refused" if future.done() else f"not answered in {UNANSWERED:g} s"
+                minute = (now - self.started) / 60
+                print(f"minute {minute:.1f}: a transition was {how}", file=sys.stderr)
             self._asked = None
         if self._wanted:
             request = ChangeState.Request()
