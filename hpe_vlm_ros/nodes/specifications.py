@@ -139,7 +139,7 @@ SPECIFICATIONS = (
     ),
     _S(
         "birth_score",
-        0.05,
+        0.4,
         "Least score of a sure detection. A head gets an id only if one of those that found it was "
         "sure; unsure ones carry on heads that are where they are expected.",
         (0.0, 1.0),

@@ -34,7 +34,7 @@ class Settings:
     """
 
     birth_frames: int = 3
-    birth_score: float = 0.05
+    birth_score: float = 0.4
     timeout: float = 2.0
     stale_after: float = 1.0
     pose_weight: float = 0.2
