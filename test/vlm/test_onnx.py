@@ -139,6 +139,13 @@ def test_the_shipped_export_is_of_the_shipped_weights() -> None:
     check_export(shipped, place)
 
 
+def test_exports_do_not_tell_where_they_were_made(folder: Path) -> None:
+    for place in (folder, default_folder()):
+        for graph in (place / "onnx" / "int8").glob("*.onnx"):
+            content = graph.read_bytes()
+            assert b"site-packages" not in content and b"graphs.py" not in content
+
+
 def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
