@@ -111,7 +111,7 @@ def main(
     model: Path | None = None,
     every: int = 1,
     answers: Path | None = None,
-    colours: bool = True,
+    colours: bool = False,
     settings: Settings = Settings(),  # noqa: B008
 ) -> None:
     """Play the films and print the table.
@@ -121,7 +121,7 @@ def main(
         model: model folder; the embedded default if left out.
         every: take every so-manieth picture: 2 halves the rate of answers.
         answers: file in which the model's answers are kept, to try settings without the model.
-        colours: let the tracker look at colours.
+        colours: let the tracker look at colours; give `--settings.colour_weight 1` too.
         settings: the tracker's.
     """
     perceiver = HeadPerceiver.load(model, "cpu")

@@ -185,7 +185,7 @@ SPECIFICATIONS = (
     ),
     _S(
         "colour_weight",
-        1.0,
+        0.0,
         "How much the colours of heads and clothes count when heads are matched; they stay in "
         "memory while a head is followed. 0: colours are not looked at.",
         (0.0, 10.0),

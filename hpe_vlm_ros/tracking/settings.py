@@ -38,7 +38,7 @@ class Settings:
     timeout: float = 2.0
     stale_after: float = 1.0
     pose_weight: float = 0.2
-    colour_weight: float = 1.0
+    colour_weight: float = 0.0
     rotation_noise: float = 15.0
     rotation_bias: float = 8.0
     turn_speed: float = 60.0

@@ -54,6 +54,7 @@ class Tracker:
         self._ids = ids or Ids()
         self._tracks: list[Track] = []
         self._stamp: int | None = None
+        self._size: tuple[float, float] | None = None
         self._late = 0
 
     def reset(self) -> None:
@@ -68,7 +69,8 @@ class Tracker:
         Args:
             stamp: nanoseconds, of the image.
             found: the model's answer; boxes of positive size.
-            size: width and height of the image in pixels; heads predicted beyond it have left.
+            size: width and height of the image in pixels; heads predicted beyond it are not shown,
+                but keep their ids should they come back before the timeout.
 
         Raises:
             LateFrame: the stamp is not after the last one. When it is earlier by more than the
@@ -80,20 +82,19 @@ class Tracker:
             track.advance(stamp, self.settings)
         self._assign(stamp, found)
         self._stamp = stamp
+        self._size = size
         heads = [(track, track.at(stamp, self.settings)) for track in self._tracks]
-        shown = [head for track, head in heads if self._shown(track, head, size)]
-        self._tracks = [track for track, head in heads if self._lives(track, head, size)]
+        shown = [head for track, head in heads if self._shown(track, head)]
+        self._tracks = [track for track, head in heads if self._lives(track, head)]
         return sorted(shown, key=lambda head: head.box[0] + head.box[2])
 
     def predict(self, stamp: int) -> list[TrackedHead]:
         """Heads with ids at a time without an answer; changes nothing. LateFrame as in update."""
         if self._stamp is not None and stamp < self._stamp:
             raise LateFrame(f"{(self._stamp - stamp) / 1e9:.3f} s before the newest image")
-        heads = [track.at(stamp, self.settings) for track in self._tracks if track.id]
-        return sorted(
-            (head for head in heads if head.unseen <= self.settings.timeout),
-            key=lambda head: head.box[0] + head.box[2],
-        )
+        heads = [(track, track.at(stamp, self.settings)) for track in self._tracks if track.id]
+        shown = [head for track, head in heads if self._shown(track, head)]
+        return sorted(shown, key=lambda head: head.box[0] + head.box[2])
 
     def _check(self, stamp: int) -> None:
         if self._stamp is None or stamp > self._stamp:
@@ -172,16 +173,16 @@ class Tracker:
         else:
             track.id = self._ids.next()
 
-    def _shown(self, track: Track, head: TrackedHead, size: tuple[float, float] | None) -> bool:
-        """Heads without an id are shown where they are found only, however unsure."""
-        return self._lives(track, head, size) if track.id else track.misses == 0
-
-    def _lives(self, track: Track, head: TrackedHead, size: tuple[float, float] | None) -> bool:
+    def _shown(self, track: Track, head: TrackedHead) -> bool:
+        """Heads without an id are shown where they are found only, however unsure; others while
+        they live, where they are in the picture."""
         if not track.id:
-            return track.misses < 2
-        if head.unseen > self.settings.timeout:
-            return False
-        return head.status is Status.OK or size is None or _within(head.box, size)
+            return track.misses == 0
+        inside = head.status is Status.OK or self._size is None or _within(head.box, self._size)
+        return inside and self._lives(track, head)
+
+    def _lives(self, track: Track, head: TrackedHead) -> bool:
+        return head.unseen <= self.settings.timeout if track.id else track.misses < 2
 
 
 def _double(box: PixelBox, known: Sequence[PixelBox]) -> bool:

@@ -198,12 +198,18 @@ def test_an_invalid_answer_moves_the_box_and_keeps_the_pose():
     assert fresh.rotation is None and np.isnan(fresh.rotation_covariance).all()
 
 
-def test_who_walks_out_of_the_image_is_not_kept():
-    tracker = Tracker()
+@pytest.mark.parametrize(("away", "name"), [(0.8, "h0001"), (3.0, "h0002")])
+def test_who_walks_out_of_the_image_is_not_shown_but_known_when_back_in_time(away, name):
+    tracker, size = Tracker(settings=Settings(timeout=2.0)), (320, 240)
     for k in range(5):
-        tracker.update(at(0.1 * k), [head(240 + 15 * k)], size=(320, 240))
-    kept = [bool(tracker.update(at(0.5 + 0.1 * k), [], size=(320, 240))) for k in range(4)]
-    assert kept[0] and not kept[-1]
+        tracker.update(at(0.1 * k), [head(240 + 15 * k)], size=size)
+    shown = [bool(tracker.update(at(0.5 + 0.1 * k), [], size=size)) for k in range(4)]
+    assert shown[0] and not shown[-1] and tracker.predict(at(0.9)) == []
+    for k in range(4, round(10 * away)):
+        assert tracker.update(at(0.5 + 0.1 * k), [], size=size) == []
+    for k in range(5):
+        back = tracker.update(at(0.5 + away + 0.1 * k), [head(300 - 10 * k)], size=size)
+    assert ids(back) == [name]
 
 
 def test_one_source_of_ids_for_several_cameras():
