@@ -101,7 +101,10 @@ class PerceptionNode(LifecycleNode):
             self._health.recovered()
             return True
         except Exception as error:
-            remedy = f": install this package's requirements.txt for {sys.executable}"
+            remedy = (
+                ": install this package's requirements.txt, and for models that are not exported "
+                f"its requirements-torch.txt, for {sys.executable}"
+            )
             hint = remedy if isinstance(error, ImportError) else ""
             text = f"not {what}: {error}{hint}"
             self._health.failed(text)

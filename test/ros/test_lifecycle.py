@@ -110,12 +110,17 @@ def test_a_topic_that_cannot_be_is_refused_and_the_node_stays(node: NodeProcess,
     assert peer.state() == "inactive" and node.alive
 
 
-def test_without_pytorch_the_node_says_what_to_install(start_node, second_peer, tmp_path):
+def test_without_pytorch_the_shipped_model_runs_and_others_say_what_to_install(
+    start_node, second_peer, tmp_path
+):
     (tmp_path / "torch.py").write_text("raise ImportError(\"No module named 'torch'\")\n")
     process = start_node(path=tmp_path)
+    assert second_peer.transition("configure"), process.log
+    assert second_peer.transition("cleanup")
+    second_peer.set_parameters(backend="torch")
     assert not second_peer.transition("configure")
     assert "not configured: No module named 'torch': install" in process.log, process.log
-    assert "requirements.txt" in process.log
+    assert "requirements-torch.txt" in process.log
     assert second_peer.state() == "unconfigured"
     assert process.stop(signal.SIGTERM) == 0
     assert "Traceback" not in process.log, process.log

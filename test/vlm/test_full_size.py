@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import gc
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,30 +58,34 @@ def test_public_widths_at_reduced_depth_fit_our_model() -> None:
     assert found == public_shapes({}, layers=2)
 
 
-def peak_while(load: object) -> tuple[int, int]:
-    """Bytes of resident memory before, and the most while `load` runs."""
-    gc.collect()
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    except OSError:
-        pytest.skip("this system does not let a process reset its peak of memory")
-    before = resident("VmRSS")
-    keep = load()  # type: ignore[operator]
-    peak = resident("VmHWM")
-    del keep
+MEASURE = """
+import re, sys, torch
+from pathlib import Path
+from hpe_vlm_ros.vlm import checkpoint
+
+def kilobytes(field):
+    return int(re.search(rf"{field}:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
+before = kilobytes("VmRSS")
+model = checkpoint.load_model(sys.argv[1], dtype=torch.float32)
+print(1024 * before, 1024 * kilobytes("VmHWM"))
+"""
+
+
+def peak_of_loading(folder: Path) -> tuple[int, int]:
+    """Bytes of resident memory before, and the most while a model loads: in a process of its own,
+    since in this one memory that other tests have given back would be used again."""
+    command = [sys.executable, "-c", MEASURE, str(folder)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    before, peak = map(int, out.split())
     return before, peak
-
-
-def resident(field: str) -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(rf"{field}:\s+(\d+) kB", status)[1]) * 1024  # type: ignore[index]
 
 
 def test_weights_are_never_in_memory_twice(tmp_path: Path) -> None:
     wide = {4096: 768, 12288: 2304, 11008: 2048, **VISION_SIZES}
     folder = make_public_folder(tmp_path / "wide", wide, layers=4, shards=6, vocabulary=512)
     files = [file.stat().st_size for file in folder.glob("*.safetensors")]
-    before, peak = peak_while(lambda: checkpoint.load_model(folder, dtype=torch.float32))
+    before, peak = peak_of_loading(folder)
     model = 2 * sum(files)  # float32 in memory, bfloat16 on disk
     # A second copy would be half a model more: 115 MB. One shard's pages may be mapped: 20 MB.
     assert peak - before < model + max(files) + 40e6
