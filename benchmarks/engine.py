@@ -27,6 +27,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.node import say, take_cores
+
 HEADS, WITH_GENERATE = (1, 2, 4, 10), (2, 4)
 TITLES = ("heads", "ours ms", "apart ms", "generate() ms", "ratio", "ratio", "picture")
 
@@ -51,8 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.rounds < 1 or options.threads < 1 or min(options.heads) < 1:
         parser().error("--rounds, --threads and --heads need 1 or more")
-    from benchmarks.node import take_cores
-
     try:
         take_cores(options.threads)
         rows, about = measure(options)
@@ -173,10 +173,6 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
         for line in lines
     )
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _cell(value: float | None) -> str:

@@ -79,12 +79,8 @@ def _heads(estimates: list[HeadEstimate]) -> metrics.Heads:
 
 def measure(model: str | None, samples: list[Sample], threads: int | None) -> dict[str, Any]:
     """Numbers of both sides, what 8 bits cost, and whether that is little enough."""
-    import torch
-
-    if threads is not None:
-        torch.set_num_threads(threads)
     tallies = {
-        "fp32": Tally(HeadPerceiver.load(model, "cpu", backend="torch")),
+        "fp32": Tally(HeadPerceiver.load(model, "cpu", backend="torch", threads=threads)),
         "int8": Tally(HeadPerceiver.load(model, "cpu", backend="onnx", threads=threads)),
     }
     for sample in tqdm(samples, unit="scene"):

@@ -120,7 +120,7 @@ class HeadPerceiver:
             reuse_prefix: False encodes the image anew for every question (for comparison only).
             backend: "torch", "onnx" (ONNX Runtime, for exported models on a CPU), or "auto": what
                 serves the folder and the device best.
-            threads: for ONNX Runtime's arithmetic; None is one per core.
+            threads: of the arithmetic; None is one per core, or as PyTorch is set.
             quantization: "int8" or "int4" rounds PyTorch's weights, see `vlm.quantization`.
 
         Raises:

@@ -60,12 +60,17 @@ def _kept(out: Path | None, model: Path, rounding: str = "none") -> Path | None:
 
 
 def _base_accuracy(
-    base: Path, samples: list[Sample], scenes: dict[str, Any], ask: Any, out: Path | None
+    base: Path,
+    samples: list[Sample],
+    scenes: dict[str, Any],
+    ask: Any,
+    out: Path | None,
+    threads: int | None,
 ) -> tuple[float | None, str]:
     """The base's accuracy of expressions, by asking a model folder or from a kept result."""
     if not base.is_dir():
         return stored(base, "rec_acc", scenes)
-    load = partial(HeadPerceiver.load, base)
+    load = partial(HeadPerceiver.load, base, threads=threads)
     answers = ask(load, tasks_of(samples, 0, (REFERRING,)), _kept(out, base), title="base")
     side = checkpoint.load_config(base).vision_config.image_size
     words = for_json(referring(asked_of(samples, answers, side)))
@@ -109,14 +114,15 @@ def main(
     samples = read_synthetic(data, limit)
     if out:
         out.mkdir(parents=True, exist_ok=True)
-    ask = partial(ask_all, workers=workers, threads=threads)
-    load = partial(HeadPerceiver.load, folder, device, quantization=quantization)
+    ask = partial(ask_all, workers=workers)
+    threads = threads or (1 if workers > 1 else None)
+    load = partial(HeadPerceiver.load, folder, device, threads=threads, quantization=quantization)
     answers = ask(load, tasks_of(samples, variants), _kept(out, folder, quantization))
     asked = asked_of(samples, answers, checkpoint.load_config(folder).vision_config.image_size)
     scenes = {"data": data.name, "pictures": len(samples)}
     numbers = {"model": fingerprint(folder), **scenes, "note": note} | result(asked)
     compared = {
-        "rec_acc_base": _base_accuracy(base, samples, scenes, ask, out),
+        "rec_acc_base": _base_accuracy(base, samples, scenes, ask, out, threads),
         "sixdrepnet_mae": stored(sixdrepnet, "mae", scenes),
     }
     numbers["summary"] |= {name: value for name, (value, _) in compared.items()}

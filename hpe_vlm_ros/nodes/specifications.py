@@ -48,7 +48,7 @@ SPECIFICATIONS = (
     _S(
         "threads",
         0,
-        "Threads of ONNX Runtime's arithmetic. 0: one per core.",
+        "Threads of the arithmetic. 0: one per core.",
         (0, 256),
         live=False,
     ),

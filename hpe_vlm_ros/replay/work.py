@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,13 +45,7 @@ class Loader:
     threads: int | None = None
 
     def __call__(self) -> Perceiver:
-        perceiver = HeadPerceiver.load(
-            self.model, self.device, self.max_heads, threads=self.threads
-        )
-        torch = sys.modules.get("torch")  # not there where ONNX Runtime does the work
-        if torch is not None and self.threads is not None:
-            torch.set_num_threads(self.threads)
-        return perceiver
+        return HeadPerceiver.load(self.model, self.device, self.max_heads, threads=self.threads)
 
 
 def input_size(model: str | None) -> int:

@@ -14,14 +14,13 @@ from hpe_vlm_ros.geometry import box_iou, geodesic_degrees
 from .assignment import generalised_iou, pairs
 from .motion import Array
 from .settings import Settings
-from .track import Observation, PixelBox, Status, Track, TrackedHead
+from .track import OTHER_COLOURS, Observation, PixelBox, Status, Track, TrackedHead
 
 __all__ = ["Ids", "LateFrame", "Observation", "Settings", "Status", "TrackedHead", "Tracker"]
 
 GATE = 16.3  # 99.9 % of chi squared with three degrees of freedom: how far a head may have jumped
 DOUBLE = 0.5  # overlap above which an unassigned box is a second one of a known head
 THERE = 0.4  # generalised overlap from which a detection is where a head is expected
-OTHER = 0.4  # difference of colours above which a head that is not quite there is another one
 ALIKE = 0.2  # up to which even an unsure detection there is the same
 NEWCOMER = 0.1  # cost added for a head without an id: established ones are served first
 LATE_IN_A_ROW = 5  # images from the past after which it is time that has jumped
@@ -157,7 +156,11 @@ class Tracker:
                 cost[row, column] = (1 - weight) * near + weight * turn + NEWCOMER * (not track.id)
                 cost[row, column] += self.settings.colour_weight * (colours or 0.0)
                 there = overlap[row, column] >= THERE
-                alike = not unsure if colours is None else colours <= (ALIKE if unsure else OTHER)
+                alike = (
+                    not unsure
+                    if colours is None
+                    else colours <= (ALIKE if unsure else OTHER_COLOURS)
+                )
                 reached = track.distance(seen.box, self.settings) <= GATE
                 allowed[row, column] = reached and (there or alike)
         return cost, allowed

@@ -29,7 +29,7 @@ def load_engine(
         folder: with config.json, tokenizer and weights, or an export of them, or both.
         device: such as "cpu" or "cuda:0"; None is the CPU for an export, else the best there is.
         backend: "torch", "onnx", or "auto": an export if there is one for this device.
-        threads: of an export's arithmetic, None as many as cores; PyTorch keeps its own setting.
+        threads: of the arithmetic; None is one per core for an export, and PyTorch's own setting.
         quantization: "none", or "int8" or "int4" to round PyTorch's weights while they are loaded.
 
     Raises:
@@ -42,7 +42,7 @@ def load_engine(
     processor = load_processor(folder, facts)
     exported = _exported(folder, device, backend if quantization == "none" else "torch")
     if exported is None:
-        return Engine(_torch(folder, device, quantization), processor)
+        return Engine(_torch(folder, device, quantization, threads), processor)
     return Engine(_onnx(folder, exported, facts, threads), processor)
 
 
@@ -59,15 +59,19 @@ def _exported(folder: Path, device: str | None, backend: str) -> Path | None:
     return here if usable and backend == "auto" else None
 
 
-def _torch(folder: Path, device: str | None, quantization: str) -> Backend:
+def _torch(folder: Path, device: str | None, quantization: str, threads: int | None) -> Backend:
     if find_spec("torch") is None or find_spec("transformers") is None:
         raise CheckpointError(
             f"{folder} cannot be run: install PyTorch (pip install 'hpe_vlm_ros[torch]'), or, if "
             "the model is exported, ONNX Runtime (pip install onnxruntime)"
         )
+    import torch
+
     from .checkpoint import load_model
     from .torch_backend import TorchBackend, best_device
 
+    if threads is not None:
+        torch.set_num_threads(threads)
     place = best_device() if device is None else device
     return TorchBackend(load_model(folder, place, quantization=quantization))
 

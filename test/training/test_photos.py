@@ -46,7 +46,7 @@ def test_heads_are_matched_and_counted(tmp_path):
     ]
     rows = [{"image": "a.png", "width": 200, "height": 100, "heads": labels}]
     found = Scripted(head((100, 5, 150, 50), 10), head((2, 0, 50, 50), 80))
-    ((compared, picture),) = photos.compare(rows, tmp_path, found)
+    ((compared, picture, _),) = photos.compare(rows, tmp_path, found)
     assert picture.shape == (100, 200, 3)
     assert [c.answer is not None for c in compared] == [True, True, False]
     assert compared[0].size == pytest.approx(50 * 100 / np.sqrt(200 * 100))

@@ -60,8 +60,8 @@ def side_of(rotation: NDArray[np.float64]) -> str:
 
 def compare(
     rows: Sequence[dict[str, Any]], folder: Path, perceiver: HeadPerceiver
-) -> Iterator[tuple[list[Compared], NDArray[np.uint8]]]:
-    """Each photograph's labelled heads with the answers to them, and the picture with all answers.
+) -> Iterator[tuple[list[Compared], NDArray[np.uint8], list[HeadEstimate]]]:
+    """Each photograph's labelled heads with the answers to them, the picture, and all answers.
 
     Raises FileNotFoundError that names a photograph that is not there.
     """
@@ -81,7 +81,8 @@ def compare(
                 Compared(label, scale * _size(label["box"]), answers.get(number))
                 for number, label in enumerate(row["heads"])
             ],
-            draw_heads(image, found),
+            image,
+            found,
         )
 
 
@@ -153,8 +154,12 @@ def main(
     """
     perceiver = HeadPerceiver.load(model)
     rows = _read(labels)
-    compared, drawn = zip(*tqdm(compare(rows, photos, perceiver), total=len(rows)), strict=True)
-    hand = by_hand([head for heads in compared for head in heads])
+    compared, drawn = [], []
+    for heads, image, found in tqdm(compare(rows, photos, perceiver), total=len(rows)):
+        compared += heads
+        if sheet is not None:
+            drawn.append(draw_heads(image, found))
+    hand = by_hand(compared)
     print(f"{'labelled by hand':<18}{'heads':>6}{'recall':>8}{'sided':>7}{'side right':>12}")
     for name, row in hand.items():
         print(
@@ -169,12 +174,12 @@ def main(
     if weak is not None:
         rows = _read(weak / "labels.jsonl")
         pairs = tqdm(compare(rows, weak, perceiver), total=len(rows))
-        numbers |= by_face([head for heads, _ in pairs for head in heads])
+        numbers |= by_face([head for heads, *_ in pairs for head in heads])
         print(f"faces {numbers['faces']}, found {numbers['face_recall']:.3f}; median angle to "
               f"WHENet's pose {numbers['whenet_geodesic_median']:.1f} degrees, of "
               f"{numbers['whenet_poses']}")  # fmt: skip
     if sheet is not None:
-        picture = contact_sheet(list(drawn), 6, cell=(320, 240))
+        picture = contact_sheet(drawn, 6, cell=(320, 240))
         cv2.imwrite(str(sheet), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     print(json.dumps({k: None if v != v else v for k, v in numbers.items()}))
 

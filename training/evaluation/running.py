@@ -37,7 +37,6 @@ def ask_all(
     tasks: dict[str, Task],
     kept: Path | None = None,
     workers: int = 1,
-    threads: int | None = None,
     title: str = "asking",
 ) -> dict[str, dict[str, Any]]:
     """Answers by scene, as `ask_scene` gives them.
@@ -49,7 +48,7 @@ def ask_all(
     answers = dict(_read(kept, tasks)) if kept else {}
     left = {name: task for name, task in tasks.items() if name not in answers}
     with tqdm(total=len(tasks), initial=len(answers), desc=title, unit="scene") as bar:
-        for name, said in _asked(load, left, workers, threads):
+        for name, said in _asked(load, left, workers):
             answers[name] = said
             if kept:
                 with kept.open("a") as file:
@@ -78,11 +77,7 @@ def _read(kept: Path, tasks: dict[str, Task]) -> Iterator[tuple[str, dict[str, A
 _MODEL: list[HeadPerceiver] = []
 
 
-def _start(load: Load, threads: int | None) -> None:
-    import torch
-
-    if threads is not None:
-        torch.set_num_threads(threads)
+def _start(load: Load) -> None:
     _MODEL[:] = [load()]
 
 
@@ -92,14 +87,14 @@ def _ask(task: tuple[str, Task]) -> tuple[str, dict[str, Any]]:
 
 
 def _asked(
-    load: Load, tasks: dict[str, Task], workers: int, threads: int | None
+    load: Load, tasks: dict[str, Task], workers: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     if not tasks:
         return
     if workers <= 1:
-        _start(load, threads)
+        _start(load)
         yield from map(_ask, tasks.items())
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, _start, (load, threads or 1)) as pool:
+    with context.Pool(workers, _start, (load,)) as pool:
         yield from pool.imap_unordered(_ask, tasks.items())
