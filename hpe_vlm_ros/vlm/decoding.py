@@ -122,7 +122,7 @@ class _Lane:
         right = 0
         while self.choice is not None and not self.pending:
             choice, start = self.choice, len(self.tokens)
-            self._take(logits[right].astype(np.float64), choice, pick)
+            self._take(logits[right], choice, pick)
             new = self.tokens[start:]
             if new and self._near(choice, new[0], self._ahead[right:]):
                 right, new = right + 1, new[1:]
@@ -132,10 +132,11 @@ class _Lane:
         self.surplus = len(self._ahead) - right
         return []
 
-    def _take(self, row: Probabilities, choice: Choice, pick: Pick) -> None:
+    def _take(self, row: Logits, choice: Choice, pick: Pick) -> None:
         """Decide from logits (vocabulary,), and take what is then forced."""
         allowed = choice.allowed if len(choice.allowed) else np.arange(len(row))
-        scores = np.exp(row[allowed] - row[allowed].max())
+        scores = row[allowed].astype(np.float64)
+        scores = np.exp(scores - scores.max())
         probabilities = scores / scores.sum()
         taken = pick(choice, probabilities)
         token = int(allowed[taken])
@@ -180,7 +181,9 @@ def ask(
     there is some `slack`: a drafted whole number as near as that to the decided one is let stand
     in the cache, where it influences what follows; the answer still has the decided one.
     """
-    numbers = lanes.open(len(prompts))
+    shared = _common(prompts)
+    numbers = lanes.open(len(prompts), prompts[0][:shared] if shared else ())
+    prompts = [prompt[shared:] for prompt in prompts]
     drafted = [()] * len(prompts) if drafts is None else drafts
     made = [_Lane(*each, slack) for each in zip(prompts, grammars, drafted, strict=True)]
     while active := [(n, lane) for n, lane in zip(numbers, made, strict=True) if lane.choice]:
@@ -190,3 +193,12 @@ def ask(
             lanes.adopt(number, lane.decide(rows, pick))
             lanes.take_back(number, lane.surplus)
     return [Answer(lane.tokens, lane.decisions) for lane in made]
+
+
+def _common(prompts: Sequence[Sequence[int]]) -> int:
+    """How many first tokens several prompts share; some of each is left."""
+    if len(prompts) < 2:
+        return 0
+    most = min(map(len, prompts)) - 1
+    alike = (len(set(tokens)) == 1 for tokens in zip(*prompts, strict=False))
+    return next((i for i, same in enumerate(alike) if not same), most) if most > 0 else 0

@@ -5,7 +5,8 @@ A grammar is a generator: it yields a `Choice` of allowed next tokens, is sent t
 returns after the end token. Whatever is sent from among the allowed, the answer is well-formed
 and logically valid, and it ends. Works for tokenizers with whole-number tokens ("000".."999") and
 for those with one token per digit (Llama); fixed text is always the tokenizer's own tokenisation
-of a whole answer, never of fragments.
+of a whole answer, never of fragments. Choices are made once and then looked up, so that the grammar
+costs next to nothing beside the model.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Choice:
     circular: bool = False
     digits: Ids | None = None
 
-    @property
+    @cached_property
     def allowed(self) -> Ids:
         """All allowed ids, `stop` last; empty means the whole vocabulary."""
         return self.tokens if self.stop is None else np.append(self.tokens, self.stop)
@@ -67,7 +68,17 @@ Grammar = Generator[Choice, int, None]
 def spell(ids: Iterable[int]) -> Grammar:
     """Exactly these tokens."""
     for token in ids:
-        yield Choice(Kind.TEXT, np.array([token]))
+        yield _forced(token)
+
+
+@cache
+def _forced(token: int) -> Choice:
+    return Choice(Kind.TEXT, np.array([token]))
+
+
+@cache
+def _either(one: int, other: int, ahead: bool) -> Choice:
+    return Choice(Kind.MORE, np.array([one, other]), guess=one if ahead else None)
 
 
 class AnswerGrammar:
@@ -88,6 +99,8 @@ class AnswerGrammar:
                 "missing; use the tokenizer files that belong to the checkpoint"
             )
         self._numbers = np.array([vocabulary[text] for text in texts])
+        self._values = {vocabulary[text]: value for value, text in enumerate(texts)}
+        self._whole = cache(self._whole_number)
         two = [(111, 111, 222, 222)] * 2
         self._box_text = self._fixed(format_boxes(two), 8)
         self._angle_text = self._fixed(format_angles(1, 2, 3), 3)
@@ -100,9 +113,9 @@ class AnswerGrammar:
         """The token runs around the numbers of an example answer, end token included."""
         runs: list[list[int]] = [[]]
         width = 1 if self.whole_numbers else 3
-        seen, known = 0, set(self._numbers.tolist())
+        seen = 0
         for token in [*self._encode(answer), self.eos]:
-            if token not in known:
+            if token not in self._values:
                 runs[-1].append(token)
                 continue
             seen += 1
@@ -112,16 +125,16 @@ class AnswerGrammar:
             raise ValueError(f"the tokenizer splits numbers in an unknown way in {answer!r}")
         return [tuple(run) for run in runs]
 
+    def _whole_number(self, low: int, high: int, stop: int | None, circular: bool) -> Choice:
+        return Choice(Kind.NUMBER, self._numbers[low : high + 1], low, stop, circular=circular)
+
     def _number(
         self, low: int, high: int, stop: int | None = None, circular: bool = False
     ) -> Generator[Choice, int, int | None]:
         """One three-digit number in low..high; returns it, or None if `stop` was taken."""
         if self.whole_numbers:
-            tokens = self._numbers[low : high + 1]
-            token = yield Choice(Kind.NUMBER, tokens, low, stop, circular=circular)
-            if token == stop:
-                return None
-            return low + int(np.flatnonzero(tokens == token)[0])
+            token = yield self._whole(low, high, stop, circular)
+            return None if token == stop else self._values[token]
         value = 0
         for place in (100, 10, 1):
             first = max(low // place - value * 10, 0)
@@ -134,7 +147,7 @@ class AnswerGrammar:
                     return None
             else:
                 token = yield Choice(Kind.DIGIT, tokens, first)
-            value = value * 10 + first + int(np.flatnonzero(tokens == token)[0])
+            value = value * 10 + self._values[token]
         return value
 
     def angles(self) -> Grammar:
@@ -182,9 +195,7 @@ class AnswerGrammar:
         while one[common] == other[common]:
             common += 1
         yield from spell(one[:common])
-        pair = np.array([one[common], other[common]])
-        guess = one[common] if ahead else None
-        token = yield Choice(Kind.MORE, pair, guess=guess)
+        token = yield _either(one[common], other[common], ahead)
         ended = bool(token == other[common])
         yield from spell((other if ended else one)[common + 1 :])
         return ended

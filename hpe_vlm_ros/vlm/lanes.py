@@ -3,7 +3,8 @@
 
 CogVLM is causal and the image comes first, so its keys and values depend on no question. All
 questions are packed into one row: a mask lets each token see the image and its own lane only, so
-the image's cache is neither copied nor repeated.
+the image's cache is neither copied nor repeated. Words with which several questions begin are not
+repeated either: they are a lane that those questions see.
 """
 
 from __future__ import annotations
@@ -28,12 +29,20 @@ class Lanes:
         self._image = cache.length
         self._owners = np.full(cache.length, IMAGE)
         self._positions: list[int] = []  # the next one in each lane
+        self._parents: list[int] = []  # the lane that each one sees beside its own
+        self._beginning: tuple[int, Sequence[int]] | None = None  # a lane not fed yet
         self._trees: dict[int, int] = {}  # where a lane's newest tree begins
 
-    def open(self, count: int) -> range:
-        """Numbers of `count` new, empty lanes."""
+    def open(self, count: int, beginning: Sequence[int] = ()) -> range:
+        """Numbers of `count` new lanes, all behind the same first tokens, if any; these are fed
+        along with the next chunks."""
+        parent = IMAGE
+        if beginning:
+            (parent,) = self.open(1)
+            self._beginning = parent, beginning
         first = len(self._positions)
-        self._positions += [self._cache.start] * count
+        self._positions += [self._cache.start + len(beginning)] * count
+        self._parents += [parent] * count
         return range(first, first + count)
 
     def feed(
@@ -48,13 +57,16 @@ class Lanes:
         Behind a chunk a tree may branch off, whose logits follow. Its tokens see the lane and their
         own branch, and nobody sees them later, except those that `adopt` makes the lane's.
         """
+        behind = [None] * len(lanes) if trees is None else trees
+        if self._beginning is not None:
+            (lane, tokens), self._beginning = self._beginning, None
+            return self.feed([lane, *lanes], [tokens, *chunks], [0, *keep], [None, *behind])[1:]
         ids: list[int] = []
         positions: list[int] = []
         owners: list[int] = []
         wanted: list[int] = []
         counts: list[int] = []
         grown: list[tuple[int, Tree]] = []
-        behind = [None] * len(lanes) if trees is None else trees
         for lane, chunk, last, tree in zip(lanes, chunks, keep, behind, strict=True):
             ids += chunk
             positions += range(self._positions[lane], self._positions[lane] + len(chunk))
@@ -95,11 +107,12 @@ class Lanes:
         """Forget all lanes, not the image: what is asked next is computed over fewer tokens."""
         self._cache.shrink(self._image)
         self._owners = self._owners[: self._image]
-        self._positions = []
+        self._positions, self._parents, self._beginning = [], [], None
 
     def _mask(self, length: int) -> NDArray[np.bool_]:
         """(length, cached and new): what each of the new tokens may attend to."""
         keys = self._owners
-        index = np.arange(len(keys))
-        own = (keys == keys[-length:, None]) & (index <= index[-length:, None])
-        return np.asarray(own | (keys == IMAGE))
+        index, new = np.arange(len(keys)), keys[-length:, None]
+        own = (keys == new) & (index <= index[-length:, None])
+        parents = np.array(self._parents)[new]
+        return np.asarray(own | (keys == IMAGE) | (keys == parents))

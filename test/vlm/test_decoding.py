@@ -302,3 +302,19 @@ def test_rows_grow_without_forgetting() -> None:
             rows.length -= 2
             cut = torch.cat([pair[0] for pair in wanted], 2), torch.cat([p[1] for p in wanted], 2)
             wanted = [(cut[0][:, :, :-2], cut[1][:, :, :-2])]
+
+
+def test_words_that_questions_share_are_fed_once(tiny_engine: Engines, picture: Picture) -> None:
+    engine = tiny_engine(0)
+    lanes = lanes_of(engine, picture)
+    fed: list[int] = []
+    engine.backend.model.model.embed_tokens.register_forward_hook(
+        lambda _, inputs, __: fed.append(inputs[0].numel())
+    )
+    prompts = [engine.processor.encode_prompt(pose_prompt(box)) for box in BOXES]
+    ask(lanes, prompts, [engine.grammar.angles() for _ in prompts])
+    encode = engine.processor.encode
+    beginning = encode("What is the head yaw pitch roll inside the bounding box [[")
+    said = encode("The head orientation angles are {")
+    own = len(prompts[0]) - len(beginning) + len(said)
+    assert fed[0] == len(beginning) + len(BOXES) * own
