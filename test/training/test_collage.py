@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import geodesic_degrees
 from training.data.collage import Collage, make_collage, ray_rotation, subjects
-from training.data.sample import Head, Sample
+from training.data.sample import Head, Looks, Sample
 
 
 @pytest.fixture
@@ -69,6 +69,15 @@ def test_roll_turns_the_label_with_the_picture(scene):
         )
         angles.add(round(float(geodesic_degrees(head.rotation, scene.heads[0].rotation)), 3))
     assert len(angles) == 4 and max(angles) > 5
+
+
+def test_nobody_in_a_collage_is_described(scene):
+    """Of their bodies only a part is in the cell, and others of the scene are not there."""
+    scene.heads[0].looks = Looks(np.array([100.0, 80, 220, 240]), "red", frozenset())
+    _, (head,) = make_collage(
+        subjects([scene], one_cell()), (224, 224), np.random.default_rng(0), one_cell()
+    )
+    assert head.looks is None
 
 
 def test_small_and_hidden_heads_start_no_cell(scene):

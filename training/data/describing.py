@@ -22,6 +22,7 @@ PLURAL = {"glasses"}  # no article
 BORDER = 0.04  # of the picture's width, around the borders of thirds
 CLEARLY = 0.25  # difference of log heights
 TURNED = 0.5  # cosine between the face's axis and the camera's
+LEAST = 0.03  # of the picture's width: somebody of whom less is in the picture is not there
 WITHHELD = 5  # one pair of traits in so many is never taught
 
 
@@ -37,9 +38,10 @@ def describe(heads: list[Head], width: float, withheld: bool = False) -> list[Ex
     """All descriptions of a scene that fit exactly one person, as expressions for the body's box.
 
     Those that may be taught, or those `withheld` from teaching, each of them a pair of traits.
-    `width` of the picture in pixels. Heads without looks or pose are as good as absent.
+    `width` of the picture in pixels. Heads without looks or pose are as good as absent, and so are
+    people whose head is out of the picture, or all but `LEAST` of its width of their body.
     """
-    people = [head for head in heads if head.looks is not None and head.rotation is not None]
+    people = [head for head in heads if head.rotation is not None and _is_there(head, width)]
     traits = list(_traits(people, width))
     found: dict[int, list[str]] = {}
     for size in (1, 2):
@@ -58,6 +60,13 @@ def describe(heads: list[Head], width: float, withheld: bool = False) -> list[Ex
 def is_withheld(chosen: tuple[Trait, ...]) -> bool:
     """Whether a description is never taught: by a hash of the words of both its traits."""
     return len(chosen) == 2 and crc32(" ".join(t.words for t in chosen).encode()) % WITHHELD == 0
+
+
+def _is_there(head: Head, width: float) -> bool:
+    if head.looks is None:
+        return False
+    box, body = head.box, head.looks.body
+    return bool((box[2:] > box[:2]).all() and (body[2:] - body[:2] >= LEAST * width).all())
 
 
 def _looks(head: Head) -> Looks:

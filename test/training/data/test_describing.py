@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Descriptions fit exactly one person, also in mirrored pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,6 +57,13 @@ def test_an_unknown_colour_could_be_any():
 def test_nobody_described_nothing_said():
     assert describe([], 300) == []
     assert describe([Head(np.array([0.0, 0, 9, 9]), FRONT)], 300) == []
+
+
+def test_who_is_out_of_the_picture_is_not_asked_for():
+    gone = person(300, "blue")
+    gone.looks = replace(gone.looks, body=np.array([300.0, 50, 300, 190]))  # cut off by the border
+    words = said([person(40, "red"), gone])
+    assert "in the red shirt" in words and "in the blue shirt" not in words
 
 
 def test_some_pairs_of_traits_are_kept_for_the_test():
