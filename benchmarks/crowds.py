@@ -12,9 +12,9 @@ import numpy as np
 
 from benchmarks.pictures import SIZE, Picture, picture_with
 from demo.frames import Rgb
-from demo.photographs import TEST_SCENES
 from training.data.sample import Sample
 from training.data.synthetic import read_synthetic
+from training.testsets import SCENES
 
 Box = tuple[float, float, float, float]
 Find = Callable[[Rgb], Sequence[Box]]
@@ -50,7 +50,7 @@ class Crop:
         return self.sample.load()[self.top : self.bottom, self.left : self.right]
 
 
-def crowd(heads: int, find: Find, scenes: Path = TEST_SCENES) -> Picture | None:
+def crowd(heads: int, find: Find, scenes: Path = SCENES) -> Picture | None:
     """A picture in which `find` finds exactly so many heads: a scene, or for many a mosaic."""
     if heads <= COLUMNS:
         return picture_with(heads, lambda image: len(find(image)), scenes)

@@ -17,7 +17,6 @@ from hpe_vlm_ros.attention import gaze_angle
 from hpe_vlm_ros.geometry import CameraIntrinsics
 from hpe_vlm_ros.tracking.motion import vector_of
 
-FILMS = Path(__file__).parents[1] / "training" / "testsets" / "walks"
 LEAST_VISIBLE = 0.25  # share of a head that must show for it to be asked for
 
 

@@ -28,8 +28,8 @@ from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
 from training.data.sample import Sample
 from training.data.synthetic import read_synthetic
 from training.scoring import input_scale, true_heads
+from training.testsets import SCENES
 
-TEST_SCENES = Path(__file__).parents[1] / "training" / "testsets" / "scenes"
 DEGREES, OVERLAP = 0.1, 0.005  # the most that 8 bits may cost
 TITLES = ("", "MAE deg", "mean IoU", "recall", "precision", "s/scene")
 
@@ -122,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("--model", metavar="DIR", help="model folder (default: the embedded one)")
-    add("--data", type=Path, default=TEST_SCENES, metavar="DIR", help="labelled scenes")
+    add("--data", type=Path, default=SCENES, metavar="DIR", help="labelled scenes")
     add(
         "--scenes",
         type=int,

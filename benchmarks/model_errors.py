@@ -28,9 +28,9 @@ from hpe_vlm_ros.metrics import match_boxes
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.tracking.motion import vector_of
 from training.data.synthetic import read_synthetic
+from training.testsets import SCENES
 
 FILE = Path(__file__).with_name("model_errors.json")
-SCENES = Path(__file__).parents[1] / "training" / "testsets" / "scenes"
 LEAST = 32.0  # pixels of a head at the model's input: smaller ones are not scored
 LOOKING = 15.0  # degrees
 

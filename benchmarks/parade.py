@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.model_errors import SCENES
 from training.data.sample import Head, Sample
 from training.data.synthetic import read_synthetic
+from training.testsets import SCENES
 
 SIZE = (640, 480)
 SECONDS = 6.0  # a scene is shown

@@ -47,8 +47,8 @@ from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.data.sample import Sample
 from training.data.synthetic import read_synthetic
 from training.scoring import input_scale, true_heads
+from training.testsets import SCENES
 
-SCENES = Path(__file__).parents[1] / "training" / "testsets" / "scenes"
 Poses = Callable[[Any, Array], Array]
 """An RGB image and head boxes (N, 4) to rotations (N, 3, 3)."""
 

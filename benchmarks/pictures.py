@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 
 from demo.frames import Rgb
-from demo.photographs import PLASTER, TEST_SCENES, photographs
+from demo.photographs import PLASTER, photographs
 from training.data.sample import Head
 from training.data.synthetic import read_synthetic
+from training.testsets import SCENES
 
 SIZE = (640, 480)  # width, height in pixels
 TRIES = 30
@@ -29,9 +30,7 @@ class Picture:
     pixels: Rgb
 
 
-def picture_with(
-    heads: int, count: Callable[[Rgb], int], scenes: Path = TEST_SCENES
-) -> Picture | None:
+def picture_with(heads: int, count: Callable[[Rgb], int], scenes: Path = SCENES) -> Picture | None:
     """The first of TRIES candidates in which `count` finds exactly so many heads, else None."""
     candidates = islice(_candidates(heads, scenes), TRIES)
     return next((p for p in candidates if count(p.pixels) == heads), None)

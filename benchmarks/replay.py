@@ -29,8 +29,9 @@ from hpe_vlm_ros.replay.run import perceive_recordings
 from hpe_vlm_ros.replay.sources import open_sources
 from hpe_vlm_ros.replay.store import Store
 from hpe_vlm_ros.replay.work import Loader, Perceiver, perceiver_of
+from training.testsets import SCENES
 
-from .scene_bag import SCENES, write_scenes
+from .scene_bag import write_scenes
 
 
 class Blank:

@@ -27,8 +27,8 @@ from hpe_vlm_ros.replay.records import FrameRecord
 from hpe_vlm_ros.replay.truth_files import true_head
 from training.data.sample import Sample
 from training.data.synthetic import read_synthetic
+from training.testsets import SCENES
 
-SCENES = Path(__file__).parents[1] / "training" / "testsets" / "scenes"
 FRAME_ID = "camera_optical"
 IMAGES, INFO, TRUTH = "/camera/image_raw", "/camera/camera_info", "/truth/head_poses"
 START = 1_700_000_000 * 10**9  # ns, of the first frame

@@ -24,13 +24,14 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from benchmarks.films import FILMS, Film, read_films
+from benchmarks.films import Film, read_films
 from benchmarks.model_errors import LEAST
 from benchmarks.track_score import Score, table
 from hpe_vlm_ros.geometry import HeadShape
 from hpe_vlm_ros.people import People, View
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
 from hpe_vlm_ros.tracking import Settings
+from training.testsets import WALKS
 
 Answers = list[list[HeadEstimate]]
 
@@ -107,7 +108,7 @@ def score_films(
 
 
 def main(
-    films: Path = FILMS,
+    films: Path = WALKS,
     model: Path | None = None,
     every: int = 1,
     answers: Path | None = None,

@@ -23,12 +23,11 @@ from demo.frames import Frame, Rgb, from_pixels
 from hpe_vlm_ros.geometry import CameraIntrinsics
 from training.data.sample import Sample
 from training.data.synthetic import read_synthetic
+from training.testsets import SCENES
 
-ROOT = Path(__file__).parents[1]
-TEST_SCENES = ROOT / "training" / "testsets" / "scenes"
 WIDTH, HEIGHT, FPS = 640, 480, 10
 PLASTER, EDGE, GAP = (203, 198, 188), (245, 244, 240), 80
-SCENES = 3
+CLIPS = 3
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def photograph_clips() -> list[Clip]:
     return [*shown, Clip("wall", wall, focal, None, along, 30)]
 
 
-def scene_clips(folder: Path = TEST_SCENES, count: int = SCENES) -> list[Clip]:
+def scene_clips(folder: Path = SCENES, count: int = CLIPS) -> list[Clip]:
     """Slow zooms into rendered scenes with many heads, all to be seen well; none without the test
     set."""
     try:

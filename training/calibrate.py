@@ -39,8 +39,8 @@ from .calibration import (
 from .data.sample import Sample
 from .data.synthetic import read_synthetic
 from .scoring import input_scale, true_heads
+from .testsets import SCENES
 
-TEST_SCENES = Path(__file__).parent / "testsets" / "scenes"
 RAW = Path("runs") / "calibration"
 Find = Callable[[Sample], Sequence[HeadEstimate]]
 
@@ -158,7 +158,7 @@ def store(model: Path, calibration: Calibration) -> None:
 def main(
     model: Path,
     scenes: Path,
-    check: Path = TEST_SCENES,
+    check: Path = SCENES,
     images: int = 400,
     checked: int = 400,
     raw: Path = RAW,

@@ -21,7 +21,7 @@ from .evaluation.results import RESULTS
 from .reproduction import figures
 from .reproduction.claims import verdicts
 from .reproduction.tables import TABLES, markdown
-from .stage5_evaluate import PANOPTIC
+from .testsets import PANOPTIC
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCANNED = 300  # scenes among which the picture of Figure 5 is chosen

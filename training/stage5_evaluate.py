@@ -32,8 +32,8 @@ from .evaluation.asking import REFERRING
 from .evaluation.measures import Asked, evaluation, referring
 from .evaluation.results import RESULTS, for_json, grouped_table, result, stored, tables
 from .evaluation.running import ask_all, tasks_of
+from .testsets import PANOPTIC
 
-PANOPTIC = Path(__file__).parent / "testsets" / "panoptic"
 TITLES = {
     "formats": "OUTPUT FORMAT",
     "prompts": "PROMPT",

@@ -19,9 +19,9 @@ from hpe_vlm_ros.replay import work
 from hpe_vlm_ros.replay.__main__ import main
 from hpe_vlm_ros.replay.frames import ReplayError
 from hpe_vlm_ros.replay.gate import condition, conditions, shut
+from training.testsets import SCENES
 
 FRAMES = 10
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -270,11 +270,10 @@ def test_tracking_gives_ids_and_predicts_through_gaps(tmp_path):
 def test_the_shipped_model_end_to_end(tmp_path, monkeypatch):
     """Two rendered scenes through the real perceiver, scored against their exact truth."""
     monkeypatch.undo()
-    scenes = ROOT / "training" / "testsets" / "scenes"
     for name in ("000000.jpg", "000001.jpg"):
         (tmp_path / "scenes").mkdir(exist_ok=True)
-        (tmp_path / "scenes" / name).write_bytes((scenes / "images" / name).read_bytes())
-    options = ["--truth", scenes / "labels.jsonl", "--free-every", 1, "--device", "cpu"]
+        (tmp_path / "scenes" / name).write_bytes((SCENES / "images" / name).read_bytes())
+    options = ["--truth", SCENES / "labels.jsonl", "--free-every", 1, "--device", "cpu"]
     assert run(tmp_path / "scenes", "--out", tmp_path / "run", *options) == 0
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["frames"]["perceived"] == 2 and report["truth"]["labelled_frames"] == 2

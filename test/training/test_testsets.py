@@ -1,29 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The test sets in the repository are whole, and are what they are said to be."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from hpe_vlm_ros.geometry import angles_from_rotations
 from training.data.describing import describe
 from training.data.synthetic import read_synthetic
+from training.testsets import PANOPTIC, SCENES
 
-SETS = Path(__file__).parents[2] / "training" / "testsets"
 INPUT, SMALLEST, VISIBLE = 224, 32.0, 0.2
 
 
 @pytest.fixture(scope="module")
 def panoptic():
-    return read_synthetic(SETS / "panoptic")
+    return read_synthetic(PANOPTIC)
 
 
-@pytest.mark.parametrize("name", ["panoptic", "scenes"])
-def test_every_picture_is_labelled_once(name):
-    samples = read_synthetic(SETS / name)
+@pytest.mark.parametrize("folder", [PANOPTIC, SCENES], ids=lambda folder: folder.name)
+def test_every_picture_is_labelled_once(folder):
+    samples = read_synthetic(folder)
     labelled = [sample.image_path.name for sample in samples]
-    assert sorted(labelled) == sorted(path.name for path in (SETS / name / "images").iterdir())
+    assert sorted(labelled) == sorted(path.name for path in (folder / "images").iterdir())
     for sample in samples[:: len(samples) // 4]:
         assert sample.load().shape == (sample.height, sample.width, 3)
 
@@ -62,4 +60,4 @@ def test_people_can_be_told_apart_by_words_never_taught(panoptic):
 
 
 def test_the_panoptic_set_is_small_enough():
-    assert sum(p.stat().st_size for p in (SETS / "panoptic").rglob("*.*")) <= 40e6
+    assert sum(p.stat().st_size for p in PANOPTIC.rglob("*.*")) <= 40e6

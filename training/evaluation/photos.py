@@ -32,7 +32,9 @@ from hpe_vlm_ros.geometry import geodesic_degrees
 from hpe_vlm_ros.metrics import match_boxes
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
 
-LABELS = Path(__file__).parents[1] / "testsets" / "photos" / "labels.jsonl"
+from ..testsets import PHOTOS
+
+LABELS = PHOTOS / "labels.jsonl"
 IOU = 0.4
 SIDES = ("front", "left", "back", "right")  # a quarter turn each, "left" is the image's left
 LEAST_FACE = 40.0  # pixels, root of the face box's area in the photograph
