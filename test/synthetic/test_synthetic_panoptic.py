@@ -27,6 +27,13 @@ def test_held_garments_exist():
     assert made_here <= set(NAMES)
 
 
+def test_learnt_sets_share_neither_hair_nor_photographs():
+    crops = [shell.name for shell in SHELLS if shell.list_name == "crop"]
+    weak, task = ({crops[i] for i in usable(crops, split)} for split in ("train", "task"))
+    assert weak and task and not weak & task
+    assert not set(SPLITS["train"].photos) & set(SPLITS["task"].photos)
+
+
 def test_what_is_held_is_shown_alone_where_there_is_any():
     kinds = ["buzz", "crop", "flattop", "undercut", "shaved"]
     assert [kinds[i] for i in usable(kinds, "panoptic")] == ["flattop", "undercut"]

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 from training.synthetic import Array
+from training.synthetic.splits import usable
 
-TEST_PANORAMAS = ("venice", "workshop", "courtyard", "dawn", "hall")
 SOURCE_SIZE = (1024, 512)
 
 
@@ -53,14 +53,12 @@ def load_panoramas(folder: Path | None, split: str) -> list[Panorama]:
     if folder is None or split == "panoptic":
         return []
     paths = sorted([*folder.rglob("*.exr"), *folder.rglob("*.exr.js")])
-    out = []
-    for path in paths:
-        name = path.name.split(".")[0]
-        if (name in TEST_PANORAMAS) == (split == "test") and "matcap" not in path.parts:
-            out.append(panorama_of(f"{path.parent.name}/{name}", read_panorama(path)))
-    if not out:
+    paths = [path for path in paths if "matcap" not in path.parts]
+    names = [path.name.split(".")[0] for path in paths]
+    chosen = [(paths[i], names[i]) for i in usable(names, split)]
+    if not chosen:
         raise FileNotFoundError(f"{folder}: no .exr or .exr.js panoramas for split {split!r}")
-    return out
+    return [panorama_of(f"{path.parent.name}/{name}", read_panorama(path)) for path, name in chosen]
 
 
 def read_panorama(path: Path) -> Array:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sets of scenes and what keeps them apart: people, hair, clothes, backgrounds, cameras.
 
-train     what models learn from
-test      the same kind of scenes with people, hair, skins, panoramas and photographs of its own
+train     in the role of weakly labelled photographs; also for described people
+task      in the role of exactly labelled task data: the same kind of scenes, people, hair, skins,
+          panoramas and photographs of its own
+test      the same kind once more, everything of its own again
 panoptic  CMU Panoptic's role, cross-data evaluation: other cameras (a dome's ring, ceilings, wide
           lenses), other light and backgrounds (`dome`), headwear, spectacles and hair of its own
           beside the hair meshes and skins of `test`
@@ -18,8 +20,8 @@ class Split:
     """number: enters every seed. identities: people to draw from. photos: pictures without people
     in scikit-image's wheel (public domain or CC0). head_odds: chances of 0, 1, 2, ... heads.
     largest: pixels of the largest head in a picture 320 pixels wide. quality: of JPEG, at least.
-    held: garments, skins and spectacles that no other split (for `panoptic`: not `train`) shows,
-    which are the only ones of their kind in this one.
+    held: garments, skins, spectacles and panoramas that no other split (for `panoptic`: neither
+    `train` nor `task`) shows, which are the only ones of their kind in this one.
     """
 
     number: int
@@ -31,6 +33,7 @@ class Split:
     held: frozenset[str] = frozenset()
 
 
+_USUAL = (0.035, 0.23, 0.20, 0.185, 0.14, 0.085, 0.06, 0.04, 0.025)
 _UNSEEN = frozenset(  # in training
     {
         "short02",
@@ -46,14 +49,27 @@ SPLITS = {
         0,
         1000,
         ("brick.png", "chelsea.png", "grass.png", "rocket.jpg"),
-        (0.035, 0.23, 0.20, 0.185, 0.14, 0.085, 0.06, 0.04, 0.025),
+        _USUAL,
+    ),
+    # of kinds alone of which test and panoptic hold some too: their pictures stay as they are
+    "task": Split(
+        3,
+        1000,
+        ("coins.png", "hubble_deep_field.jpg", "moon.png"),
+        _USUAL,
+        held=frozenset(
+            {"short04", "bob02", "braid01", "receding", "fringe", "tuft"}
+            | {"young_darkskinned_male_diffuse", "young_lightskinned_female_diffuse3"}
+            | {"middleage_lightskinned_male_diffuse2", "young_lightskinned_male_diffuse3"}
+            | {"apartment", "lobby", "esplanade", "warehouse", "park", "bridge"}
+        ),
     ),
     "test": Split(
         1,
         300,
         ("coffee.png", "gravel.png"),
         (0.03, 0.17, 0.18, 0.20, 0.165, 0.105, 0.07, 0.05, 0.03),
-        held=_UNSEEN | {"shaved", "mop"},
+        held=_UNSEEN | {"shaved", "mop"} | {"venice", "workshop", "courtyard", "dawn", "hall"},
     ),
     "panoptic": Split(
         2,
