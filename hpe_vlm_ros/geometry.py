@@ -12,6 +12,7 @@ image's left; pitch > 0 looks up and roll > 0 tilts clockwise in the image while
 reversed beyond, since the angles turn about camera axes.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ FACE_FROM_GAZE: Array = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0,
 
 _GIMBAL_COSINE = 1e-6  # below this |cos yaw|, only a sum of pitch and roll is known
 _RECONSTRUCTION = 1e-5  # largest entry by which angles may miss the rotation they stand for
+_EXACT = 1e-12  # largest entry by which M M^T may miss the identity with nothing left to improve
+_IDENTITY = np.eye(3)
 _ORTHOGONALITY = 1e-3  # largest entry by which a matrix may miss being a rotation
 
 
@@ -109,6 +112,9 @@ def nearest_rotation(matrices: ArrayLike) -> Array:
     m = np.asarray(matrices, dtype=float)
     if m.shape[-2:] != (3, 3) or not np.isfinite(m).all():
         raise ValueError(f"rotations of shape {m.shape}: need finite numbers of shape (..., 3, 3)")
+    off = np.abs(m @ m.swapaxes(-1, -2) - _IDENTITY).max(initial=0.0)
+    if off < _EXACT and (np.linalg.det(m) > 0).all():
+        return m  # as nearly all are
     u, _, vt = np.linalg.svd(m)
     nearest: Array = u @ vt
     if np.abs(nearest - m).max(initial=0.0) > _ORTHOGONALITY or (np.linalg.det(nearest) < 0).any():
@@ -142,17 +148,19 @@ def mirror_rotation(rotation: ArrayLike) -> Array:
 def quaternion_from_matrix(rotation: ArrayLike) -> tuple[float, float, float, float]:
     """Unit quaternion (x, y, z, w), w >= 0, of a rotation (3, 3)."""
     m = nearest_rotation(rotation)
-    # Each row is the quaternion times four times one of its entries; the longest is the safest.
-    xy, xz, yz = m[0, 1] + m[1, 0], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1]
-    wx, wy, wz = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
-    a, b, c = m[0, 0], m[1, 1], m[2, 2]
-    rows = np.array(
-        [[1 + a - b - c, xy, xz, wx], [xy, 1 - a + b - c, yz, wy], [xz, yz, 1 - a - b + c, wz],
-         [wx, wy, wz, 1 + a + b + c]]
-    )  # fmt: skip
-    q = rows[np.argmax(np.linalg.norm(rows, axis=1))]
-    q = q / np.linalg.norm(q) * (-1.0 if q[3] < 0 else 1.0)
-    return float(q[0]), float(q[1]), float(q[2]), float(q[3])
+    (a, m01, m02), (m10, b, m12), (m20, m21, c) = m.tolist()  # plain floats are quicker here
+    # Each row is the quaternion times four times one of its entries; the longest is the safest,
+    # which has the largest entry on the diagonal.
+    xy, xz, yz = m01 + m10, m02 + m20, m12 + m21
+    wx, wy, wz = m21 - m12, m02 - m20, m10 - m01
+    _, (x, y, z, w) = max(
+        (1 + a - b - c, (1 + a - b - c, xy, xz, wx)),
+        (1 - a + b - c, (xy, 1 - a + b - c, yz, wy)),
+        (1 - a - b + c, (xz, yz, 1 - a - b + c, wz)),
+        (1 + a + b + c, (wx, wy, wz, 1 + a + b + c)),
+    )
+    scale = (-1.0 if w < 0 else 1.0) / math.hypot(x, y, z, w)
+    return x * scale, y * scale, z * scale, w * scale
 
 
 def matrix_from_quaternion(quaternion: ArrayLike) -> Array:

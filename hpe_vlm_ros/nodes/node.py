@@ -22,7 +22,7 @@ from rclpy.parameter import Parameter
 from hpe_vlm_ros.nodes import health, inference, parameters
 from hpe_vlm_ros.nodes.cameras import Camera
 from hpe_vlm_ros.nodes.outputs import Outputs
-from hpe_vlm_ros.nodes.qos import output_qos
+from hpe_vlm_ros.nodes.qos import no_events, output_qos
 from hpe_vlm_ros.nodes.query import Queries
 from hpe_vlm_ros.nodes.stream import Stream
 from hpe_vlm_ros.nodes.worker import Complaints
@@ -49,7 +49,9 @@ class PerceptionNode(LifecycleNode):
         self._state = "unconfigured"
         self.add_on_set_parameters_callback(self._on_parameters)
         parameters.declare(self)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", output_qos(5))
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, "/diagnostics", output_qos(5), event_callbacks=no_events()
+        )
         # Of their own clock: simulated time may stand still.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._report, clock=self._steady)

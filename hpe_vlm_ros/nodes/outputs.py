@@ -16,7 +16,7 @@ from hpe_vlm_ros.msg import GazeTargets, HeadPoseArray
 from hpe_vlm_ros.nodes import extras, images, messages
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.parameters import Values
-from hpe_vlm_ros.nodes.qos import output_qos
+from hpe_vlm_ros.nodes.qos import no_events, output_qos
 
 TOPICS = {
     "~/head_poses": HeadPoseArray,
@@ -80,5 +80,5 @@ class Outputs:
     def _create(self, topic: str, kind: Any, depth: int) -> None:
         name = topic.replace("~/", f"~/{self._camera}/") if self._camera else topic
         self._publishers[topic] = self._node.create_lifecycle_publisher(
-            kind, name, output_qos(depth)
+            kind, name, output_qos(depth), event_callbacks=no_events()
         )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quality of service of what comes in and of what goes out."""
 
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
@@ -18,3 +19,9 @@ def overridable() -> QoSOverridingOptions:
 def output_qos(depth: int) -> QoSProfile:
     """What tf2 and ordinary subscribers ask for; volatile, as is the default."""
     return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def no_events() -> PublisherEventCallbacks:
+    """For publishers. By default each has two handlers that warn of subscribers with other demands,
+    who are warned themselves, and that rclpy's executor goes through at every wake-up."""
+    return PublisherEventCallbacks(use_default_callbacks=False)

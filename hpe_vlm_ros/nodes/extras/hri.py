@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.images import rgb_to_image
-from hpe_vlm_ros.nodes.qos import output_qos
+from hpe_vlm_ros.nodes.qos import no_events, output_qos
 from hpe_vlm_ros.people import Person
 
 FACES = "/humans/faces"
@@ -26,7 +26,7 @@ class Hri:
 
     def __init__(self, node: Node, crops: Callable[[], bool]) -> None:
         self._node, self._crops = node, crops
-        self._list = node.create_publisher(IdsList, f"{FACES}/tracked", output_qos(5))
+        self._list = self._create(IdsList, "tracked")
         self._faces: dict[str, dict[str, Any]] = {}  # id: topic's last name: publisher
         self._seen: dict[str, list[str]] = {}  # camera: ids
 
@@ -65,9 +65,13 @@ class Hri:
     def _publisher(self, face: str, name: str, kind: Any) -> Any:
         publishers = self._faces.setdefault(face, {})
         if name not in publishers:
-            topic = f"{FACES}/{face}/{name}"
-            publishers[name] = self._node.create_publisher(kind, topic, output_qos(5))
+            publishers[name] = self._create(kind, f"{face}/{name}")
         return publishers[name]
+
+    def _create(self, kind: Any, name: str) -> Any:
+        return self._node.create_publisher(
+            kind, f"{FACES}/{name}", output_qos(5), event_callbacks=no_events()
+        )
 
 
 def roi(person: Person, shown: Shown) -> NormalizedRegionOfInterest2D:
