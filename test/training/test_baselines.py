@@ -50,7 +50,8 @@ def test_regressors_on_frozen_features_run(run, scenes, small, tmp_path):
         frozen_model.train, {"tokens": run}
     )  # fmt: skip
     out = tmp_path / "run"
-    train(small, [scenes], scenes, out, heads=3, test=scenes, **TWO, **more)
+    places = {"data": [scenes], "validation": scenes, "out": out}
+    train(small, **places, heads=3, test=scenes, **TWO, **more)
     assert json.loads((out / "result.json").read_text())["summary"]["heads"] == 1
     assert len(np.load(out / "features.npz")["angles"]) >= 3
 

@@ -20,13 +20,18 @@ from hpe_vlm_ros.answers import Angles
 from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_angles
 
 from ..data.sample import Head, Sample
-from .heads import finish, median_degrees, records_of, result_of
+from ..data.synthetic import read_synthetic
+from ..stage import read
+from ..testsets import PANOPTIC
+from .heads import finish, median_degrees
 from .loop import Budget, Pace, Spent, fit
 
 Extract = Callable[[Sample], torch.Tensor]  # features (N, C) of a scene's N heads
 HIDDEN = 512
 MIN_VISIBLE = 0.2
 KEPT = "features.npz"
+WATCHED = 25  # scenes
+BUDGET, PACE = Budget(samples=400_000), Pace(batch=256, every=200)
 
 
 class Regressor(nn.Module):
@@ -94,18 +99,37 @@ def rotations(model: Regressor, extract: Extract, sample: Sample) -> np.ndarray:
 def regress(
     name: str,
     extract: Extract,
-    samples: Sequence[Sample],
-    watched: list[Sample],
-    tested: tuple[str, list[Sample]],
+    data: list[Path],
+    validation: Path,
     out: Path,
-    heads: int,
-    budget: Budget,
-    pace: Pace,
-    keep: Path | None,
+    heads: int = 20_000,
+    test: Path = PANOPTIC,
+    threads: int = 2,
+    budget: Budget = BUDGET,
+    pace: Pace = PACE,
+    limit: int | None = None,
+    keep: Path | None = None,
 ) -> Spent:
-    """Gather features of `heads` heads, train the MLP on them, score it on the tested scenes."""
+    """Gather features of heads, train the MLP on them, score it.
+
+    Args:
+        name: of the baseline.
+        extract: gives the features.
+        data: folders of labelled pictures to learn from.
+        validation: folder of pictures to watch (never learnt).
+        out: where features, checkpoint, log, curve and result go; a run there is continued.
+        heads: so many heads are learnt from.
+        test: labelled scenes to score on at the end.
+        threads: threads of the arithmetic.
+        budget: how long to learn.
+        pace: rate, batch and checkpoints.
+        limit: only the first so many scenes of `test`.
+        keep: also write the result here, such as training/results/NAME.json for the report.
+    """
+    torch.set_num_threads(threads)
     torch.manual_seed(pace.seed)
-    features, angles = gather(extract, samples, out / KEPT, heads)
+    watched = read_synthetic(validation, WATCHED)
+    features, angles = gather(extract, read(data), out / KEPT, heads)
     model = Regressor(features)
     predict = partial(rotations, model, extract)
 
@@ -114,8 +138,6 @@ def regress(
         return wrapped_loss(model(features[chosen]), angles[chosen])
 
     spent = fit(model, losses, lambda: median_degrees(predict, watched), out, budget, pace)
-    data, scenes = tested
-    records = records_of(predict, scenes, name)
     note = f"features of {len(features)} heads, {spent.samples / len(features):.0f} epochs"
-    finish(result_of(name, records, scenes, data, note), records, out, keep)
+    finish(name, predict, test, limit, out, keep, note)
     return spent

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jsonargparse import auto_cli
@@ -24,14 +24,10 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 from ..data.packing import Prompt, pack
 from ..data.sample import Sample
-from ..data.synthetic import read_synthetic
 from ..init import trained_model
-from ..stage import read
 from .features import regress
-from .loop import Budget, Pace, Spent
-from .sixdrepnet import PANOPTIC, WATCHED
+from .loop import Spent
 
-BUDGET, PACE = Budget(samples=400_000), Pace(batch=256, every=200)
 ROW = 6  # questions a pass: longer rows cost more than they save
 
 
@@ -68,42 +64,17 @@ def hidden_states(
     return torch.stack(pooled)
 
 
-def train(
-    model: Path,
-    data: list[Path],
-    validation: Path,
-    out: Path,
-    tokens: Literal["visual", "all"] = "visual",
-    heads: int = 20_000,
-    test: Path = PANOPTIC,
-    threads: int = 2,
-    budget: Budget = BUDGET,
-    pace: Pace = PACE,
-    limit: int | None = None,
-    keep: Path | None = None,
-) -> Spent:
+def train(model: Path, tokens: Literal["visual", "all"] = "visual", **options: Any) -> Spent:
     """Train and score a regressor on a frozen model.
 
     Args:
         model: folder of the grounding model (stage 0's).
-        data: folders of labelled pictures to learn from.
-        validation: folder of pictures to watch (never learnt).
-        out: where features, checkpoint, log, curve and result go; a run there is continued.
         tokens: which hidden states are pooled.
-        heads: so many heads are learnt from.
-        test: labelled scenes to score on at the end.
-        threads: threads of the arithmetic.
-        budget: how long to learn.
-        pace: rate, batch and checkpoints.
-        limit: only the first so many scenes of `test`.
-        keep: also write the result here, such as training/results/frozen_visual.json.
+        **options: see `features.regress`.
     """
-    torch.set_num_threads(threads)
     network, processor = trained_model(model)
     extract = partial(hidden_states, network.eval(), processor, tokens == "all")
-    name, tested = f"Frozen model + regressor ({tokens})", (test.name, read_synthetic(test, limit))
-    watched = read_synthetic(validation, WATCHED // 4)
-    return regress(name, extract, read(data), watched, tested, out, heads, budget, pace, keep)
+    return regress(f"Frozen model + regressor ({tokens})", extract, **options)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from hpe_vlm_ros import metrics
 from hpe_vlm_ros.geometry import angles_from_rotations
 
 from ..data.sample import Sample
+from ..data.synthetic import read_synthetic
 from ..evaluation.measures import TONES, by_range, part
 from ..evaluation.results import for_json
 from ..scoring import true_heads
@@ -104,9 +105,21 @@ def result_of(
     }
 
 
-def finish(result: dict[str, Any], records: metrics.Records, out: Path, keep: Path | None) -> None:
-    """Write a result to OUT/result.json and to `keep`, print its table and, as the last line, its
-    summary as JSON."""
+def finish(
+    name: str,
+    predict: Predict,
+    test: Path,
+    limit: int | None,
+    out: Path,
+    keep: Path | None,
+    note: str,
+    **more: Any,
+) -> None:
+    """Score on the first `limit` scenes of `test`, write the result, with `more` in it, to
+    OUT/result.json and to `keep`, print its table and, as the last line, its summary as JSON."""
+    samples = read_synthetic(test, limit)
+    records = records_of(predict, samples, name)
+    result = result_of(name, records, samples, test.name, note) | more
     for path in filter(None, (out / "result.json", keep)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(result, indent=1) + "\n")

@@ -35,11 +35,11 @@ from ..dense_head import rotation_from_6d
 from ..normed_stem import settle, unfold
 from ..pretrained_stem import load_imagenet
 from ..stage import read
+from ..testsets import PANOPTIC
 from .crops import Crops, camera_frame, crop, training_crops
-from .heads import finish, median_degrees, records_of, result_of
+from .heads import finish, median_degrees
 from .loop import Budget, Pace, Spent, curve, fit
 
-PANOPTIC = Path(__file__).parents[1] / "testsets" / "panoptic"
 FEATURES = 320  # channels of EfficientNet-Lite0's last block
 WATCHED = 100  # scenes
 BUDGET, PACE = Budget(), Pace()
@@ -127,14 +127,11 @@ def train(
         budget,
         pace,
     )
-    samples = read_synthetic(test, limit)
-    records = records_of(predict, samples, "6DRepNet")
     note = (
         f"{len(crops.pool)} heads, {spent.samples} crops of {side} pixels, "
         f"{spent.seconds / 60:.0f} minutes"
     )
-    result = result_of("6DRepNet", records, samples, test.name, note) | {"curve": curve(out)}
-    finish(result, records, out, keep)
+    finish("6DRepNet", predict, test, limit, out, keep, note, curve=curve(out))
     return spent
 
 

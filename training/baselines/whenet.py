@@ -15,10 +15,9 @@ import torch
 from jsonargparse import auto_cli
 
 from ..data.sample import Sample
-from ..data.synthetic import read_synthetic
+from ..testsets import PANOPTIC
 from ..whenet import WHENet, load_whenet
-from .heads import finish, records_of, result_of
-from .sixdrepnet import PANOPTIC
+from .heads import finish
 
 NOTE = "its authors' weights (300W-LP, CMU Panoptic: photographs), not trained on rendered scenes"
 
@@ -47,9 +46,7 @@ def main(
         keep: also write the result here, such as training/results/whenet.json for the report.
     """
     torch.set_num_threads(threads)
-    samples = read_synthetic(test, limit)
-    records = records_of(partial(rotations, load_whenet(weights)), samples, "WHENet")
-    finish(result_of("WHENet", records, samples, test.name, NOTE), records, out, keep)
+    finish("WHENet", partial(rotations, load_whenet(weights)), test, limit, out, keep, NOTE)
 
 
 if __name__ == "__main__":
