@@ -1,4 +1,5 @@
 # What run_all.sh and run_tables.sh have in common; read by them, with `runs` and `processes` set.
+batch=${BATCH:-16}
 
 stage() { # module, recipe, more options
     module=$1 recipe=$2
@@ -6,7 +7,7 @@ stage() { # module, recipe, more options
     # shellcheck disable=SC2086  # options are several words
     python -m torch.distributed.run --nproc_per_node "$processes" -m "training.$module" \
         --config "config/training/$recipe.yaml" --validation "$runs/scenes/watched" \
-        --threads 1 "$@" ${STAGE_OPTIONS:-}
+        --threads 1 --lesson.batch_size "$batch" "$@" ${STAGE_OPTIONS:-}
 }
 
 merge() { # folder, more options
@@ -14,7 +15,7 @@ merge() { # folder, more options
     shift
     [ -d "$out" ] || python -m training.stage3_merge \
         --config config/training/embedded_stage3_merge.yaml \
-        --original "$runs/stage1/model" --tuned "$runs/stage2/model" --out "$out" "$@"
+        --original "$runs/decoder/model" --tuned "$runs/stage2/model" --out "$out" "$@"
 }
 
 rehearse() { # merged model, folder, more options
@@ -28,6 +29,6 @@ score() { # model, folder, more options
     model=$1 out=$2
     shift 2
     # shellcheck disable=SC2086
-    python -m training.stage5_evaluate --model "$model" --base "$runs/base/model" \
-        --workers "$processes" --out "$out" "$@" ${SCORE_OPTIONS:-}
+    python -m training.stage5_evaluate --model "$model" --workers "$processes" --out "$out" \
+        ${SCORE_OPTIONS:-} "$@"
 }

@@ -21,6 +21,7 @@ from training.reproduction.tables import TABLES, markdown
 
 OURS = {
     "note": "a short run",
+    "pictures": 5,
     "summary": {"rec_acc": 0.5, "e_bbox": 0.0, "mae": 9.5, "e_angle_free": 0.001, "heads": 7},
     "formats": {"none": {"e_angle": 0.5, "mae": 8.0}, "regex-loose": {"e_angle": 0.2, "mae": 9.0}},
     "scenes": {"single front": {"heads": 4, "invalid": 1, "e_angle": 0.25}},
@@ -45,10 +46,19 @@ def test_numbers_stand_beside_the_papers():
     cells = [cell.strip() for cell in ours.strip("|").split("|")]
     assert cells[1:] == [
         "90.5 / 84.7 / 87.8 %", "50.00 %", "0 %", "0.00 %", "7.36", "9.50", "0.052 %", "0.10 %",
-        "a short run",
+        "a short run; scored on 7 heads of 5 scenes",
     ]  # fmt: skip
     columns = {line.count("|") for line in lines if line.startswith("|")}
     assert len(columns) == 1
+
+
+def test_thresholds_that_choose_alike_are_named(tmp_path):
+    kept = tmp_path / "merge.json"
+    assert reproduce.cosines(kept) == ""
+    kept.write_text(json.dumps({"layers": {"a": {"similarity": 0.999}, "b": {"similarity": 0.99}}}))
+    assert "0.99000: all of the paper's thresholds" in reproduce.cosines(kept)
+    text = reproduce.report({}, dict.fromkeys(reproduce.TITLES, False), "A remark.")
+    assert text.index("Table VI:") < text.index("A remark.") < text.index("Table VII:")
 
 
 def test_what_is_not_run_says_why():
@@ -148,6 +158,7 @@ def test_the_report_is_written_with_its_figures(two_heads, tmp_path, monkeypatch
     monkeypatch.setattr(attention, "attention_maps", lambda *a: [np.eye(4), np.eye(4)])
     reproduce.main(results=results, out=tmp_path / "docs")
     text = (tmp_path / "docs" / "reproduction.md").read_text()
+    assert "lowest cosine here is 0.90000.\n" in text
     assert "4 figures" in capsys.readouterr().out
     for title in ("Table III", "Table XI", "Figure 4", "Figure 5", "Figure 6"):
         assert title in text

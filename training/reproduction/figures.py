@@ -30,7 +30,8 @@ def rehearsal(path: Path, results: Mapping[str, Result]) -> bool:
         model: [results.get(name, {}).get("summary", {}) for name in names[:2]]
         for model, names in BARS.items()
     }
-    if not any(any(pair) for pair in rows.values()):
+    rows = {model: pair for model, pair in rows.items() if any(pair)}
+    if not rows:
         return False
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, key, label in zip(
