@@ -194,10 +194,18 @@ class HeadPerceiver:
         self, look: Look, boxes: list[Box], scores: list[float], image: NDArray[np.uint8]
     ) -> list[HeadEstimate]:
         height, width = image.shape[:2]
+        poses = look.estimates(boxes)
+        if not poses:
+            return []
+        triples = np.array([pose.angles for pose in poses])
+        rotations = rotation_from_angles(*triples.T)
+        spreads = turn_covariance(triples, np.array([pose.deviations for pose in poses]))
+        covariances = self.calibration.covariance(spreads)
         heads = []
-        for box, pose, score in zip(boxes, look.estimates(boxes), scores, strict=True):
-            angles, rotation = pose.angles, rotation_from_angles(*pose.angles)
-            covariance = self.calibration.covariance(turn_covariance(angles, pose.deviations))
+        for box, pose, score, rotation, covariance in zip(
+            boxes, poses, scores, rotations, covariances, strict=True
+        ):
+            angles = pose.angles
             if max(abs(angles[1]), abs(angles[2])) >= 90:  # another triple may name the same turn
                 angles = angles_from_rotation(rotation) or angles
             pixels = pixel_box(box, width, height)

@@ -22,12 +22,12 @@ may be anything harms nothing. To first order that is exact for round errors; se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .geometry import rotation_from_angles
 
@@ -88,19 +88,19 @@ class Calibration:
         return float(1 / (1 + np.exp(-(self.score_slope * logit + self.score_offset))))
 
 
-def turn_covariance(angles: Sequence[float], deviations: Sequence[float]) -> Array:
-    """(3, 3) rad^2 of the turn from the stated to the true rotation, about optical axes.
+def turn_covariance(angles: ArrayLike, deviations: ArrayLike) -> Array:
+    """(..., 3, 3) rad^2 of the turn from the stated to the true rotation, about optical axes.
 
-    angles: yaw, pitch, roll in degrees. deviations: the standard deviations in degrees of yaw, of
-    pitch given that yaw, and of roll given both.
+    angles: (..., 3) yaw, pitch, roll in degrees. deviations: (..., 3), the standard deviations in
+    degrees of yaw, of pitch given that yaw, and of roll given both.
     """
-    yaw, pitch, _ = angles
-    frame = rotation_from_angles(yaw, pitch, 0.0)  # Rx(-pitch) Ry(yaw)
-    roll_axis = frame[:, 2]
-    yaw_axis = rotation_from_angles(0.0, pitch, 0.0)[:, 1]
-    axes = np.stack([yaw_axis, np.cross(yaw_axis, roll_axis), roll_axis], axis=1)
-    across = np.minimum(deviations, LARGEST) * (1.0, abs(np.cos(np.radians(yaw))), 1.0)
-    covariance: Array = axes @ np.diag(np.radians(across) ** 2) @ axes.T
+    yaw, pitch, _ = np.moveaxis(np.asarray(angles, dtype=float), -1, 0)
+    roll_axis = rotation_from_angles(yaw, pitch, 0.0)[..., 2]  # of Rx(-pitch) Ry(yaw)
+    yaw_axis = rotation_from_angles(0.0, pitch, 0.0)[..., 1]
+    axes = np.stack([yaw_axis, np.cross(yaw_axis, roll_axis), roll_axis], axis=-1)
+    across = np.radians(np.minimum(deviations, LARGEST))
+    across[..., 1] *= np.abs(np.cos(np.radians(yaw)))
+    covariance: Array = (axes * across[..., None, :] ** 2) @ np.swapaxes(axes, -1, -2)
     return covariance
 
 

@@ -149,8 +149,9 @@ class StepGraph(_Graph):
             q, *new = layer.project(x, rotation)
             k, v = (torch.cat((past[2 * index + i], new[i]), 1) for i in range(2))
             rows += new
+            if index + 1 == len(self.experts):  # from here on, no others are read
+                x, q = x.index_select(1, wanted), q.index_select(1, wanted)
+                mask = mask.index_select(0, wanted)
             x = layer.finish(x, q, k, v, mask)
-        last = F.rms_norm(
-            x[0].index_select(0, wanted), self.last_norm.shape, self.last_norm, self.eps
-        )
+        last = F.rms_norm(x[0], self.last_norm.shape, self.last_norm, self.eps)
         return self.lm_head(last), *rows

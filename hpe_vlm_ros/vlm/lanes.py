@@ -9,6 +9,7 @@ repeated either: they are a lane that those questions see.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -81,14 +82,15 @@ class Lanes:
             wanted += range(first, len(ids))
             counts.append(len(ids) - first)
         before = len(self._owners)
-        self._owners = np.append(self._owners, owners)
+        self._owners = np.concatenate((self._owners, owners))
         mask = self._mask(len(ids))
         for start, tree in grown:
             rows = slice(start, start + len(tree.tokens))
             mask[rows, before + start : before + rows.stop] = tree.ancestors()
             self._owners[before + start : before + rows.stop] = NOBODY
         logits = self._cache.append(np.array(ids), np.array(positions), mask, np.array(wanted))
-        return np.split(logits, np.cumsum(counts)[:-1])
+        ends = list(itertools.accumulate(counts, initial=0))
+        return [logits[a:b] for a, b in itertools.pairwise(ends)]
 
     def adopt(self, lane: int, path: Sequence[int]) -> None:
         """Make these tokens of the lane's newest tree, one behind the other, the lane's own."""
