@@ -42,11 +42,12 @@ def rehearsal(path: Path, results: Mapping[str, Result]) -> bool:
     ):
         for offset, (model, pair) in enumerate(rows.items()):
             heights = [row.get(key) or 0 for row in pair]
-            places = np.arange(2) + 0.27 * (offset - 1)
+            places = np.arange(2) + 0.27 * (offset - (len(rows) - 1) / 2)
             axes.bar(places, heights, 0.25, label=model)
         axes.set_xticks(range(2), [f"rehearsal {ratio}" for ratio in RATIOS])
         axes.set_ylabel(label)
-    axes.legend(loc="lower right", fontsize=8)
+        axes.set_xlim(-0.5, 1.5)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=110)
     return True
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from training.synthetic import Array, Integers
 from training.synthetic.splits import number_of
@@ -100,7 +101,7 @@ def _compute(stem: Path, rig_path: Path, split: str, seed: int, count: int) -> N
     _save_rig(model, rig_path)
     rest, joints, traits = [], [], []
     with torch.no_grad():
-        for start in range(0, count, 16):
+        for start in tqdm(range(0, count, 16), f"bodies for {split} {seed}, once"):
             ids = range(start, min(start + 16, count))
             traits_, arrays = zip(*(_sample(model, split, seed, i) for i in ids), strict=True)
             inputs = [
