@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.model_errors import LOOKING
 from benchmarks.scores import Identities, area_under_curve
-from hpe_vlm_ros.attention import gaze_angle
+from hpe_vlm_ros.attention import Judge, gaze_angle
 from hpe_vlm_ros.distance import locate
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, box_iou, geodesic_degrees
 from hpe_vlm_ros.people import ROBOT, Person
@@ -21,6 +21,7 @@ from hpe_vlm_ros.tracking.motion import vector_of
 
 Array = NDArray[np.float64]
 Box = tuple[float, float, float, float]
+UNCLEAR = LOOKING + Judge().hysteresis  # degrees up to which the node may say either
 TITLES = {
     "heads": "heads to be found",
     "found": "share that the model finds",
@@ -35,6 +36,7 @@ TITLES = {
     "within_2_sigma": "errors within 2 sigma (0.74)",
     "auc_raw": "looking, area under curve, answers",
     "auc": "looking, area under curve, filtered",
+    "auc_clear": "the same, without 15 to 20 deg",
     "distance_error": "distance from box, median error",
 }
 
@@ -124,6 +126,7 @@ class Score:
             sigmas=float(np.sqrt(error @ np.linalg.solve(person.covariance[3:, 3:], error))),
             score=person.gazes[ROBOT].score,
             looking=head.gaze <= np.radians(LOOKING),
+            unclear=LOOKING < np.degrees(head.gaze) <= UNCLEAR,
             range=abs(
                 float(np.linalg.norm(person.position.point) / np.linalg.norm(head.sellion)) - 1
             ),
@@ -137,6 +140,8 @@ class Score:
             return round(float(np.median(lists.get(name, nothing))), digits)
 
         sigmas = lists.get("sigmas", nothing)
+        score, looking = lists.get("score", nothing), lists.get("looking", nothing)
+        clear = lists.get("unclear", np.zeros(1)) == 0
         switches = self.identities.switches
         # The error that grows with the speed of turning, over that speed, is a delay.
         turned = lists.get("turned", np.zeros(1)).sum()
@@ -156,7 +161,8 @@ class Score:
             "auc_raw": area_under_curve(
                 lists.get("raw_gaze", nothing), lists.get("raw_looking", nothing)
             ),
-            "auc": area_under_curve(lists.get("score", nothing), lists.get("looking", nothing)),
+            "auc": area_under_curve(score, looking),
+            "auc_clear": area_under_curve(score[clear], looking[clear]),
             "distance_error": median("range", 3),
         }
 

@@ -7,8 +7,10 @@ The shipped model answers every picture of `training/testsets/walks` (people who
 each other and turn their heads; made by `training.synthetic.walks` with people, clothes and light
 that were never trained on), and the node's tracker follows what it says. Heads lower than 32 pixels
 at the model's input or hardly visible need not be found. Predicted heads count as said, those
-marked stale do not. A column for all films and for each number of people; the last line is one JSON
-object.
+marked stale do not. A head looks at the robot if its true gaze passes the camera within 15 degrees
+(`looking_angle`); a second area under the curve leaves out the heads between 15 and 20 degrees, of
+whom the node itself, by its hysteresis, may say either. A column for all films and for each number
+of people; the last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -69,7 +71,6 @@ def play(
     shape: HeadShape | None,
     settings: Settings,
     every: int,
-    colours: bool,
     scores: list[Score],
 ) -> None:
     """One film through the node's tracking; every so-manieth frame, as if answers were slower."""
@@ -79,7 +80,8 @@ def play(
         score.camera, score.shape = film.camera, shape
         score.seconds += film.seconds
     for frame, found in list(zip(film.frames, answers, strict=True))[::every]:
-        view = View(film.size, film.camera, shape, rgb=frame.load() if colours else None)
+        rgb = frame.load() if settings.colour_weight else None
+        view = View(film.size, film.camera, shape, rgb=rgb)
         started = time.thread_time()
         people = tracked.see(int((1 + frame.time) * 1e9), found, view)
         taken = 1000 * (time.thread_time() - started)
@@ -94,7 +96,6 @@ def score_films(
     shape: HeadShape | None,
     settings: Settings,
     every: int = 1,
-    colours: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """Summaries by column: all, and each number of people."""
     scores: dict[str, Score] = {"all": Score()}
@@ -103,7 +104,7 @@ def score_films(
         # Names are those of one film: ids and people of two films are different ones.
         for score in (scores["all"], number):
             score.identities.begin(film.name)
-        play(film, answers[film.name], shape, settings, every, colours, [scores["all"], number])
+        play(film, answers[film.name], shape, settings, every, [scores["all"], number])
     return {name: score.summary() for name, score in scores.items()}
 
 
@@ -112,7 +113,6 @@ def main(
     model: Path | None = None,
     every: int = 1,
     answers: Path | None = None,
-    colours: bool = False,
     settings: Settings = Settings(),  # noqa: B008
 ) -> None:
     """Play the films and print the table.
@@ -122,7 +122,6 @@ def main(
         model: model folder; the embedded default if left out.
         every: take every so-manieth picture: 2 halves the rate of answers.
         answers: file in which the model's answers are kept, to try settings without the model.
-        colours: let the tracker look at colours; give `--settings.colour_weight 1` too.
         settings: the tracker's.
     """
     perceiver = HeadPerceiver.load(model, "cpu")
@@ -133,7 +132,7 @@ def main(
         found = answers_to(played, perceiver)
         if answers is not None:
             keep_answers(answers, found)
-    columns = score_films(played, found, perceiver.head_shape, settings, every, colours)
+    columns = score_films(played, found, perceiver.head_shape, settings, every)
     rate = (len(played[0].frames) - 1) / played[0].seconds / every
     print(f"{perceiver.model_id}, {len(played)} films, {rate:.1f} answers a second")
     print(table("people in the film", columns))

@@ -152,20 +152,20 @@ SPECIFICATIONS = (
     ),
     _S(
         "stale_after",
-        1.0,
+        0.3,
         "Seconds after which a predicted head is marked STATUS_STALE instead of STATUS_PREDICTED.",
         (0.0, 60.0),
     ),
     _S(
         "rotation_noise",
-        15.0,
+        8.0,
         "How much the model's answers scatter about each axis from image to image, as a standard "
         "deviation in degrees. Larger: smoother and slower.",
         (0.1, 90.0),
     ),
     _S(
         "rotation_bias",
-        8.0,
+        15.0,
         "The part of the model's error that stays from image to image, about each axis, in "
         "degrees; it is added to the covariance.",
         (0.0, 90.0),
@@ -185,7 +185,7 @@ SPECIFICATIONS = (
     ),
     _S(
         "colour_weight",
-        0.0,
+        1.0,
         "How much the colours of heads and clothes count when heads are matched; they stay in "
         "memory while a head is followed. 0: colours are not looked at.",
         (0.0, 10.0),

@@ -82,6 +82,19 @@ def test_the_filters_delay_is_told_from_its_error():
     assert found["raw_deg"] == 0.0 and found["found"] == 1.0 and found["id_switches"] == 0
 
 
+def test_heads_of_whom_the_node_may_say_either_can_be_left_out():
+    """One who looks, one just past the limit with a better score, one far off."""
+    score = Score()
+    score.seconds = 1.0
+    score.lists = {
+        "score": [0.6, 0.9, 0.1],
+        "looking": [True, False, False],
+        "unclear": [False, True, False],
+    }
+    found = score.summary()
+    assert found["auc"] == 0.5 and found["auc_clear"] == 1.0
+
+
 def test_films_and_answers_come_back(tmp_path):
     (tmp_path / "images").mkdir()
     lines = []

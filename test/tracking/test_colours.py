@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.tracking import Observation, Settings, Tracker
+from hpe_vlm_ros.tracking import Observation, Tracker
 from hpe_vlm_ros.tracking.colours import blended, colours_of, difference
 
 SKIN, RED, BLUE = (200, 150, 120), (180, 20, 20), (20, 20, 180)
@@ -52,7 +52,7 @@ def test_what_is_not_in_the_image_says_nothing():
 
 def test_people_who_turn_round_behind_each_other_keep_their_ids_by_colour():
     """They meet, one box stands for both, and each goes back where it came from."""
-    tracker, stamp = Tracker(Settings(colour_weight=1.0)), 0
+    tracker, stamp = Tracker(), 0
     for k in range(15):
         gap = max(0, abs(7 - k) - 1) * 24
         left, right = 160 - gap // 2 - 12, 160 + gap // 2 + 12

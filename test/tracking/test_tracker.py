@@ -2,9 +2,12 @@
 """Ids, gaps, jumps of time, and what is said of heads that were not found."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
 from hpe_vlm_ros.tracking import Ids, LateFrame, Observation, Settings, Status, Tracker
@@ -185,6 +188,32 @@ def test_poses_are_those_of_the_stamp_however_uneven():
         found = tracker.update(at(time), [head(200, yaw=yaw)])
         errors.append(float(geodesic_degrees(found[0].rotation, rotation_from_angles(yaw, 0, 0))))
     assert max(errors[20:]) < 16
+
+
+def turned_by(yaw, covariance):
+    """Degrees that one answer, turned by `yaw` and as sure as it says, turns a frontal head."""
+    tracker = Tracker()
+    time = born(tracker, head(100))
+    answer = replace(head(100, yaw=yaw), rotation_covariance=covariance)
+    return float(geodesic_degrees(tracker.update(at(time + 0.1), [answer])[0].rotation, FRONT))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(3.0, 80.0), st.floats(2.0, 20.0), st.floats(1.5, 4.0))
+def test_a_sharp_answer_moves_the_pose_more_than_a_vague_one(yaw, degrees, times):
+    sharp = np.eye(3) * np.radians(degrees) ** 2
+    moved, less = turned_by(yaw, sharp), turned_by(yaw, times**2 * sharp)
+    assert less + 0.005 * yaw < moved < yaw
+
+
+def test_an_answer_counts_about_each_axis_as_sure_as_it_is_there():
+    """Yaw is a turn about the optical y axis: only that part of the covariance matters to it."""
+    sharp, vague = np.radians(3) ** 2, np.radians(30) ** 2
+    about_y = turned_by(20, np.diag([vague, sharp, vague]))
+    others = turned_by(20, np.diag([sharp, vague, sharp]))
+    assert about_y == pytest.approx(turned_by(20, sharp * np.eye(3)), abs=0.01)
+    assert others == pytest.approx(turned_by(20, vague * np.eye(3)), abs=0.01)
+    assert about_y > 2 * others
 
 
 def test_an_invalid_answer_moves_the_box_and_keeps_the_pose():
