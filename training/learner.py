@@ -27,12 +27,12 @@ WEIGHTS = {
     "angle": 1.0,
     "dense_object": 1.0,
     "dense_box": 0.5,
-    "dense_turn": 2.0,
+    "dense_angle": 6.0,
     "dense_said_box": 0.3,
     "dense_said_angle": 0.3,
     "hint": 0.3,
 }
-TOWER_LOSSES = ("dense_object", "dense_box", "dense_turn")
+TOWER_LOSSES = ("dense_object", "dense_box", "dense_angle")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Teaching:
         """Whether a loss is taught at all."""
         if not self.tower and name in TOWER_LOSSES:
             return False
-        return self.poses or name not in ("dense_turn", "dense_said_angle")
+        return self.poses or name not in ("dense_angle", "dense_said_angle")
 
 
 class Learner(nn.Module):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,9 @@ from pathlib import Path
 BATCH = 16  # pictures a step of the recipes in config/training
 
 
-def chord_degrees(loss: float) -> float:
-    """The angle of which `dense_turn`, sin^2 of half the angle, is the mean over patches."""
-    return math.degrees(2 * math.asin(math.sqrt(min(1.0, loss))))
+def half_turns(share: float) -> float:
+    """Degrees of a share of half a turn, which is what `dense_angle` is the mean of."""
+    return 180 * share
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Measure:
 
 MEASURES = (
     Measure("val_angle_error", "angle tokens:\nmean error, degrees"),
-    Measure("val_dense_turn", "tower's read-out:\ntypical error, degrees", chord_degrees),
+    Measure("val_dense_angle", "tower's read-out:\nmean error, degrees", half_turns),
     Measure("val_recall", "recall of heads"),
 )
 

@@ -104,11 +104,11 @@ def test_dense_loss_is_zero_for_the_truth_and_one_for_the_opposite_turn():
         [torch.where(owned, 30.0, -30.0)[..., None], torch.asinh(edges), turns], dim=-1
     )
     losses = dense_loss(output, owned, edges, turns)
-    assert all(float(value) < 1e-5 for value in losses.values())
+    assert all(float(value) < 1e-3 for value in losses.values())
     half_turn = torch.as_tensor(np.diag([-1.0, 1, -1])[:, :2].T.ravel(), dtype=torch.float32)
     output[..., 5:] = half_turn
-    assert float(dense_loss(output, owned, edges, turns)["dense_turn"]) == pytest.approx(
-        1.0, abs=1e-5
+    assert float(dense_loss(output, owned, edges, turns)["dense_angle"]) == pytest.approx(
+        1.0, abs=1e-3
     )
 
 

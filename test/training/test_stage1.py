@@ -82,7 +82,7 @@ def test_half_a_checkpoint_is_cleared_away(tmp_path):
 def test_log_tells_losses_by_name(scenes, tmp_path):
     run(scenes, tmp_path, steps=2)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert {"angle", "dense_turn", "learning_rate"} <= set(lines[0])
+    assert {"angle", "dense_angle", "learning_rate"} <= set(lines[0])
     assert any("val_angle" in line for line in lines)
 
 

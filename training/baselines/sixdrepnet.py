@@ -31,7 +31,7 @@ from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem
 
 from ..data.sample import Sample
 from ..data.synthetic import read_synthetic
-from ..dense_head import rotation_from_6d
+from ..dense_head import rotation_from_6d, turn_between
 from ..normed_stem import settle, unfold
 from ..pretrained_stem import load_imagenet
 from ..stage import read
@@ -65,15 +65,9 @@ class SixDRepNet(nn.Module):
         return rotation_from_6d(self.turn(x.mean((2, 3))))
 
 
-def geodesic(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Mean angle in radians between rotations (N, 3, 3), as 6DRepNet's loss."""
-    cosine = ((first * second).sum((1, 2)) - 1) / 2
-    return torch.acos(cosine.clamp(-1 + 1e-7, 1 - 1e-7)).mean()
-
-
 def loss_at(model: SixDRepNet, crops: Crops, step: int) -> torch.Tensor:
     pixels, turns = crops(step)
-    return geodesic(model(pixels), turns)
+    return turn_between(model(pixels), turns).mean()
 
 
 @torch.no_grad()

@@ -82,7 +82,7 @@ def test_dense_targets_learn_a_box_without_a_pose(photo):
     assert all(torch.isfinite(value) for value in losses.values())
     only_boxes = dense_targets([photo.heads[:1]], grid, size, 0.2, 10)
     losses = dense_loss(output, *only_boxes)
-    assert losses["dense_turn"] == 0 and losses["dense_box"] > 0
+    assert losses["dense_angle"] == 0 and losses["dense_box"] > 0
     sum(losses.values()).backward()
     assert torch.isfinite(output.grad).all()
     spoken, _, values = dense_answer_targets([photo.heads[:1]], grid, size, 0.2, 10)
