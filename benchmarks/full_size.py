@@ -69,6 +69,7 @@ class Counting:
 
     def __init__(self, backend: Any):
         self._backend, self.device = backend, backend.device
+        self.lookahead: int | None = backend.lookahead
         self.forwards: list[tuple[int, int, int]] = []
 
     def encode(self, pixels: Pixels) -> ImageCache:

@@ -64,11 +64,20 @@ class HeadEstimate:
 
 
 class Heads(list[HeadEstimate]):
-    """Heads from left to right; `left_out` counts smaller ones for which max_heads had no room."""
+    """Heads from left to right; `left_out` counts smaller ones for which max_heads had no room.
 
-    def __init__(self, heads: Iterable[HeadEstimate] = (), left_out: int = 0):
+    `named` are the boxes (pixels) as the model named them, those dropped included: a good draft for
+    the next image.
+    """
+
+    def __init__(
+        self,
+        heads: Iterable[HeadEstimate] = (),
+        left_out: int = 0,
+        named: Sequence[PixelBox] = (),
+    ):
         super().__init__(heads)
-        self.left_out = left_out
+        self.left_out, self.named = left_out, named
 
 
 class HeadPerceiver:
@@ -152,12 +161,13 @@ class HeadPerceiver:
         drafted = None if draft is None else [grid_box(box, width, height) for box in draft]
         look = self.look(image)
         found = look.detect(CROWDED * self.max_heads, drafted, slack)
+        named = [pixel_box(detection.box, width, height) for detection in found]
         found = without_duplicates([d for d in found if d.score >= self._min_score])
         found, left_out = largest(found, self.max_heads)
         boxes = [detection.box for detection in found]
         scores = [self.calibration.score(d.score) for d in found]
         heads = self._estimates(look, boxes, scores, image)
-        return Heads(sorted(heads, key=lambda head: head.box[0] + head.box[2]), left_out)
+        return Heads(sorted(heads, key=lambda head: head.box[0] + head.box[2]), left_out, named)
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
         """Poses of heads whose boxes (pixels) are known, in their order and with score 1.

@@ -11,6 +11,7 @@ from typing import Any
 
 from std_msgs.msg import Header
 
+from hpe_vlm_ros.following import Follower
 from hpe_vlm_ros.nodes import images
 from hpe_vlm_ros.nodes.worker import NewestOnly
 
@@ -50,7 +51,8 @@ class Inference:
     """Answers images, and questions about images, one at a time.
 
     `check(message)` is asked before an image is answered and raises ImageError to drop it.
-    `deliver(answer)` is called in the worker's thread, never after `stop`.
+    `deliver(answer)` is called in the worker's thread, never after `stop`. `drafts` tells every how
+    many images of a camera heads are looked for anew, and the slack between: see `Follower`.
     """
 
     def __init__(
@@ -60,9 +62,11 @@ class Inference:
         deliver: Callable[[Answer], None],
         period: Callable[[], float],
         max_heads: Callable[[], int],
+        drafts: Callable[[], tuple[int, int]] = lambda: (1, 0),
     ) -> None:
         self._perceiver, self._check, self._deliver = perceiver, check, deliver
-        self._max_heads = max_heads
+        self._max_heads, self._drafts = max_heads, drafts
+        self._followers: dict[str, Follower] = {}
         self._job: Job | None = None
         self._worker: NewestOnly[Job] = NewestOnly(
             self._work, self._failed, lambda key: 0.0 if key == QUESTIONS else period()
@@ -93,11 +97,15 @@ class Inference:
         height, width, _ = rgb.shape
         self._perceiver.max_heads = self._max_heads()
         started = time.monotonic()
-        reply = None
-        if job.free_text is None:
+        reply: str | None = None
+        estimates: list[Any]
+        if job.free_text is not None:
+            estimates, reply = [], self._perceiver.ask(rgb, job.free_text)
+        elif job.question is not None:
             estimates = self._perceiver(rgb)
         else:
-            estimates, reply = [], self._perceiver.ask(rgb, job.free_text)
+            follower = self._followers.setdefault(job.camera, Follower())
+            estimates = follower.find(self._perceiver, rgb, *self._drafts())
         latency = time.monotonic() - started
         self._hand_out(
             Answer(

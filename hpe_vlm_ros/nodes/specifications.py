@@ -114,6 +114,20 @@ SPECIFICATIONS = (
         (1, 100),
     ),
     _S(
+        "detect_every",
+        1,
+        "Every so many images heads are looked for without knowing anything; between, the boxes of "
+        "the image before are verified, which is faster where many are seen. 1: in every image.",
+        (1, 1000),
+    ),
+    _S(
+        "draft_slack",
+        0,
+        "Thousandths of the image's side by which a verified box may be off before the rest is "
+        "looked for anew. 0: the result is that of looking anew.",
+        (0, 100),
+    ),
+    _S(
         "inference_timeout",
         30.0,
         "Seconds the model may take for one image before the node gives it up and goes to "

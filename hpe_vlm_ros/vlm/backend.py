@@ -48,6 +48,9 @@ class Backend(Protocol):
     name: str
     """Such as "torch"."""
 
+    lookahead: int | None
+    """How many tokens are worth feeding on the chance that they are right; None for any number."""
+
     @property
     def device(self) -> str:
         """Such as "cpu" or "cuda:0"."""

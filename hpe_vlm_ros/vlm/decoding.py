@@ -67,14 +67,19 @@ class _Lane:
     """One answer in the making: a grammar, and tokens not yet fed to the model."""
 
     def __init__(
-        self, prompt: Sequence[int], grammar: Grammar, draft: Sequence[int] = (), slack: int = 0
+        self,
+        prompt: Sequence[int],
+        grammar: Grammar,
+        draft: Sequence[int] = (),
+        slack: int = 0,
+        lookahead: int | None = None,
     ):
         self.tokens: list[int] = []
         self.decisions: list[Decision] = []
         self.choice: Choice | None = None
         self.surplus = 0  # tokens fed last that do not belong to the answer
         self._grammar = grammar
-        self._draft, self._slack = list(draft), slack
+        self._draft, self._slack, self._lookahead = list(draft), slack, lookahead
         self._ahead: list[int] = []  # tokens fed although they were not decided yet
         self._advance(None)
         self.pending = [*prompt, *self.tokens]
@@ -103,12 +108,15 @@ class _Lane:
         return chunk, 1 + len(self._ahead), None if digits is None else angle_tree(digits)
 
     def _guessed(self, choice: Choice) -> list[int]:
-        """Tokens that may well come next: the rest of the draft, else the choice's guess."""
-        draft, self._draft = self._draft, []
-        known = len(self.tokens)
-        if draft and draft[:known] == self.tokens:
-            return draft[known:-1]  # nothing is decided after the end
-        return [] if choice.guess is None else [choice.guess]
+        """Tokens that may well come next: those of the draft, else the choice's guess.
+
+        Boxes are all of one length, so a draft is of use behind a wrong number too.
+        """
+        known, end = len(self.tokens), len(self._draft) - 1  # nothing is decided after the end
+        if self._lookahead is not None:
+            end = min(end, known + self._lookahead)
+        guess = [] if choice.guess is None else [choice.guess]
+        return self._draft[known : max(end, 0)] or guess
 
     def decide(self, logits: Logits, pick: Pick) -> list[int]:
         """Take decisions from the logits that `chunk` asked for; tells which of the tree it took.
@@ -173,19 +181,21 @@ def ask(
     pick: Pick = most_likely,
     drafts: Sequence[Sequence[int]] | None = None,
     slack: int = 0,
+    lookahead: int | None = None,
 ) -> list[Answer]:
     """Answers to all prompts (token ids), decoded together; grammars[i] rules answer i.
 
-    drafts[i] are the tokens of a whole answer that may be right, () for none. One forward verifies
-    a draft; from the first wrong token on it goes as without. Answers are the same then, unless
-    there is some `slack`: a drafted whole number as near as that to the decided one is let stand
-    in the cache, where it influences what follows; the answer still has the decided one.
+    drafts[i] are the tokens of a whole answer that may be right, () for none. Each forward verifies
+    as much of a draft as there is, or `lookahead` tokens of it, up to the first wrong one. Answers
+    are those without a draft, unless there is some `slack`: a drafted whole number as near as that
+    to the decided one is let stand in the cache, where it influences what follows; the answer still
+    has the decided one.
     """
     shared = _common(prompts)
     numbers = lanes.open(len(prompts), prompts[0][:shared] if shared else ())
     prompts = [prompt[shared:] for prompt in prompts]
     drafted = [()] * len(prompts) if drafts is None else drafts
-    made = [_Lane(*each, slack) for each in zip(prompts, grammars, drafted, strict=True)]
+    made = [_Lane(*each, slack, lookahead) for each in zip(prompts, grammars, drafted, strict=True)]
     while active := [(n, lane) for n, lane in zip(numbers, made, strict=True) if lane.choice]:
         chunks, keep, trees = zip(*(lane.chunk() for _, lane in active), strict=True)
         logits = lanes.feed([n for n, _ in active], chunks, keep, trees)

@@ -83,7 +83,8 @@ class Look:
             return []
         if self._lanes is None:
             self._lanes = self._encode()
-        answers = ask(self._lanes, ids, grammars, self._pick, drafts, slack)
+        lookahead = self._engine.backend.lookahead
+        answers = ask(self._lanes, ids, grammars, self._pick, drafts, slack, lookahead)
         self._lanes.clear()
         return answers
 
@@ -92,9 +93,9 @@ class Look:
     ) -> list[Detection]:
         """Head boxes in the order the model names them.
 
-        A `draft`, such as the boxes of the frame before, is verified in one forward and costs
-        nothing where it is wrong. With no `slack` the result is that without a draft; else numbers
-        up to `slack` cells of the grid beside the drafted ones are taken from that forward too.
+        A `draft`, such as the boxes of the frame before, takes fewer forwards to verify than boxes
+        take to be found. With no `slack` the result is that without a draft; else numbers up to
+        `slack` cells of the grid beside the drafted ones let the rest of it stand too.
         """
         grammar = self._engine.grammar.boxes(max_heads)
         drafted: list[int] = []

@@ -7,7 +7,8 @@
 * BOS sees nothing but itself, so its keys and values are constants of the first graph.
 * The end-of-image token belongs to the language expert. It is the first token that the second graph
   is fed, under an id behind the vocabulary.
-* Of the first graph's last layer nothing but keys and values is ever read, so no more is computed.
+* Of the first graph's last layer nothing but keys and values is ever read, so no more is computed;
+  of the second's, only what the wanted logits come from.
 
 Keys and values are (1, tokens, hidden) per layer: tokens are appended without transposing.
 """

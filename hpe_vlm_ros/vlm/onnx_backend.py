@@ -65,6 +65,7 @@ class OnnxBackend:
 
     name = "onnx"
     device = "cpu"
+    lookahead: int | None = 4  # two numbers: a token costs a tenth of a forward
 
     def __init__(self, folder: str | Path, export: Path, facts: ModelFacts, threads: int | None):
         check_export(Path(folder), export)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node's thread of work: which images are searched anew, and which with a draft."""
+
+from __future__ import annotations
+
+import queue
+from typing import Any
+
+import numpy as np
+from std_msgs.msg import Header
+
+from hpe_vlm_ros.nodes.images import rgb_to_image
+from hpe_vlm_ros.nodes.inference import Answer, Inference, Job
+from hpe_vlm_ros.perceiver import Heads
+
+BOX = (1.0, 2.0, 9.0, 9.0)
+
+
+class Perceiver:
+    """Finds no heads but names a box, and notes the draft it gets."""
+
+    max_heads = 20
+
+    def __init__(self) -> None:
+        self.drafts: list[object] = []
+
+    def __call__(self, image: object) -> Heads:
+        return self.find(image, None, 0)
+
+    def find(self, image: object, draft: object, slack: int) -> Heads:
+        self.drafts.append(None if draft is None else (draft, slack))
+        return Heads(named=[BOX])
+
+
+def test_each_camera_has_drafts_of_its_own_and_questions_have_none() -> None:
+    perceiver, answers = Perceiver(), queue.Queue[Answer]()
+    inference = Inference(
+        perceiver, lambda _: None, answers.put, lambda: 0.0, lambda: 5, lambda: (3, 7)
+    )
+    message: Any = rgb_to_image(np.zeros((20, 30, 3), np.uint8), Header())
+    try:
+        for camera, question in (("a", 0), ("a", 0), ("b", 0), ("a", 1), ("a", 0), ("a", 0)):
+            inference.put(Job(camera, message, question=question or None))
+            assert answers.get(timeout=30).error is None
+    finally:
+        inference.stop(None)
+    drafted = ([BOX], 7)
+    assert perceiver.drafts == [None, drafted, None, None, drafted, None]
+    assert perceiver.max_heads == 5
