@@ -25,8 +25,8 @@ class Settings:
         rotation_noise: standard deviation of one answer about each axis, where the answer itself
             does not say. It differs from image to image and is averaged away.
         rotation_bias: the part of an answer's error that is the same in the next image, per axis;
-            no averaging helps against it, so it is added to every covariance that goes out. An answer
-            that states its own covariance is split in the ratio of the two.
+            no averaging helps against it, so it is added to every covariance that goes out. The
+            covariance that an answer states itself is divided in the ratio of the two.
         turn_speed: typical speed of a turning head about each axis, degrees per second.
         move_speed: typical speed of a head across the image, heads per second; who walks at 1 m/s
             makes 4.
