@@ -7,14 +7,7 @@ from setuptools import find_packages, setup
 
 TORCH = ["safetensors>=0.4", "torch>=2.6", "transformers>=5.23,<6"]
 MODEL = Path("models") / "embedded"  # found there by vlm.model_folder.default_folder
-REPLAY = [
-    "jinja2>=3.1",
-    "matplotlib>=3.8",
-    "mcap>=1.2",
-    "rosbags>=0.11",
-    "scipy>=1.11",
-    "tqdm>=4.60",
-]
+REPLAY = ["jinja2>=3.1", "matplotlib>=3.8", "mcap>=1.2", "rosbags>=0.11", "tqdm>=4.60"]
 
 setup(
     name="hpe_vlm_ros",
@@ -49,6 +42,7 @@ setup(
         "numpy>=1.26",
         "onnxruntime>=1.23",
         "opencv-python-headless>=4.8,<5",
+        "scipy>=1.11",
         "tokenizers>=0.21,<1",
     ],
 )

@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
     [
         ("hpe_vlm_ros", ("torch", "rclpy")),
         ("hpe_vlm_ros.perceiver", ("torch", "rclpy", "transformers")),
-        ("hpe_vlm_ros.people", ("torch", "rclpy", "scipy")),
         ("hpe_vlm_ros.__main__", ("torch", "rclpy", "transformers")),
         ("hpe_vlm_ros.vlm.checkpoint", ("rclpy", "training")),
     ],
