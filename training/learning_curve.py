@@ -12,30 +12,26 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 BATCH = 16  # pictures a step of the recipes in config/training
 
 
-def half_turns(share: float) -> float:
-    """Degrees of a share of half a turn, which is what `dense_angle` is the mean of."""
-    return 180 * share
-
-
 @dataclass(frozen=True)
 class Measure:
-    """A number of the log, how a panel names it, and what it is in that panel's unit."""
+    """A number of the log, how a panel names it, and its unit in that panel's."""
 
     key: str
     title: str
-    unit: Callable[[float], float] = float
+    unit: float = 1.0
 
 
 MEASURES = (
     Measure("val_angle_error", "angle tokens:\nmean error, degrees"),
-    Measure("val_dense_angle", "tower's read-out:\nmean error, degrees", half_turns),
+    # logged as a share of half a turn
+    Measure("val_dense_angle", "tower's read-out:\nmean error, degrees", 180.0),
     Measure("val_recall", "recall of heads"),
 )
 
@@ -68,7 +64,7 @@ def read_run(path: Path, name: str, batch: int, before: int = 0) -> Run:
             raise ValueError(f"{file}, line {number}: no line of a stage's log") from error
         for measure in MEASURES:
             if measure.key in line:
-                found[measure.key][line["step"]] = measure.unit(line[measure.key])
+                found[measure.key][line["step"]] = measure.unit * line[measure.key]
     if not any(found.values()):
         raise ValueError(f"{file}: nothing was validated yet; wait for the first checkpoint")
     points = {
