@@ -151,13 +151,26 @@ class Peer(Node):
         return {t.child_frame_id: t for t in self.transforms if stamp_of(t) == stamp_of(array)}
 
     def client(self, kind: Any, name: str) -> Any:
-        """A client that has found its service. It is kept, since answers to new ones may be lost
-        while DDS makes contact."""
+        """A client that has found its service, and that the service's node knows."""
         if name not in self._clients_by_name:
             self._clients_by_name[name] = self.create_client(kind, name)
+            self._meet()
         client = self._clients_by_name[name]
         assert self.spin_until(client.service_is_ready), f"no service {name}"
         return client
+
+    def _meet(self) -> None:
+        """Until the node under test knows all clients made so far. It drops its answers to those
+        that it has not heard of, and hears of them in the order in which they were made: once the
+        newest gets an answer, all will. Asking this one again does no harm."""
+        newest = self.create_client(GetState, "perception/get_state")
+        assert self.spin_until(newest.service_is_ready), "no service get_state"
+        asked: list[Any] = []
+        while not any(future.done() for future in asked):
+            assert len(asked) < PATIENCE, "no answer from get_state"
+            asked.append(newest.call_async(GetState.Request()))
+            self.spin_until(asked[-1].done, 1.0)
+        self.destroy_client(newest)
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """The response of a service of the node under test."""
@@ -171,12 +184,7 @@ class Peer(Node):
         return bool(self.call(ChangeState, "perception/change_state", request).success)
 
     def state(self) -> str:
-        client = self.client(GetState, "perception/get_state")
-        asked = [client.call_async(GetState.Request())]
-        while not self.spin_until(lambda: any(f.done() for f in asked), PATIENCE / 8):
-            assert len(asked) < 8, "no answer from get_state"
-            asked.append(client.call_async(GetState.Request()))  # asking twice does no harm
-        (response,) = [f.result() for f in asked if f.done()][:1]
+        response = self.call(GetState, "perception/get_state", GetState.Request())
         return str(response.current_state.label)
 
     def set_parameters(self, **values: Any) -> list[Any]:
