@@ -79,32 +79,47 @@ def angles_from_rotation(rotation: ArrayLike) -> tuple[float, float, float] | No
     their sum: roll is then 0 where that leaves |pitch| < 90, otherwise the two share it.
     ValueError if `rotation` is not a rotation.
     """
-    angles, valid = angles_from_rotations(np.asarray(rotation, dtype=float)[None])
-    return (float(angles[0, 0]), float(angles[0, 1]), float(angles[0, 2])) if valid[0] else None
+    return _angles(nearest_rotation(rotation).tolist())
 
 
 def angles_from_rotations(rotations: ArrayLike) -> tuple[Array, NDArray[np.bool_]]:
     """`angles_from_rotation` of (N, 3, 3): (angles (N, 3), valid (N,)); NaN where not valid."""
-    m = nearest_rotation(rotations)
+    found = [_angles(m) for m in nearest_rotation(rotations).tolist()]
+    angles = [(math.nan,) * 3 if triple is None else triple for triple in found]
+    return np.array(angles).reshape(-1, 3), np.array([t is not None for t in found], bool)
+
+
+def _angles(m: list[list[float]]) -> tuple[float, float, float] | None:
+    """`angles_from_rotation` of the rows of a rotation; plain floats are quicker here."""
     # M02 = sin yaw, M00 = cos yaw cos roll and M22 = cos yaw cos pitch. With both cosines positive,
     # M00 and M22 have the sign of cos yaw; if they differ, neither Euler solution is in the domain.
-    sign = np.where(m[:, 0, 0] < 0, -1.0, 1.0)
-    cosine = sign * np.hypot(m[:, 0, 0], m[:, 0, 1])
-    yaw = np.arctan2(m[:, 0, 2], cosine)
-    pitch = np.arctan2(sign * m[:, 1, 2], sign * m[:, 2, 2])
-    roll = np.arctan2(-sign * m[:, 0, 1], sign * m[:, 0, 0])
-    gimbal = np.abs(cosine) < _GIMBAL_COSINE
-    side = np.sign(m[:, 0, 2])
-    turn = np.arctan2(m[:, 1, 0], m[:, 1, 1])  # roll - side * pitch, all there is to know
-    share = np.where(np.abs(turn) < np.pi / 2, 0.0, 0.5)
-    yaw = np.where(gimbal, side * np.pi / 2, yaw)
-    pitch = np.where(gimbal, -side * turn * (1 - share), pitch)
-    roll = np.where(gimbal, turn * share, roll)
-    angles = np.degrees(np.stack([yaw, pitch, roll], axis=1)) + 0.0  # no negative zeros
-    angles[angles[:, 0] <= -180, 0] = 180.0
-    error = np.abs(rotation_from_angles(*angles.T) - m).max(axis=(1, 2), initial=0.0)
-    valid = (np.abs(angles[:, 1:]) < 90).all(axis=1) & (error < _RECONSTRUCTION)
-    return np.where(valid[:, None], angles, np.nan), valid
+    sign = -1.0 if m[0][0] < 0 else 1.0
+    cosine = sign * math.hypot(m[0][0], m[0][1])
+    if abs(cosine) < _GIMBAL_COSINE:
+        side = math.copysign(1.0, m[0][2])
+        turn = math.atan2(m[1][0], m[1][1])  # roll - side * pitch, all there is to know
+        share = 0.0 if abs(turn) < math.pi / 2 else 0.5
+        yaw, pitch, roll = side * math.pi / 2, -side * turn * (1 - share), turn * share
+    else:
+        yaw = math.atan2(m[0][2], cosine)
+        pitch = math.atan2(sign * m[1][2], sign * m[2][2])
+        roll = math.atan2(-sign * m[0][1], sign * m[0][0])
+    error = max(abs(a - b) for a, b in zip(_rows(yaw, pitch, roll), sum(m, []), strict=True))
+    angles = tuple(math.degrees(a) + 0.0 for a in (yaw, pitch, roll))  # no negative zeros
+    if max(abs(angles[1]), abs(angles[2])) >= 90 or error >= _RECONSTRUCTION:
+        return None
+    return 180.0 if angles[0] <= -180 else angles[0], angles[1], angles[2]
+
+
+def _rows(yaw: float, pitch: float, roll: float) -> tuple[float, ...]:
+    """The nine entries of Rx(-pitch) Ry(yaw) Rz(roll), row by row, of radians."""
+    sy, cy, sp, cp = math.sin(yaw), math.cos(yaw), math.sin(pitch), math.cos(pitch)
+    sr, cr = math.sin(roll), math.cos(roll)
+    return (
+        *(cy * cr, -cy * sr, sy),
+        *(cp * sr - sp * sy * cr, cp * cr + sp * sy * sr, sp * cy),
+        *(-sp * sr - cp * sy * cr, cp * sy * sr - sp * cr, cp * cy),
+    )
 
 
 def nearest_rotation(matrices: ArrayLike) -> Array:

@@ -156,7 +156,11 @@ class PerceptionNode(LifecycleNode):
     def stop(self, timeout: float | None = None) -> bool:
         """No more images; whether the one in work ended within `timeout` seconds."""
         stream, self._stream = self._stream, None
-        return stream is None or stream.stop(timeout)
+        if stream is None:
+            return True
+        ended = stream.stop(timeout)
+        inference.free_memory()
+        return ended
 
     def _release(self) -> None:
         self.stop(STOP_TIMEOUT)
@@ -170,7 +174,7 @@ class PerceptionNode(LifecycleNode):
         self._perceiver = None
         self._state = "unconfigured"
         gc.collect()
-        inference.free_memory()
+        inference.free_memory()  # now the weights' too
 
     # Callbacks: they never wait
 

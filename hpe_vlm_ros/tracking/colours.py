@@ -7,6 +7,8 @@ without shape or place, held in memory as long as the head is followed.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ Array = NDArray[np.float64]
 PixelBox = tuple[float, float, float, float]
 BINS = [4, 8, 8]
 RANGES = [0, 256, 80, 176, 80, 176]  # of lightness and the two colour axes of 8-bit CIELAB
+LIMITS = np.array([[0, 80, 80], [255, 175, 175]], np.uint8)  # the strongest colours count as these
 SHARES = np.array([0.35, 0.65])  # of head and clothes in the difference: hair turns into a face
 UNKNOWN = 0.2  # the difference where one of two patches is not in the image
 LEAST = 24.0  # pixels of a patch from which its colours are worth something
@@ -59,11 +62,10 @@ def _histogram(rgb: NDArray[np.uint8], patch: PixelBox) -> Array:
     height, width = rgb.shape[:2]
     x0, y0 = max(0, round(patch[0])), max(0, round(patch[1]))
     x1, y1 = min(width, round(patch[2])), min(height, round(patch[3]))
-    size = int(np.prod(BINS))
     if x1 <= x0 or y1 <= y0 or (x1 - x0) * (y1 - y0) < LEAST:
-        return np.zeros(size)
+        return np.zeros(math.prod(BINS))
     small = cv2.resize(rgb[y0:y1, x0:x1], (16, 16), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
-    lab[..., 1:] = lab[..., 1:].clip(RANGES[2], RANGES[3] - 1)
+    np.clip(lab, *LIMITS, out=lab)
     counts = cv2.calcHist([lab], [0, 1, 2], None, BINS, RANGES).ravel().astype(np.float64)
     return np.asarray(counts / counts.sum())

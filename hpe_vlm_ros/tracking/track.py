@@ -135,9 +135,10 @@ class Track:
 
     def distance(self, box: PixelBox, settings: Settings) -> float:
         """Squared Mahalanobis distance of a box's middle and log height: 3 degrees of freedom."""
-        error = (_box_state(box) - self._box.value)[PLACED]
-        spread = (self._box.value_covariance + _box_noise(box, settings))[np.ix_(PLACED, PLACED)]
-        return float(error @ np.linalg.solve(spread, error))
+        error = _box_state(box) - self._box.value
+        # Box and noise start with no correlation between the state's parts, so none ever arises.
+        spread = np.diag(self._box.value_covariance) + np.diag(_box_noise(box, settings))
+        return float((error * error / spread)[PLACED].sum())
 
     def looks(self, seen: Observation) -> float | None:
         """How different the colours are, 0..1; None where nothing can be said."""

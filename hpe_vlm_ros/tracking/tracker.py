@@ -149,20 +149,20 @@ class Tracker:
         overlap = generalised_iou([track.box for track in tracks], [seen.box for seen in found])
         for row, track in enumerate(tracks):
             for column, seen in enumerate(found):
+                if track.distance(seen.box, self.settings) > GATE:
+                    continue
                 turn = 0.5 if track.rotation is None or seen.rotation is None else (
                     float(geodesic_degrees(track.rotation, seen.rotation)) / 180
                 )  # fmt: skip
                 near, colours = (1 - overlap[row, column]) / 2, track.looks(seen)
                 cost[row, column] = (1 - weight) * near + weight * turn + NEWCOMER * (not track.id)
                 cost[row, column] += self.settings.colour_weight * (colours or 0.0)
-                there = overlap[row, column] >= THERE
                 alike = (
                     not unsure
                     if colours is None
                     else colours <= (ALIKE if unsure else OTHER_COLOURS)
                 )
-                reached = track.distance(seen.box, self.settings) <= GATE
-                allowed[row, column] = reached and (there or alike)
+                allowed[row, column] = overlap[row, column] >= THERE or alike
         return cost, allowed
 
     def _name(self, track: Track) -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import queue
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -47,3 +49,27 @@ def test_each_camera_has_drafts_of_its_own_and_questions_have_none() -> None:
     drafted = ([BOX], 7)
     assert perceiver.drafts == [None, drafted, None, None, drafted, None]
     assert perceiver.max_heads == 5
+
+
+PIECES = """
+from hpe_vlm_ros.nodes.inference import free_memory
+
+def resident():  # pages
+    return int(open("/proc/self/statm").read().split()[1])
+
+def freed():
+    pieces = [bytes(4000) for _ in range(20_000)]
+    del pieces[:-1]  # the last one lies above the others
+    return pieces
+
+last = freed()
+before = resident()
+free_memory()
+print(before - resident())
+"""
+
+
+def test_memory_that_was_freed_in_pieces_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", PIECES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 15_000  # of the 20,000 pages that the pieces filled
