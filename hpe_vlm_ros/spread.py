@@ -29,8 +29,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .geometry import rotation_from_angles
-
 Array = NDArray[np.float64]
 LARGEST = 180 / np.sqrt(3)  # degrees: that of an angle of which nothing is known
 
@@ -94,12 +92,13 @@ def turn_covariance(angles: ArrayLike, deviations: ArrayLike) -> Array:
     angles: (..., 3) yaw, pitch, roll in degrees. deviations: (..., 3), the standard deviations in
     degrees of yaw, of pitch given that yaw, and of roll given both.
     """
-    yaw, pitch, _ = np.moveaxis(np.asarray(angles, dtype=float), -1, 0)
-    roll_axis = rotation_from_angles(yaw, pitch, 0.0)[..., 2]  # of Rx(-pitch) Ry(yaw)
-    yaw_axis = rotation_from_angles(0.0, pitch, 0.0)[..., 1]
+    yaw, pitch, _ = np.radians(np.moveaxis(np.asarray(angles, dtype=float), -1, 0))
+    sy, cy, sp, cp = np.sin(yaw), np.cos(yaw), np.sin(pitch), np.cos(pitch)
+    yaw_axis = np.stack([np.zeros_like(yaw), cp, -sp], axis=-1)  # second of Rx(-pitch)
+    roll_axis = np.stack([sy, sp * cy, cp * cy], axis=-1)  # third of Rx(-pitch) Ry(yaw)
     axes = np.stack([yaw_axis, np.cross(yaw_axis, roll_axis), roll_axis], axis=-1)
     across = np.radians(np.minimum(deviations, LARGEST))
-    across[..., 1] *= np.abs(np.cos(np.radians(yaw)))
+    across[..., 1] *= np.abs(cy)
     covariance: Array = (axes * across[..., None, :] ** 2) @ np.swapaxes(axes, -1, -2)
     return covariance
 

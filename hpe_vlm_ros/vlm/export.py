@@ -62,7 +62,7 @@ def export(folder: str | Path, precisions: Sequence[str] = ("int8",)) -> list[Pa
 
 def _finish(folder: Path, graphs: Path, precision: str) -> Path:
     """One precision's export out of graphs in 32 bits."""
-    from .onnx_files import forget_origin, halve, write_int8
+    from .onnx_files import tidy, write_int8
 
     target = folder / EXPORTS / precision
     shutil.rmtree(target, ignore_errors=True)
@@ -72,8 +72,7 @@ def _finish(folder: Path, graphs: Path, precision: str) -> Path:
             write_int8(graphs / name, target / name)
         else:
             shutil.copy(graphs / name, target / name)
-        halve(target / name)
-        forget_origin(target / name)
+        tidy(target / name)
     summary = {
         "format": FORMAT,
         "precision": precision,

@@ -9,6 +9,9 @@ distributions. Weights need not sum to one.
 
 from __future__ import annotations
 
+import cmath
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +19,8 @@ Weights = NDArray[np.float64]
 CIRCLE = 360
 NEAR_ANGLE = 15  # degrees: what counts as one peak of an angle
 NEAR_CELL = 12  # cells: two heads' coordinates are farther apart, and must not be averaged
-UNIFORM = 180 / np.sqrt(3)  # degrees, the deviation of an angle of which nothing is known
-ROUNDING = 1 / np.sqrt(12)  # degrees or cells: the deviation that writing a whole number adds
+UNIFORM = 180 / math.sqrt(3)  # degrees, the deviation of an angle of which nothing is known
+ROUNDING = 1 / math.sqrt(12)  # degrees or cells: the deviation that writing a whole number adds
 
 _DIRECTIONS = np.exp(2j * np.pi * np.arange(CIRCLE) / CIRCLE)
 
@@ -27,14 +30,14 @@ def circular_mean(weights: Weights) -> float:
     mean = complex(weights @ _DIRECTIONS)
     if abs(mean) < 1e-9 * weights.sum():
         return float(weights.argmax())
-    return float(np.degrees(np.angle(mean)) % CIRCLE)
+    return math.degrees(cmath.phase(mean)) % CIRCLE
 
 
 def circular_deviation(weights: Weights) -> float:
     """Degrees, from ROUNDING for a certain number up to UNIFORM, of weights (360,)."""
     length = abs(complex(weights @ _DIRECTIONS)) / float(weights.sum())
-    spread = np.degrees(np.sqrt(-2 * np.log(np.clip(length, 1e-9, 1.0))))
-    return float(min(np.hypot(spread, ROUNDING), UNIFORM))
+    spread = math.degrees(math.sqrt(-2 * math.log(min(max(length, 1e-9), 1.0))))
+    return min(math.hypot(spread, ROUNDING), UNIFORM)
 
 
 def near_angle(weights: Weights, number: int, reach: int = NEAR_ANGLE) -> Weights:
