@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -62,8 +63,9 @@ class Learner(nn.Module):
     """A call gives a packed batch's losses by name, and "angle_error", the mean error in degrees
     of the most likely angle tokens, which is only for watching.
 
-    A batch without questions teaches the vision tower alone, at half the cost. Patches are taught
-    the heads that `packing` has answers about: not the smallest, not the hidden.
+    A batch without questions, which costs half, teaches the vision tower alone; where that stays as
+    it is, the decoder's image tokens. Patches are taught the heads that `packing` has answers
+    about: not the smallest, not the hidden.
     """
 
     def __init__(
@@ -76,12 +78,16 @@ class Learner(nn.Module):
         super().__init__()
         self.model = model
         self.dense = DenseHead(model.config.vision_config.hidden_size)
-        self.dense_answers = DenseAnswers(model.config.hidden_size)
+        layers = model.model.layers
+        self.dense_answers = nn.ModuleList(DenseAnswers(model.config.hidden_size) for _ in range(2))
         self.first_number, self.teaching = first_number, teaching
         self._least = packing.min_visible, packing.min_size
         self._hint = AttentionHint(model)
         self._features = torch.empty(0)
+        self._told: dict[int, torch.Tensor] = {}
         model.model.vision.transformer.register_forward_hook(self._keep_features)
+        for place, layer in enumerate((layers[0], layers[-1])):
+            layer.register_forward_pre_hook(partial(self._keep_told, place))
 
     def read_outs(self) -> dict[str, torch.Tensor]:
         """The weights of what only training reads, by name."""
@@ -106,9 +112,14 @@ class Learner(nn.Module):
     def _keep_features(self, module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
         self._features = output[:, 1:]  # the class token is first
 
+    def _keep_told(self, place: int, module: nn.Module, inputs: Any) -> None:
+        """What text can read first, and last: what the last layer makes of the image, nobody."""
+        self._told[place] = inputs[0]
+
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         pixels = batch.pixel_values.contiguous(memory_format=torch.channels_last)
-        if not (batch.targets >= 0).any():  # no question: the decoder is left out
+        asked = bool((batch.targets >= 0).any())
+        if not asked and self.teaching.tower:
             tower = self.model.model.vision
             tower.transformer(tower.patch_embedding(pixels))
             return self._tower_losses(batch)
@@ -120,8 +131,10 @@ class Learner(nn.Module):
             attention_mask=batch.attention_mask(),
             use_cache=False,
         ).last_hidden_state
+        if not asked:
+            return self._told_losses(batch)
         losses = self._answer_losses(hidden, batch)
-        return losses | self._image_losses(hidden, batch) if self.teaching.image else losses
+        return losses | self._image_losses(batch) if self.teaching.image else losses
 
     def _answer_losses(self, hidden: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         learnt = batch.targets >= 0
@@ -130,18 +143,31 @@ class Learner(nn.Module):
         losses = self._said(logits, batch.targets[learnt], kinds, values)
         return losses | {"angle_error": self._angle_error(logits.detach(), kinds, values)}
 
-    def _image_losses(self, hidden: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+    def _image_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         """What patches and image tokens say by themselves, and where attention looks."""
+        hint = self._hint.loss(batch, self._grid())
+        return self._tower_losses(batch) | self._told_losses(batch) | {"hint": hint}
+
+    def _told_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+        owned, kinds, values = dense_answer_targets(
+            batch.heads, self._grid(), batch.size, *self._least
+        )
+        kinds, values = kinds.flatten().to(self._features.device), values.flatten()
+        said = []
+        for place, answers in enumerate(self.dense_answers):
+            told = self.model.model.norm(self._told[place])[:, 2:]  # after BOS and begin-of-image
+            slots = answers(told[:, : owned.shape[1]][owned.to(told.device)])
+            logits = self.model.lm_head(slots).flatten(0, 1)
+            said.append(self._said(logits, kinds, kinds, values.to(told.device)))
+        names = "box", "angle"
+        box, angle = (torch.stack([each[name] for each in said]).mean() for name in names)
+        losses = {"dense_said_box": box, "dense_said_angle": angle}
+        return {name: loss for name, loss in losses.items() if self.teaching.counts(name)}
+
+    def _grid(self) -> tuple[int, int]:
+        """Rows and columns of image tokens."""
         vision = self.model.config.vision_config
-        grid = (vision.grid_size // vision.merge_size,) * 2
-        owned, kinds, values = dense_answer_targets(batch.heads, grid, batch.size, *self._least)
-        kinds, values = kinds.flatten().to(hidden.device), values.flatten().to(hidden.device)
-        patches = hidden[:, 2 : 2 + owned.shape[1]]  # after BOS and begin-of-image
-        told = self.dense_answers(patches[owned.to(hidden.device)])
-        said = self._said(self.model.lm_head(told).flatten(0, 1), kinds, kinds, values)
-        losses = {"dense_said_box": said["box"], "dense_said_angle": said["angle"]}
-        losses = {name: loss for name, loss in losses.items() if self.teaching.counts(name)}
-        return self._tower_losses(batch) | losses | {"hint": self._hint.loss(batch, grid)}
+        return (vision.grid_size // vision.merge_size,) * 2
 
     def _tower_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         grid = (self.model.config.vision_config.grid_size,) * 2

@@ -113,7 +113,7 @@ def learn(
     if lora is not None:
         add_lora(model, lora)
     elif not teaching.tower:
-        freeze_tower(model, lesson.packing)
+        freeze_tower(model)
     elif isinstance(convolutions := _stem(model), EfficientNetLite0Stem):
         unfold(convolutions, stem.frozen_blocks)
         settle(convolutions, unseen.part(0).pixel_values)
@@ -145,13 +145,8 @@ def learn(
     trainer.run()
 
 
-def freeze_tower(model: CogVLMForCausalLM, packing: PackingOptions) -> None:
+def freeze_tower(model: CogVLMForCausalLM) -> None:
     """Leave patches and their features as they are; the adapter behind them still learns."""
-    if packing.ask_every != 1:
-        raise ValueError(
-            f"ask_every is {packing.ask_every}, but steps without questions teach the tower alone, "
-            "which teaching.tower=false forbids: set lesson.packing.ask_every to 1"
-        )
     model.model.vision.patch_embedding.requires_grad_(False)
     model.model.vision.transformer.requires_grad_(False)
 

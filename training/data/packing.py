@@ -29,7 +29,8 @@ class PackingOptions:
     """min_size: smallest head (sqrt of the box area, pixels at model input) that is taught.
     min_visible: least visible share. max_poses: pose prompts drawn per image and step.
     box_jitter: the pose prompt's box is moved by up to this share of its size. ask_every: only
-    every so many steps anything is asked; the others teach the vision tower alone (0: never asked).
+    every so many steps anything is asked (0: never); the others teach the vision tower alone, or,
+    where that stays as it is, the decoder's image tokens.
     max_referring: questions for somebody described in words drawn per image and step. detection:
     whether the detection prompt is asked.
     """
