@@ -104,6 +104,16 @@ def test_many_lanes_outgrow_the_first_buffers(folder: Path, picture: Picture) ->
     assert answers[0] == answers[1] == answers[1][:3] * 8
 
 
+def test_only_pictures_have_a_plan_of_memory_kept(folder: Path) -> None:
+    """Steps are of ever new shapes, and each would be kept for good."""
+    backend = load_engine(folder, backend="onnx", threads=1).backend
+    kept = {
+        name: getattr(backend, name).get_session_options().enable_mem_pattern
+        for name in ("_image", "_step")
+    }
+    assert kept == {"_image": True, "_step": False}
+
+
 def test_an_export_is_taken_where_it_serves(
     folder: Path, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
