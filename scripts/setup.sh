@@ -45,7 +45,8 @@ make_venv() {
 }
 
 install_requirements() {
-  local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+  # Of some 20,000 modules few are ever imported: those are compiled then.
+  local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile)
   local limits=$venv/constraints.txt files=(-r requirements.txt -r requirements-demo.txt)
   if [ "$mode" = wheels ]; then
     cp constraints.txt "$limits"
