@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -141,8 +142,10 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def free_memory() -> None:
-    """Gives back what the accelerator's allocator keeps in reserve, and the C library's: what it
-    keeps of memory that was freed in pieces grows with every stream that ends (glibc)."""
+    """Gives back what nobody needs: what hangs together in circles, such as a stream that ended and
+    its last images, what the accelerator's allocator keeps in reserve, and what the C library keeps
+    of memory that was freed in pieces (glibc)."""
+    gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -8,7 +8,6 @@ image of each camera and hands back what the model answered.
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from collections.abc import Callable
@@ -173,7 +172,6 @@ class PerceptionNode(LifecycleNode):
         self._cameras.clear()
         self._perceiver = None
         self._state = "unconfigured"
-        gc.collect()
         inference.free_memory()  # now the weights' too
 
     # Callbacks: they never wait
