@@ -130,8 +130,8 @@ def _session(file: Path, threads: int | None) -> Session:
     # Each session has threads of its own, which wait for work in a busy loop: without this, those
     # of one graph take the cores from the other and a frame lasts twice as long.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    # A plan of memory is kept for every combination of input shapes that was ever met. Those of steps
-    # hardly repeat: a node that runs for days would only gather plans.
+    # A plan of memory is kept for every combination of input shapes ever met. Those of steps hardly
+    # repeat: a node that runs for days would only gather plans.
     options.enable_mem_pattern = file.name == IMAGE_GRAPH
     try:
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
