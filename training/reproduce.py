@@ -34,8 +34,8 @@ Panoptic; here a model of 14 million parameters learns from rendered scenes and 
 rendered scenes with other cameras, light, people and backgrounds (`training/testsets/panoptic`).
 Numbers are comparable down a column, never between the paper and here. MAE and geodesic errors are
 degrees; E_angle is of free answers, held by no grammar. Rows that are not run have no result in
-`training/results`. Verdicts compare numbers as they stand: between rows that were scored on a hundred
-scenes, three degrees of MAE or four points of accuracy may be chance.
+`training/results`. Verdicts compare numbers as they stand: between rows that were scored on a
+hundred scenes, three degrees of MAE or four points of accuracy may be chance.
 """
 
 
