@@ -152,13 +152,13 @@ class Learner(nn.Module):
         owned, kinds, values = dense_answer_targets(
             batch.heads, self._grid(), batch.size, *self._least
         )
-        kinds, values = kinds.flatten().to(self._features.device), values.flatten()
+        device, end = self._features.device, 2 + owned.shape[1]  # after BOS and begin-of-image
+        owned, kinds, values = (t.to(device) for t in (owned, kinds.flatten(), values.flatten()))
         said = []
         for place, answers in enumerate(self.dense_answers):
-            told = self.model.model.norm(self._told[place])[:, 2:]  # after BOS and begin-of-image
-            slots = answers(told[:, : owned.shape[1]][owned.to(told.device)])
-            logits = self.model.lm_head(slots).flatten(0, 1)
-            said.append(self._said(logits, kinds, kinds, values.to(told.device)))
+            told = self.model.model.norm(self._told[place][:, 2:end][owned])
+            logits = self.model.lm_head(answers(told)).flatten(0, 1)
+            said.append(self._said(logits, kinds, kinds, values))
         names = "box", "angle"
         box, angle = (torch.stack([each[name] for each in said]).mean() for name in names)
         losses = {"dense_said_box": box, "dense_said_angle": angle}

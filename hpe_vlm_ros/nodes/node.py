@@ -77,6 +77,7 @@ class PerceptionNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.stop(STOP_TIMEOUT)
+        inference.free_memory()
         self._state = "inactive"
         return super().on_deactivate(state)
 
@@ -155,11 +156,7 @@ class PerceptionNode(LifecycleNode):
     def stop(self, timeout: float | None = None) -> bool:
         """No more images; whether the one in work ended within `timeout` seconds."""
         stream, self._stream = self._stream, None
-        if stream is None:
-            return True
-        ended = stream.stop(timeout)
-        inference.free_memory()
-        return ended
+        return stream is None or stream.stop(timeout)
 
     def _release(self) -> None:
         self.stop(STOP_TIMEOUT)
@@ -172,7 +169,7 @@ class PerceptionNode(LifecycleNode):
         self._cameras.clear()
         self._perceiver = None
         self._state = "unconfigured"
-        inference.free_memory()  # now the weights' too
+        inference.free_memory()
 
     # Callbacks: they never wait
 

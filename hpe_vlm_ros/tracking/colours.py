@@ -17,7 +17,8 @@ Array = NDArray[np.float64]
 PixelBox = tuple[float, float, float, float]
 BINS = [4, 8, 8]
 RANGES = [0, 256, 80, 176, 80, 176]  # of lightness and the two colour axes of 8-bit CIELAB
-LIMITS = np.array([[0, 80, 80], [255, 175, 175]], np.uint8)  # the strongest colours count as these
+# The strongest colours count as the last ones that have a bin.
+LIMITS = np.array([RANGES[::2], [end - 1 for end in RANGES[1::2]]], np.uint8)
 SHARES = np.array([0.35, 0.65])  # of head and clothes in the difference: hair turns into a face
 UNKNOWN = 0.2  # the difference where one of two patches is not in the image
 LEAST = 24.0  # pixels of a patch from which its colours are worth something
