@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from training.data.collage import rotation_to_ray, usual_camera
+from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
 from training.data.sample import Head, Sample
 
 Array = NDArray[np.float64]
@@ -98,7 +98,7 @@ def fit_growth(detect: Detector, samples: Sequence[Sample]) -> Growth:
 
 def rays(boxes: Array, size: tuple[int, int]) -> Array:
     """Rotations (N, 3, 3) from the optical axis to boxes in a picture of `size` (height, width)."""
-    camera = usual_camera(size, squeeze=1.0)
+    camera = usual_camera(size)
     return np.array([rotation_to_ray(camera, box) for box in boxes]).reshape(-1, 3, 3)
 
 

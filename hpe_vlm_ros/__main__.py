@@ -56,6 +56,13 @@ def parser() -> argparse.ArgumentParser:
     add("--backend", default="auto", metavar="B", help="auto, onnx (exported models) or torch")
     add("--quantization", default="none", metavar="Q", help="of weights: none, int8 or int4")
     add("--max-heads", type=int, default=20, metavar="N", help="most heads per image (default 20)")
+    add(
+        "--tiles",
+        type=int,
+        default=1,
+        metavar="N",
+        help="above 1: look at N x N parts of each image as well, to find far heads (default 1)",
+    )
     return main
 
 
@@ -118,6 +125,7 @@ def predict(options: argparse.Namespace) -> int:
                 options.max_heads,
                 backend=options.backend,
                 quantization=options.quantization,
+                tiles=options.tiles,
             )
         except (OSError, ValueError, RuntimeError) as error:
             return complain(error)

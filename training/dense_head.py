@@ -15,8 +15,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from hpe_vlm_ros.geometry import angles_from_rotation
+from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
 
-from .data.collage import rotation_to_ray, usual_camera
+from .data.collage import SQUEEZE
 from .data.packing import ANGLE, COORDINATE, exact_grid
 from .data.sample import Head
 
@@ -95,7 +96,7 @@ def dense_targets(
     where unknown. That is what the head looks like wherever it stands; adding the ray is the
     decoder's work.
     """
-    camera = usual_camera(size)
+    camera = usual_camera(size, SQUEEZE)
     step = torch.tensor([size[1] / grid[1], size[0] / grid[0]]).repeat(2)
     centres = patch_centres(grid).repeat(1, 2)
     sign = torch.tensor([1.0, 1.0, -1.0, -1.0])

@@ -58,6 +58,7 @@ class Stream:
             period=lambda: 1.0 / self._value("max_rate") if self._value("max_rate") else 0.0,
             max_heads=lambda: self._value("max_heads"),
             drafts=lambda: (self._value("detect_every"), self._value("draft_slack")),
+            tiles=lambda: self._value("tiles"),
         )
         self._queries = queries
         try:

@@ -33,7 +33,9 @@ from ..perceiver import (
     Heads,
     PixelBox,
     check_box,
+    check_counts,
     check_image,
+    from_left,
     largest,
     without_duplicates,
 )
@@ -69,11 +71,11 @@ class RemotePerceiver(HeadPerceiver):
         max_heads: int = 20,
         settings: Settings | None = None,
         head_shape: HeadShape | None = None,
+        tiles: int = 1,
     ):
-        if max_heads < 1:
-            raise ValueError(f"max_heads is {max_heads}; it must be at least 1")
+        check_counts(max_heads, tiles)
         self._endpoint = Endpoint(url, settings or Settings())
-        self.max_heads = max_heads
+        self.max_heads, self.tiles = max_heads, tiles
         self.device = str(self._endpoint.address)
         self.model_id = f"{self._endpoint.model}@{self._endpoint.address.host}"
         self.input_size = MODEL_SIDE
@@ -81,10 +83,10 @@ class RemotePerceiver(HeadPerceiver):
         self.free_text = True
         self.calibration = Calibration()  # of nothing
 
-    def find(
+    def _find(
         self, image: NDArray[np.uint8], draft: Sequence[PixelBox] | None = None, slack: int = 0
     ) -> Heads:
-        """As calling it; a server has no use for a `draft`.
+        """A server has no use for a `draft`.
 
         RemoteError if it gives no valid boxes in time; ValueError for anything that is no image.
         """
@@ -93,7 +95,7 @@ class RemotePerceiver(HeadPerceiver):
         once = without_duplicates(_boxes(reply))  # type: ignore[arg-type]
         found, left_out = largest(once, self.max_heads)
         heads = self._estimate(picture, deadline, found, image)
-        return Heads(sorted(heads, key=lambda head: head.box[0] + head.box[2]), left_out)
+        return Heads(from_left(heads), left_out)
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
         """Poses of heads whose boxes (pixels) are known, in their order and with score 1."""

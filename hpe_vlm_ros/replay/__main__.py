@@ -45,7 +45,13 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
     truth = find_truth(recordings, wanted)
     _say(recordings, options)
     settings = Settings(
-        "", options.max_heads, options.every, options.frames, options.free_every, options.slice
+        "",
+        options.max_heads,
+        options.tiles,
+        options.every,
+        options.frames,
+        options.free_every,
+        options.slice,
     )
     how: dict[str, Any] = {
         "command": command(given),
@@ -56,7 +62,8 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         source, size = (options.answers, options.answers_topic), input_size(options.model)
         store = take_answers(recordings, settings, source, size, options.out, **how)
     else:
-        load = Loader(options.model, options.device, options.max_heads, _threads(options))
+        threads = _threads(options)
+        load = Loader(options.model, options.device, options.max_heads, options.tiles, threads)
         how |= {"processes": options.processes, "ray_address": options.ray}
         how["quiet"] = options.quiet
         store = perceive_recordings(recordings, settings, load, options.out, **how)

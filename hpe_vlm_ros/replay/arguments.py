@@ -112,6 +112,13 @@ def _model(to: argparse.ArgumentParser) -> None:
     add("--device", metavar="D", help="cpu, cuda, ... (default: the best there is)")
     add("--max-heads", type=_positive, default=20, metavar="N", help="most heads a frame (20)")
     add(
+        "--tiles",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="above 1: look at N x N parts of each frame as well, which finds far heads (1)",
+    )
+    add(
         "--free-every",
         type=_count,
         default=10,

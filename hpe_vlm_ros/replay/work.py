@@ -42,10 +42,13 @@ class Loader:
     model: str | None = None
     device: str | None = None
     max_heads: int = 20
+    tiles: int = 1
     threads: int | None = None
 
     def __call__(self) -> Perceiver:
-        return HeadPerceiver.load(self.model, self.device, self.max_heads, threads=self.threads)
+        return HeadPerceiver.load(
+            self.model, self.device, self.max_heads, threads=self.threads, tiles=self.tiles
+        )
 
 
 def input_size(model: str | None) -> int:

@@ -148,9 +148,9 @@ def test_the_ray_is_put_back(scenes):
     sample.heads = [Head(np.array([150.0, 30, 190, 70]), rotation_from_angles(150, 10, -5))]
 
     def predict(scene):
-        from training.data.collage import rotation_to_ray, usual_camera
+        from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
 
-        camera = usual_camera((100, 200), squeeze=1.0)
+        camera = usual_camera((100, 200))
         box = scene.heads[0].box
         turn = rotation_to_ray(camera, box).T @ scene.heads[0].rotation
         return camera_frame(turn[None], [box], scene)

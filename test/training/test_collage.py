@@ -4,12 +4,10 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import geodesic_degrees
-from training.data.collage import Collage, make_collage, ray_rotation, subjects
+from training.data.collage import Collage, make_collage, subjects
 from training.data.sample import Head, Looks, Sample
 
 
@@ -92,14 +90,3 @@ def test_same_seed_same_collage(scene):
     first, second = (make_collage(pool, (96, 96), np.random.default_rng(9), options) for _ in "ab")
     assert (first[0] == second[0]).all()
     assert all((a.box == b.box).all() for a, b in zip(first[1], second[1], strict=True))
-
-
-directions = st.tuples(*[st.floats(-5, 5)] * 2, st.floats(0.1, 5)).map(np.array)
-
-
-@given(directions)
-def test_ray_rotation_is_a_rotation_onto_the_ray(ray):
-    turn = ray_rotation(ray)
-    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-9)
-    np.testing.assert_allclose(turn[:, 2], ray / np.linalg.norm(ray), atol=1e-9)
-    assert np.linalg.det(turn) > 0

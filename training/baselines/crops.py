@@ -10,15 +10,10 @@ import cv2
 import numpy as np
 import torch
 
+from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
+
 from ..data.augment import camera_faults, mirrored
-from ..data.collage import (
-    Collage,
-    Subject,
-    make_collage,
-    rotation_to_ray,
-    subjects,
-    usual_camera,
-)
+from ..data.collage import SQUEEZE, Collage, Subject, make_collage, subjects
 from ..data.sample import Sample
 from ..pretrained_stem import IMAGE_MEAN, IMAGE_STD
 
@@ -42,6 +37,7 @@ class Crops:
     def __call__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels (B, 3, side, side), and rotations (B, 3, 3) relative to the ray."""
         options = Collage(share=1.0, cells=(1.0, 0.0, 0.0, 0.0), reach=(0.25, 0.8))
+        camera = usual_camera((VIEW, VIEW), SQUEEZE)
         pixels, turns = [], []
         for place in range(self.batch):
             rng = np.random.default_rng((self.seed, step, place))
@@ -55,7 +51,7 @@ class Crops:
             box = head.box + rng.uniform(-0.08, 0.08, 4) * np.tile(head.box[2:] - head.box[:2], 2)
             pixels.append(crop(camera_faults(view, rng), box, self.side))
             assert head.rotation is not None
-            turns.append(rotation_to_ray(usual_camera((VIEW, VIEW)), head.box).T @ head.rotation)
+            turns.append(rotation_to_ray(camera, head.box).T @ head.rotation)
         return torch.stack(pixels), torch.as_tensor(np.stack(turns), dtype=torch.float32)
 
 
@@ -101,6 +97,6 @@ def camera_frame(turns: np.ndarray, boxes: Sequence[np.ndarray], sample: Sample)
 
     With the usual field of view: like the model that is compared, these know no focal length.
     """
-    camera = usual_camera((sample.height, sample.width), squeeze=1.0)
+    camera = usual_camera((sample.height, sample.width))
     rays = [rotation_to_ray(camera, box) for box in boxes]
     return np.stack([ray @ turn for ray, turn in zip(rays, turns, strict=True)])

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from hpe_vlm_ros.geometry import mirror_rotation
+from hpe_vlm_ros.rays import camera_matrix
 
 from .sample import Head, Sample
 
@@ -33,11 +34,6 @@ class Augmentation:
     aspect_share: float = 0.3
     mirror: bool = True
     colour: bool = True
-
-
-def camera_matrix(focal_x: float, focal_y: float, width: int, height: int) -> np.ndarray:
-    """Pinhole matrix (3, 3) in pixels with the principal point at the image centre."""
-    return np.array([[focal_x, 0, width / 2], [0, focal_y, height / 2], [0, 0, 1.0]])
 
 
 def render_view(

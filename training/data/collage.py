@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .augment import camera_matrix, warp_head
+from hpe_vlm_ros.rays import camera_matrix, ray_to, rotation_to_ray, usual_camera
+
+from .augment import warp_head
 from .sample import Head, Sample
 
-FIELD_OF_VIEW = 60.0  # degrees, across; the middle of the scenes' cameras
 SQUEEZE = 0.75  # sideways factor of a 4:3 picture made square
 
 
@@ -74,24 +75,6 @@ def make_collage(
     return view, heads
 
 
-def ray_rotation(ray: np.ndarray) -> np.ndarray:
-    """The smallest rotation (3, 3) that turns the optical axis onto `ray` (3,), any length."""
-    x, y, z = ray / np.linalg.norm(ray)
-    turn = np.array([[0, 0, x], [0, 0, y], [-x, -y, 0]])
-    return np.eye(3) + turn + turn @ turn / (1 + z)
-
-
-def usual_camera(size: tuple[int, int], squeeze: float = SQUEEZE) -> np.ndarray:
-    """Matrix (3, 3) of the camera assumed where none is known; `size` = (height, width)."""
-    focal = size[1] / 2 / np.tan(np.radians(FIELD_OF_VIEW) / 2)
-    return camera_matrix(focal, focal / squeeze, size[1], size[0])
-
-
-def rotation_to_ray(camera: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The smallest rotation (3, 3) from the optical axis to the ray through a box's middle."""
-    return ray_rotation(_ray(camera, box))
-
-
 def _fill_cell(
     sample: Sample,
     index: int,
@@ -127,7 +110,7 @@ def _fill_cell(
     heads = []
     for head in sample.heads:
         # behind the turned camera, or so far aside that the homography folds
-        if (look @ _ray(source, head.box))[2] < 0.2:
+        if (look @ ray_to(source, head.box))[2] < 0.2:
             continue
         seen = warp_head(head, homography, np.eye(3), int(width), int(height))
         seen.box = seen.box + np.tile(cell[:2], 2)
@@ -137,11 +120,6 @@ def _fill_cell(
             seen.rotation = rotation_to_ray(target, seen.box) @ relative
         heads.append(seen)
     return pixels, heads
-
-
-def _ray(camera: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Direction (3,) in the optical frame towards the middle of a box."""
-    return np.linalg.inv(camera) @ [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2, 1.0]
 
 
 def _shrunk(image: np.ndarray, zoom: float) -> tuple[np.ndarray, float]:

@@ -144,6 +144,7 @@ def main(
     weak: Path | None = None,
     sheet: Path | None = None,
     labels: Path = LABELS,
+    tiles: int = 1,
 ) -> None:
     """Compare a model's answers with labels of photographs.
 
@@ -153,8 +154,9 @@ def main(
         weak: folder of weak labels (`labels.jsonl`), for the comparison with YuNet and WHENet.
         sheet: picture to write: every photograph labelled by hand, with the answers drawn.
         labels: heads labelled by hand.
+        tiles: above 1, so many by so many parts of each photograph are looked at as well.
     """
-    perceiver = HeadPerceiver.load(model)
+    perceiver = HeadPerceiver.load(model, tiles=tiles)
     rows = _read(labels)
     compared, drawn = [], []
     for heads, image, found in tqdm(compare(rows, photos, perceiver), total=len(rows)):

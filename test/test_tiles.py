@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tiles: they cover the picture, and what is found in them is put back where it is."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpe_vlm_ros.geometry import rotation_from_angles
+from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads
+from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
+from hpe_vlm_ros.tiles import Tile, is_cut, once_each, put_back, tiles_of
+
+sides = st.integers(1, 3000)
+counts = st.integers(1, 5)
+
+
+def head(box: Any, yaw: float = 0.0, score: float = 0.5, **more: Any) -> HeadEstimate:
+    rotation = rotation_from_angles(yaw, 0, 0)
+    return HeadEstimate(tuple(map(float, box)), yaw, 0.0, 0.0, rotation, score, **more)
+
+
+@given(sides, sides, counts)
+def test_tiles_lie_in_the_picture_and_cover_it(width, height, count):
+    tiles = tiles_of(width, height, count)
+    assert len(tiles) == count**2
+    for tile in tiles:
+        assert 0 <= tile.x and tile.x + tile.width <= width and tile.width > 0
+        assert 0 <= tile.y and tile.y + tile.height <= height and tile.height > 0
+    columns = sorted({(tile.x, tile.x + tile.width) for tile in tiles})
+    assert columns[0][0] == 0 and columns[-1][1] == width
+    assert all(end > start for (_, end), (start, _) in zip(columns, columns[1:], strict=False))
+
+
+@given(st.integers(60, 3000), st.integers(60, 3000), st.integers(2, 4), st.data())
+def test_a_head_of_a_quarter_of_a_tile_is_whole_in_one(width, height, count, data):
+    tiles = tiles_of(width, height, count)
+    across, down = tiles[0].width / 4, tiles[0].height / 4
+    x = data.draw(st.floats(0, width - across))
+    y = data.draw(st.floats(0, height - down))
+    boxes = [(t, (x - t.x, y - t.y, x - t.x + across, y - t.y + down)) for t in tiles]
+    inside = [
+        tile
+        for tile, (x0, y0, x1, y1) in boxes
+        if x0 >= 0 and y0 >= 0 and x1 <= tile.width and y1 <= tile.height
+        if not is_cut((x0, y0, x1, y1), tile, (height, width))
+    ]
+    assert inside
+
+
+def test_the_borders_of_the_picture_cut_nothing():
+    first, last = tiles_of(300, 300, 2)[0], tiles_of(300, 300, 2)[-1]
+    assert not is_cut((0, 0, 50, 50), first, (300, 300))
+    assert is_cut((150, 20, first.width, 70), first, (300, 300))
+    assert is_cut((20, 150, 70, first.height), first, (300, 300))
+    assert is_cut((0, 20, 50, 70), last, (300, 300))
+    assert is_cut((20, 0, 70, 50), last, (300, 300))
+    assert not is_cut((120, 120, last.width, last.height), last, (300, 300))
+
+
+@given(st.floats(-60, 60), st.floats(5, 300), st.floats(5, 200))
+def test_a_head_seen_the_same_way_is_turned_by_its_ray(yaw, x, y):
+    """What the model says of a tile is true of one that is a picture; the head's look, its rotation
+    relative to the ray, is the same in both."""
+    size, tile = (480, 640), Tile(310, 250, 330, 230)
+    seen = head((x, y, x + 20, y + 25), yaw, rotation_covariance=np.diag([1.0, 2.0, 3.0]))
+    back = put_back(seen, tile, size)
+    np.testing.assert_allclose(back.box, (x + 310, y + 250, x + 330, y + 275))
+    there = rotation_to_ray(usual_camera((230, 330)), seen.box)
+    here = rotation_to_ray(usual_camera(size), back.box)
+    np.testing.assert_allclose(here.T @ back.rotation, there.T @ seen.rotation, atol=1e-9)
+    angles = back.yaw, back.pitch, back.roll
+    np.testing.assert_allclose(rotation_from_angles(*angles), back.rotation, atol=1e-6)
+    assert back.rotation_covariance is not None
+    np.testing.assert_allclose(np.linalg.eigvalsh(back.rotation_covariance), [1, 2, 3])
+
+
+def test_a_pose_nobody_knows_stays_unknown():
+    """As a server's invalid answer leaves it."""
+    unknown = HeadEstimate((1, 2, 3, 4), *[np.nan] * 3, np.full((3, 3), np.nan), 0.5)
+    back = put_back(unknown, Tile(10, 10, 50, 50), (100, 100))
+    assert back.box == (11, 12, 13, 14) and np.isnan(back.rotation).all()
+
+
+def test_the_surest_of_several_answers_is_kept():
+    sure, twin = head((10, 10, 50, 60), 3, 0.9), head((12, 9, 52, 62), 7, 0.6)
+    part = head((12, 12, 30, 30), 0, 0.3)
+    other, corner = head((80, 10, 120, 60), 0, 0.4), head((45, 50, 70, 80), 0, 0.35)
+    assert once_each([part, twin, other, sure, corner]) == [sure, other, corner]
+
+
+@pytest.mark.parametrize("max_heads", [20, 2])
+def test_far_heads_are_found_in_tiles_only(max_heads):
+    """A model that sees nothing of less than a tenth of its picture."""
+    truth = [(10, 10, 36, 36), (200, 100, 300, 220), (350, 250, 380, 280)]
+
+    class Coarse(HeadPerceiver):
+        def __init__(self) -> None:
+            self.max_heads, self.tiles = max_heads, 1
+
+        def _find(self, image, draft=None, slack=0):
+            spots = [extent(image, value) for value in (60, 120, 240)]
+            large = [b for b in spots if b is not None and b[2] - b[0] >= image.shape[1] / 10]
+            return Heads([head(box) for box in large], named=large)
+
+    picture = np.zeros((300, 400, 3), np.uint8)
+    for value, (x0, y0, x1, y1) in zip((60, 120, 240), truth, strict=True):
+        picture[y0:y1, x0:x1] = value
+    perceiver = Coarse()
+    assert [h.box for h in perceiver(picture)] == truth[1:2]
+    perceiver.tiles = 2
+    found = perceiver(picture)
+    expected = truth if max_heads == 20 else truth[1:]
+    assert [h.box for h in found] == expected and found.left_out == len(truth) - len(expected)
+    assert found.named == truth[1:2], "a draft is for the whole picture"
+
+
+def extent(image: Any, value: int) -> tuple[int, int, int, int] | None:
+    ys, xs = np.nonzero(image[..., 0] == value)
+    return (int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1) if len(xs) else None
+
+
+def test_a_number_of_tiles_that_makes_no_sense():
+    engine: Any = SimpleNamespace()
+    with pytest.raises(ValueError, match="tiles is 0; give 1"):
+        HeadPerceiver(engine, tiles=0)
