@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What closer looks find, and what they cost: each scene whole, then with 2 x 2 and 3 x 3 tiles.
+
+    python -m benchmarks.tiles --images 100
+
+Rendered test scenes with exact truth; a head counts from 14 pixels at the model's input on, where
+the whole scene is that input. Poses are those of the heads found. Times are medians of one run.
+The last line is one JSON object: recall, precision, geodesic_median and ms by number of tiles.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jsonargparse import auto_cli
+from tqdm import tqdm
+
+from hpe_vlm_ros.metrics import Records, Rules, by_size, end_to_end, format_table, merge, score
+from hpe_vlm_ros.metrics import heads as as_heads
+from hpe_vlm_ros.perceiver import HeadPerceiver
+from training.data.sample import Sample
+from training.data.synthetic import read_synthetic
+from training.scoring import input_scale, true_heads
+from training.testsets import SCENES
+
+COUNTS = (1, 2, 3)
+EDGES = (20.0, 32.0, 64.0)  # pixels at the model's input
+RULES = Rules(min_size=14.0)
+
+
+def looked_at(
+    perceiver: HeadPerceiver, samples: Sequence[Sample], count: int
+) -> tuple[Records, float]:
+    """The records of all scenes with so many tiles a side, and the median seconds of one."""
+    perceiver.tiles, records, seconds = count, [], []
+    for sample in tqdm(samples, desc=f"{count} x {count}", file=sys.stderr):
+        image = sample.load()
+        started = time.perf_counter()
+        found = perceiver(image)
+        seconds.append(time.perf_counter() - started)
+        answers = as_heads([h.box for h in found], [h.rotation for h in found])
+        scale = input_scale(perceiver, sample)
+        records.append(end_to_end(answers, true_heads(sample), scale, RULES))
+    return merge(records), float(np.median(seconds))
+
+
+def main(images: int = 100, model: Path | None = None, scenes: Path = SCENES) -> None:
+    """Print a table for each number of tiles.
+
+    Args:
+        images: how many scenes, drawn once.
+        model: model folder; the embedded default if left out.
+        scenes: folder of labelled scenes.
+    """
+    every = read_synthetic(scenes)
+    chosen = np.random.default_rng(0).permutation(len(every))[:images]
+    perceiver = HeadPerceiver.load(model)
+    numbers: dict[str, Any] = {"model": perceiver.model_id, "images": len(chosen)}
+    for count in COUNTS:
+        records, seconds = looked_at(perceiver, [every[i] for i in chosen], count)
+        whole = score(records)
+        name = "whole" if count == 1 else f"{count} x {count}"
+        print(format_table(name, [("all", whole), *by_size(records, EDGES)]))
+        print(f"{1000 * seconds:.0f} ms\n")
+        numbers[str(count)] = {
+            "recall": round(whole.recall, 4),
+            "precision": round(whole.precision, 4),
+            "geodesic_median": round(whole.geodesic_median, 2),
+            "ms": round(1000 * seconds, 1),
+        }
+    print(json.dumps(numbers))
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=False)
