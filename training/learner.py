@@ -79,14 +79,16 @@ class Learner(nn.Module):
         self.model = model
         self.dense = DenseHead(model.config.vision_config.hidden_size)
         layers = model.model.layers
-        self.dense_answers = nn.ModuleList(DenseAnswers(model.config.hidden_size) for _ in range(2))
+        # what text can read first, and last: what the last layer makes of the image, nobody
+        read = (layers[0], layers[-1]) if teaching.image else ()
+        self.dense_answers = nn.ModuleList(DenseAnswers(model.config.hidden_size) for _ in read)
         self.first_number, self.teaching = first_number, teaching
         self._least = packing.min_visible, packing.min_size
         self._hint = AttentionHint(model)
         self._features = torch.empty(0)
         self._told: dict[int, torch.Tensor] = {}
         model.model.vision.transformer.register_forward_hook(self._keep_features)
-        for place, layer in enumerate((layers[0], layers[-1])):
+        for place, layer in enumerate(read):
             layer.register_forward_pre_hook(partial(self._keep_told, place))
 
     def read_outs(self) -> dict[str, torch.Tensor]:
@@ -113,7 +115,6 @@ class Learner(nn.Module):
         self._features = output[:, 1:]  # the class token is first
 
     def _keep_told(self, place: int, module: nn.Module, inputs: Any) -> None:
-        """What text can read first, and last: what the last layer makes of the image, nobody."""
         self._told[place] = inputs[0]
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:

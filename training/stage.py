@@ -118,7 +118,7 @@ def learn(
         unfold(convolutions, stem.frozen_blocks)
         settle(convolutions, unseen.part(0).pixel_values)
     learner = Learner(model, first_number(processor.tokenizer), teaching, lesson.packing)
-    if base is not None and (base.parent / READ_OUTS).is_file():
+    if base is not None and teaching.image and (base.parent / READ_OUTS).is_file():
         learner.load_read_outs(load_file(base.parent / READ_OUTS))
 
     def deploy(folder: Path) -> None:

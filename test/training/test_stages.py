@@ -99,6 +99,21 @@ def test_without_questions_the_decoder_learns_what_its_image_tokens_say(scenes, 
     assert not [n for n in changed if "transformer" in n or n.startswith(f"model.layers.{last}.")]
 
 
+def test_answers_alone_neither_build_nor_take_over_read_outs(scenes, small, tmp_path):
+    """At 17B those of image tokens would be a gigabyte that nothing teaches."""
+    quick, first, second = Schedule(steps=1, workers=0), tmp_path / "first", tmp_path / "second"
+    lesson = Lesson(batch_size=2, validation_batches=1)
+    stage1_pretrain.train(
+        [scenes], scenes, first, small, threads=1, schedule=quick, lesson=lesson
+    )  # fmt: skip
+    assert any(name.startswith("dense_answers.") for name in load_file(first / READ_OUTS))
+    stage1_pretrain.train(
+        [scenes], scenes, second, first / "model", threads=1, schedule=quick, lesson=lesson,
+        teaching=Teaching(image=False),
+    )  # fmt: skip
+    assert not [n for n in load_file(second / READ_OUTS) if n.startswith("dense_answers.")]
+
+
 def test_lora_trains_adapters_only_and_folds_into_the_base(scenes, small, tmp_path):
     stage2_finetune.train(
         [scenes],
