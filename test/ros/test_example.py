@@ -56,7 +56,8 @@ class Graph:
         message.header.stamp.nanosec = int((self.time % 1) * 1e9)
         before = len(self.told)
         self.heads.publish(message)
-        looked_for = any(h.looking_at_robot for h in heads)
+        placed = [h for h in heads if h.position_source != HeadPose.POSITION_NONE]
+        looked_for = any(h.looking_at_robot for h in placed)
         self.until(lambda: len(self.told) > before, 2000 if looked_for else 20)
         return self.told[-1] if len(self.told) > before else None
 
