@@ -73,9 +73,11 @@ class ImageSettings:
 
     def pixels(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB (H, W, 3) uint8 to normalised (3, S, S) float32."""
-        mean, std = (np.array(v, np.float32) for v in (self.image_mean, self.image_std))
-        scaled = self.resize(image).astype(np.float32) / np.float32(255)
-        return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))
+        planes = np.ascontiguousarray(self.resize(image).transpose(2, 0, 1)).astype(np.float32)
+        planes /= np.float32(255)
+        planes -= np.array(self.image_mean, np.float32)[:, None, None]
+        planes /= np.array(self.image_std, np.float32)[:, None, None]
+        return planes
 
 
 EMBEDDED_IMAGES = ImageSettings(256, (127 / 255,) * 3, (128 / 255,) * 3, "area")
