@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three ways to the same answers about one picture: ours, and two that ask prompt by prompt."""
+"""Ways to the same answers about one picture: ours, what of it is the grammar, and two that ask
+prompt by prompt."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_vlm_ros.answers import DETECTION_PROMPT, Box, pose_prompt
+from hpe_vlm_ros.answers import DETECTION_PROMPT, Box, parse_boxes, pose_prompt
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.backend import Backend
 from hpe_vlm_ros.vlm.grammar import Grammar
@@ -61,6 +62,31 @@ def greedy(
             choice = grammar.send(token)
     except StopIteration:
         return answer
+
+
+def grammar_alone(perceiver: HeadPerceiver, image: Rgb) -> Way:
+    """What keeping the answers valid costs: the tokens of `shared`, taken without a model."""
+    look, rules = perceiver.look(image), perceiver._engine.grammar
+    (found,) = look.ask([DETECTION_PROMPT], [rules.boxes(MOST)])
+    boxes = parse_boxes(perceiver._engine.processor.decode(found.tokens)).value or []
+    posed = look.ask([pose_prompt(box) for box in boxes], [rules.angles() for _ in boxes])
+
+    def run() -> None:
+        follow(rules.boxes(MOST), found.tokens)
+        for answer in posed:
+            follow(rules.angles(), answer.tokens)
+
+    return run
+
+
+def follow(grammar: Grammar, tokens: Sequence[int]) -> int:
+    """Take an answer's tokens, all that are allowed looked up; how many choices there were."""
+    choice, choices = next(grammar), 1
+    for token in tokens[:-1]:
+        if token not in choice.allowed:
+            raise ValueError(f"the grammar does not allow token {token} after {choices - 1} others")
+        choice, choices = grammar.send(token), choices + 1
+    return choices
 
 
 def transformers(model: Path, image: Rgb, boxes: Sequence[Box]) -> Way:

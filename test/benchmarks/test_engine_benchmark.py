@@ -6,8 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from benchmarks.candidates import greedy
+from benchmarks.candidates import follow, greedy
 from benchmarks.engine import summary, table
 from hpe_vlm_ros.answers import DETECTION_PROMPT, pose_prompt
 from hpe_vlm_ros.vlm.decoding import ask
@@ -28,16 +29,28 @@ def test_prompt_by_prompt_gives_the_engines_tokens(tiny_model: Path) -> None:
     again = [rules.boxes(3), rules.angles(), rules.angles()]
     for prompt, grammar, answer in zip(prompts, again, answers, strict=True):
         assert greedy(backend, processor, image, prompt, grammar) == answer.tokens
+    tokens = answers[0].tokens
+    assert follow(rules.boxes(3), tokens) == len(tokens)
+    with pytest.raises(ValueError, match="after 2 others"):
+        follow(rules.boxes(3), [*tokens[:2], rules.eos, *tokens[3:]])
 
 
 def test_ratios_are_of_the_same_row() -> None:
     rows = [
-        {"heads": 1, "picture": "a", "ours": 20.0, "apart": 50.0},
-        {"heads": 2, "picture": "b", "ours": 25.0, "apart": 100.0, "generate": 250.0},
+        {"heads": 1, "picture": "a", "ours": 20.0, "apart": 50.0, "grammar": 0.1},
+        {
+            "heads": 2,
+            "picture": "b",
+            "ours": 25.0,
+            "apart": 100.0,
+            "generate": 250.0,
+            "grammar": 0.2,
+        },
         {"heads": 4, "picture": None},
     ]
     numbers = summary(rows)
     assert (numbers["speedup_1"], numbers["speedup_2"], numbers["speedup_hf_2"]) == (2.5, 4.0, 10.0)
     assert numbers["fps_2_heads"] == 40.0 and numbers["ms_per_head"] == 5.0
+    assert numbers["grammar_share"] == 0.008
     assert numbers["pictures"][4] is None and "speedup_4" not in numbers
     assert len(table(rows).splitlines()) == 4
