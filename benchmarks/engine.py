@@ -14,7 +14,8 @@ the test set; for more than five, crops of such scenes side by side). Three ways
 Times are medians; ratios are of this run. grammar_share is the most that keeping answers valid
 takes of a frame: the same tokens, with all that are allowed at each looked up, without a model. The
 node's part is the time from sending an image to its answer, of a node whose model answers at once;
-rss_mb is what the default node keeps in memory.
+transport_ms is that of a node which does nothing but send the header back. rss_mb is what the
+default node keeps in memory.
 """
 
 from __future__ import annotations

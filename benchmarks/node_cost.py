@@ -12,18 +12,25 @@ import numpy as np
 from benchmarks.node import PATIENCE, frame, say
 from demo.process import NODE, NodeError, NodeProcess, node_parameters, prepare_environment
 
-WITHOUT_MODEL = "benchmarks.without_model"
+WITHOUT_MODEL, WITHOUT_NODE = "benchmarks.without_model", "benchmarks.without_node"
 
 
 def node_cost(model: str, rounds: int) -> dict[str, float]:
-    """node_overhead_ms, from an image sent to its answer received, and rss_mb of the node."""
+    """node_overhead_ms, from an image sent to its answer received; transport_ms, what of it a node
+    takes that only sends the header back; and rss_mb of the node."""
     prepare_environment()
     pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    say("ROS without the node")
+    transport, _ = _run(WITHOUT_NODE, "", pixels, 5 * rounds)
     say("the node without a model")
     seconds, _ = _run(WITHOUT_MODEL, "", pixels, 5 * rounds)
     say("the default node")
     _, megabytes = _run(NODE, model, pixels, rounds)
-    return {"node_overhead_ms": round(1000 * seconds, 2), "rss_mb": round(megabytes, 1)}
+    return {
+        "node_overhead_ms": round(1000 * seconds, 2),
+        "transport_ms": round(1000 * transport, 2),
+        "rss_mb": round(megabytes, 1),
+    }
 
 
 def _run(module: str, model: str, pixels: np.ndarray, rounds: int) -> tuple[float, float]:
