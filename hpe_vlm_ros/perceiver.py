@@ -21,7 +21,7 @@ from .answers import Angles, Box, Parsed, grid_box, parse_angles, pixel_box, pos
 from .geometry import HeadShape, angles_from_rotation, box_iou, rotation_from_angles
 from .remote.settings import is_remote
 from .spread import Calibration, deviations_of, turn_covariance
-from .tiles import is_cut, once_each, put_back, tiles_of
+from .tiles import counts, once_each, put_back, tiles_of
 
 if TYPE_CHECKING:
     from .vlm.decoding import Pick
@@ -169,7 +169,7 @@ class HeadPerceiver:
         size, heads = image.shape[:2], list(whole)
         for tile in tiles_of(size[1], size[0], self.tiles):
             found = self._find(tile.of(image))
-            heads += [put_back(h, tile, size) for h in found if not is_cut(h.box, tile, size)]
+            heads += [put_back(h, tile, size) for h in found if counts(h.box, tile, size)]
         heads, left_out = largest(once_each(heads), self.max_heads)
         return Heads(from_left(heads), whole.left_out + left_out, whole.named)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .perceiver import HeadEstimate
 
 OVERLAP = 1 / 3  # of a tile's side, with the next one
+LARGEST = 0.5  # of a tile's side: the whole picture shows larger heads as well, and better
 EDGE = 0.01  # of a tile's side: a box that comes so near to where the tile was cut is cut itself
 SAME_IOU = 0.4  # of two boxes of one head, seen in different tiles
 INSIDE = 0.75  # share of a box that lies in a surer one's: part of that head
@@ -59,14 +60,17 @@ def _cuts(length: int, count: int) -> list[tuple[int, int]]:
     return [(int(start), part) for start in starts]
 
 
-def is_cut(box: ArrayLike, tile: Tile, size: tuple[int, int]) -> bool:
-    """Whether a box in a tile's pixels ends where the tile was cut out of its picture.
+def counts(box: ArrayLike, tile: Tile, size: tuple[int, int]) -> bool:
+    """Whether a box in a tile's pixels is a head that the tile is there for: not a large one, which
+    in a tile is more often a sleeve, and not one that ends where the tile was cut out.
 
     `size` = (height, width) of the picture, whose own borders cut nothing.
     """
     x0, y0, x1, y1 = np.asarray(box, dtype=float)
+    if x1 - x0 > LARGEST * tile.width or y1 - y0 > LARGEST * tile.height:
+        return False
     across, down = EDGE * tile.width, EDGE * tile.height
-    return bool(
+    return not (
         (tile.x > 0 and x0 < across)
         or (tile.y > 0 and y0 < down)
         or (tile.x + tile.width < size[1] and x1 > tile.width - across)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
-from hpe_vlm_ros.tiles import Tile, is_cut, once_each, put_back, tiles_of
+from hpe_vlm_ros.tiles import Tile, counts, once_each, put_back, tiles_of
 
 sides = st.integers(1, 3000)
-counts = st.integers(1, 5)
+numbers = st.integers(1, 5)
 
 
 def head(box: Any, yaw: float = 0.0, score: float = 0.5, **more: Any) -> HeadEstimate:
@@ -23,7 +23,7 @@ def head(box: Any, yaw: float = 0.0, score: float = 0.5, **more: Any) -> HeadEst
     return HeadEstimate(tuple(map(float, box)), yaw, 0.0, 0.0, rotation, score, **more)
 
 
-@given(sides, sides, counts)
+@given(sides, sides, numbers)
 def test_tiles_lie_in_the_picture_and_cover_it(width, height, count):
     tiles = tiles_of(width, height, count)
     assert len(tiles) == count**2
@@ -46,19 +46,26 @@ def test_a_head_of_a_quarter_of_a_tile_is_whole_in_one(width, height, count, dat
         tile
         for tile, (x0, y0, x1, y1) in boxes
         if x0 >= 0 and y0 >= 0 and x1 <= tile.width and y1 <= tile.height
-        if not is_cut((x0, y0, x1, y1), tile, (height, width))
+        if counts((x0, y0, x1, y1), tile, (height, width))
     ]
     assert inside
 
 
+def test_large_heads_are_left_to_the_whole_picture():
+    tile = Tile(0, 0, 100, 100)
+    assert counts((0, 0, 50, 50), tile, (300, 300))
+    assert not counts((0, 0, 51, 20), tile, (300, 300))
+    assert not counts((0, 0, 20, 51), tile, (300, 300))
+
+
 def test_the_borders_of_the_picture_cut_nothing():
     first, last = tiles_of(300, 300, 2)[0], tiles_of(300, 300, 2)[-1]
-    assert not is_cut((0, 0, 50, 50), first, (300, 300))
-    assert is_cut((150, 20, first.width, 70), first, (300, 300))
-    assert is_cut((20, 150, 70, first.height), first, (300, 300))
-    assert is_cut((0, 20, 50, 70), last, (300, 300))
-    assert is_cut((20, 0, 70, 50), last, (300, 300))
-    assert not is_cut((120, 120, last.width, last.height), last, (300, 300))
+    assert counts((0, 0, 50, 50), first, (300, 300))
+    assert not counts((150, 20, first.width, 70), first, (300, 300))
+    assert not counts((20, 150, 70, first.height), first, (300, 300))
+    assert not counts((0, 20, 50, 70), last, (300, 300))
+    assert not counts((20, 0, 70, 50), last, (300, 300))
+    assert counts((120, 120, last.width, last.height), last, (300, 300))
 
 
 @given(st.floats(-60, 60), st.floats(5, 300), st.floats(5, 200))
