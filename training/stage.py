@@ -118,8 +118,8 @@ def learn(
         unfold(convolutions, stem.frozen_blocks)
         settle(convolutions, unseen.part(0).pixel_values)
     learner = Learner(model, first_number(processor.tokenizer), teaching, lesson.packing)
-    if base is not None and teaching.image and (base.parent / READ_OUTS).is_file():
-        learner.load_read_outs(load_file(base.parent / READ_OUTS))
+    if teaching.image and (known := read_outs_of(base)) is not None:
+        learner.load_read_outs(load_file(known))
 
     def deploy(folder: Path) -> None:
         read_outs = learner.read_outs()
@@ -143,6 +143,12 @@ def learn(
         rate_factor=lambda name: stem.factor if _is_filter(name) else 1.0,
     )
     trainer.run()
+
+
+def read_outs_of(base: Path | None) -> Path | None:
+    """The training-only read-outs of a model folder: in it after a merge, beside it after a run."""
+    places = () if base is None else (base / READ_OUTS, base.parent / READ_OUTS)
+    return next((file for file in places if file.is_file()), None)
 
 
 def freeze_tower(model: CogVLMForCausalLM) -> None:

@@ -10,8 +10,9 @@ TUNED may also be an adapter that `training.lora` saved, which is then folded on
 tensor by tensor: a few layers in memory, not two models.
 
 OUT is a complete model folder; beside the weights it holds merge.json (similarities and what came
-of each layer) and merge.png (the paper's Figure 6). It appears when all is done; what an
-interrupted merge leaves, OUT.partial, the next one clears away.
+of each layer), merge.png (the paper's Figure 6) and, for stage 4, TUNED's training-only read-outs.
+It appears when all is done. What an interrupted merge leaves, OUT.partial, is cleared away by the
+next one.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from .merging import report
 from .merging.registry import chosen
 from .merging.sources import Checkpoint, check_alike, tuned_source
 from .merging.stream import merge, outcomes, similarities
+from .stage import READ_OUTS, read_outs_of
 
 REPORT, PICTURE = "merge.json", "merge.png"
 COMPANIONS = ("*.json", "tokenizer.model")  # what belongs to a model beside its weights
@@ -86,6 +88,8 @@ def main(
     sides = merge(base, source, merging, cosines, partial)
     became = outcomes(names, cosines, sides)
     _copy_companions(source.folder, partial)
+    if (read_outs := read_outs_of(tuned)) is not None:
+        shutil.copyfile(read_outs, partial / READ_OUTS)
     content = {
         "method": method,
         "options": merging.keywords,

@@ -20,6 +20,7 @@ from training import stage3_merge
 from training.lora import add_lora, fold_lora, save_adapter, trainable
 from training.merging import report
 from training.merging.stream import ORIGINAL, SAME, TUNED, Outcome
+from training.stage import READ_OUTS, read_outs_of
 
 RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*merge*.yaml"))
 CHANGED = 2 * 2 + 2 * 4 + 2  # language QKV and dense, the tower's, and one MLP
@@ -83,6 +84,17 @@ def test_every_recipe_writes_a_model_that_loads(recipe, models, tmp_path):
         assert result[f"{name}.weight"].equal(source[f"{name}.weight"]), name
     checkpoint.load_processor(out, checkpoint.load_config(out))
     assert not list(tmp_path.glob("deep/*.partial"))
+
+
+def test_stage_4_finds_the_read_outs_of_stage_2_in_the_merged_model(models, tmp_path):
+    run = tmp_path / "stage2"
+    shutil.copytree(models / "tuned", run / "model")
+    assert read_outs_of(run / "model") is None
+    (run / READ_OUTS).write_bytes(b"read-outs")
+    merged(models, tmp_path / "stage3", tuned=run / "model")
+    kept = read_outs_of(tmp_path / "stage3")
+    assert kept == tmp_path / "stage3" / READ_OUTS and kept.read_bytes() == b"read-outs"
+    weights(tmp_path / "stage3")  # they are no part of the model
 
 
 def test_options_of_the_command_line_reach_the_method(models, tmp_path):
