@@ -47,6 +47,28 @@ def test_heads_of_an_image(folder: Path, picture: NDArray[np.uint8]) -> None:
     assert perceiver.head_shape == HeadShape(0.25, (0.0, 0.0, -0.1))
 
 
+def test_tiles_answer_in_the_pictures_own_pixels(
+    folder: Path, picture: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    whole = HeadPerceiver.load(folder, "cpu", max_heads=5)(picture)
+    perceiver = HeadPerceiver.load(folder, "cpu", max_heads=5, tiles=2)
+    heads = perceiver(picture)
+    assert {h.box for h in heads} - {h.box for h in whole}, "nothing came of the tiles"
+    height, width = picture.shape[:2]
+    for head in heads:
+        x0, y0, x1, y1 = head.box
+        assert 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height
+        np.testing.assert_allclose(
+            head.rotation, rotation_from_angles(head.yaw, head.pitch, head.roll), atol=1e-6
+        )
+    file, out = tmp_path / "picture.png", tmp_path / "heads.jsonl"
+    cv2.imwrite(str(file), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    options = ["--model", str(folder), "--device", "cpu", "--max-heads", "5", "--tiles", "2"]
+    assert main(["predict", str(file), *options, "--json", str(out)]) == 0
+    said = json.loads(out.read_text())["heads"]
+    assert [h["box"] for h in said] == [[round(v, 1) for v in h.box] for h in heads]
+
+
 def test_prefix_reuse_changes_nothing(folder: Path, picture: NDArray[np.uint8]) -> None:
     shared, apart = (
         HeadPerceiver.load(folder, "cpu", 4, reuse)(picture) for reuse in (True, False)
