@@ -92,10 +92,15 @@ install_requirements "$1"
 . scripts/env.sh
 needed=(tf2_msgs)
 if [ "$1" = test ] && [ "$mode" = wheels ]; then needed+=(foxglove_msgs hri_msgs vision_msgs); fi
+# Side by side: much of each build is CMake looking around, on one core.
+builds=()
 for name in "${needed[@]}"; do
-  if ! "$venv/bin/python" -c "import $name.msg" 2>/dev/null; then build_messages "pip_ros/$name"; fi
+  if ! "$venv/bin/python" -c "import $name.msg" 2>/dev/null; then
+    build_messages "pip_ros/$name" & builds+=($!)
+  fi
 done
-build_messages . -DHPE_VLM_ROS_MESSAGES_ONLY=ON
+build_messages . -DHPE_VLM_ROS_MESSAGES_ONLY=ON & builds+=($!)
+for build in "${builds[@]}"; do wait "$build"; done
 rm -f "$venv"/.ready-*
 touch "$venv/.ready-run-$mode"
 if [ "$1" = test ]; then touch "$venv/.ready-test-$mode"; fi
