@@ -30,7 +30,7 @@ WEIGHTS = {
     "dense_box": 0.5,
     "dense_angle": 6.0,
     "dense_said_box": 0.3,
-    "dense_said_angle": 0.3,
+    "dense_said_angle": 1.0,
     "hint": 0.3,
 }
 TOWER_LOSSES = ("dense_object", "dense_box", "dense_angle")
