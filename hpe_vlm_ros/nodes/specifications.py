@@ -117,7 +117,7 @@ SPECIFICATIONS = (
         "tiles",
         1,
         "Above 1, so many by so many overlapping parts of each image are looked at as well: heads "
-        "that are small in it are found. 2 takes about five times as long, 3 ten times.",
+        "that are small in it are found. 2 takes about four times as long, 3 seven times.",
         (1, 4),
     ),
     _S(
