@@ -104,7 +104,7 @@ CLAIMS = (
         "the frozen model with visual tokens does worse than the tower on crops",
         lambda n: mae(n, "frozen_visual") > mae(n, "vision_tower"),
     ),
-    Claim("IV", "learning poses alone makes the model forget expressions", _forgets),
+    Claim("IV", "learning poses alone makes the model forget half of its words or more", _forgets),
     Claim("V", "the more is rehearsed, the more is kept", _rehearsal_keeps),
     Claim("VI", "more original layers: better expressions, worse poses", _originals_trade),
     Claim(
