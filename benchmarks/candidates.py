@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hpe_vlm_ros.answers import DETECTION_PROMPT, Box, parse_boxes, pose_prompt
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.backend import Backend
+from hpe_vlm_ros.vlm.decoding import Answer
 from hpe_vlm_ros.vlm.grammar import Grammar
 from hpe_vlm_ros.vlm.lanes import Lanes
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
@@ -66,10 +67,8 @@ def greedy(
 
 def grammar_alone(perceiver: HeadPerceiver, image: Rgb) -> Way:
     """What keeping the answers valid costs: the tokens of `shared`, taken without a model."""
-    look, rules = perceiver.look(image), perceiver._engine.grammar
-    (found,) = look.ask([DETECTION_PROMPT], [rules.boxes(MOST)])
-    boxes = parse_boxes(perceiver._engine.processor.decode(found.tokens)).value or []
-    posed = look.ask([pose_prompt(box) for box in boxes], [rules.angles() for _ in boxes])
+    rules = perceiver._engine.grammar
+    found, posed = answers(perceiver, image)
 
     def run() -> None:
         follow(rules.boxes(MOST), found.tokens)
@@ -77,6 +76,16 @@ def grammar_alone(perceiver: HeadPerceiver, image: Rgb) -> Way:
             follow(rules.angles(), answer.tokens)
 
     return run
+
+
+def answers(perceiver: HeadPerceiver, image: Rgb) -> tuple[Answer, list[Answer]]:
+    """The answer that names the boxes, and those about the poses of the heads in them."""
+    engine, look = perceiver._engine, perceiver.look(image)
+    rules = engine.grammar
+    (found,) = look.ask([DETECTION_PROMPT], [rules.boxes(MOST)])
+    boxes = parse_boxes(engine.processor.decode(found.tokens)).value or []
+    posed = look.ask([pose_prompt(box) for box in boxes], [rules.angles() for _ in boxes])
+    return found, posed
 
 
 def follow(grammar: Grammar, tokens: Sequence[int]) -> int:

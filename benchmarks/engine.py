@@ -133,17 +133,12 @@ def interleaved(ways: Mapping[str, Any], rounds: int) -> dict[str, float]:
 
 def answers_valid(perceiver: Any, image: Any) -> list[bool]:
     """Whether each answer about a picture can be read, as its text."""
-    from hpe_vlm_ros.answers import DETECTION_PROMPT, parse_angles, parse_boxes, pose_prompt
+    from benchmarks.candidates import answers
+    from hpe_vlm_ros.answers import parse_angles, parse_boxes
 
-    engine, look = perceiver._engine, perceiver.look(image)
-    (found,) = look.ask([DETECTION_PROMPT], [engine.grammar.boxes(perceiver.max_heads)])
-    boxes = parse_boxes(engine.processor.decode(found.tokens)).value
-    if boxes is None:
-        return [False]
-    prompts = [pose_prompt(box) for box in boxes]
-    answers = look.ask(prompts, [engine.grammar.angles() for _ in boxes])
-    texts = [engine.processor.decode(answer.tokens) for answer in answers]
-    return [True, *(parse_angles(text).value is not None for text in texts)]
+    found, posed = answers(perceiver, image)
+    boxes, *poses = (perceiver._engine.processor.decode(a.tokens) for a in (found, *posed))
+    return [parse_boxes(boxes).valid, *(parse_angles(text).valid for text in poses)]
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -241,15 +241,27 @@ def head_position(
     return sellion
 
 
-def box_iou(a: ArrayLike, b: ArrayLike) -> Array:
-    """Intersection over union (N, M) of boxes x0, y0, x1, y1 (N, 4), (M, 4); 0 for empty ones."""
+def box_area(boxes: ArrayLike) -> Array:
+    """Areas (N,) of boxes x0, y0, x1, y1 (N, 4); 0 for empty ones."""
+    box = np.asarray(boxes, dtype=float).reshape(-1, 4)
+    area: Array = np.clip(box[:, 2:] - box[:, :2], 0, None).prod(axis=-1)
+    return area
+
+
+def box_overlap(a: ArrayLike, b: ArrayLike) -> Array:
+    """Areas (N, M) that boxes x0, y0, x1, y1 (N, 4), (M, 4) share."""
     first = np.asarray(a, dtype=float).reshape(-1, 1, 4)
     second = np.asarray(b, dtype=float).reshape(1, -1, 4)
     low = np.maximum(first[..., :2], second[..., :2])
     high = np.minimum(first[..., 2:], second[..., 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=-1)
-    areas = [np.clip(x[..., 2:] - x[..., :2], 0, None).prod(axis=-1) for x in (first, second)]
-    union = areas[0] + areas[1] - shared
+    shared: Array = np.clip(high - low, 0, None).prod(axis=-1)
+    return shared
+
+
+def box_iou(a: ArrayLike, b: ArrayLike) -> Array:
+    """Intersection over union (N, M) of boxes x0, y0, x1, y1 (N, 4), (M, 4); 0 for empty ones."""
+    shared = box_overlap(a, b)
+    union = box_area(a)[:, None] + box_area(b) - shared
     iou: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return iou
 

@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .geometry import (
     angles_from_rotations,
+    box_area,
     box_iou,
+    box_overlap,
     circular_difference,
     geodesic_degrees,
 )
@@ -303,12 +305,8 @@ def _counting(true: Heads, scale: tuple[float, float], rules: Rules) -> Mask:
 
 def _absorbed(boxes: Array, ignored: Array, iou: float) -> Mask:
     """Which boxes (N,) overlap an ignored head, or have more than half their area within it."""
-    low = np.maximum(boxes[:, None, :2], ignored[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], ignored[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)[:, None]
-    mask: Mask = ((box_iou(boxes, ignored) >= iou) | (shared > 0.5 * area)).any(axis=1)
-    return mask
+    within = box_overlap(boxes, ignored) > 0.5 * box_area(boxes)[:, None]
+    return np.asarray(((box_iou(boxes, ignored) >= iou) | within).any(axis=1))
 
 
 def _part(records: Records, mask: Mask) -> Records:

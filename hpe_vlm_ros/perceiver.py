@@ -12,26 +12,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .answers import Angles, Box, Parsed, grid_box, parse_angles, pixel_box, pose_prompt
-from .geometry import HeadShape, angles_from_rotation, box_iou, rotation_from_angles
+from .geometry import (
+    HeadShape,
+    angles_from_rotation,
+    box_area,
+    box_iou,
+    box_overlap,
+    rotation_from_angles,
+)
 from .remote.settings import is_remote
 from .spread import Calibration, deviations_of, turn_covariance
-from .tiles import counts, once_each, put_back, tiles_of
+from .tiles import INSIDE, SAME_IOU, counts, put_back, tiles_of
 
 if TYPE_CHECKING:
     from .vlm.decoding import Pick
-    from .vlm.engine import Detection, Engine, Look
+    from .vlm.engine import Engine, Look
 
 DUPLICATE_IOU = 0.55
 CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
 PixelBox = tuple[float, float, float, float]
-Boxed = TypeVar("Boxed", "HeadEstimate", "Detection")
+
+
+class Scored(Protocol):
+    """A box, on whatever grid, and how sure it is."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]: ...
+    @property
+    def score(self) -> float: ...
+
+
+Boxed = TypeVar("Boxed", bound=Scored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +188,8 @@ class HeadPerceiver:
         for tile in tiles_of(size[1], size[0], self.tiles):
             found = self._find(tile.of(image))
             heads += [put_back(h, tile, size) for h in found if counts(h.box, tile, size)]
-        heads, left_out = largest(once_each(heads), self.max_heads)
+        once = without_duplicates(heads, SAME_IOU, INSIDE)
+        heads, left_out = largest(once, self.max_heads)
         return Heads(from_left(heads), whole.left_out + left_out, whole.named)
 
     def _find(
@@ -278,13 +297,17 @@ def check_box(box: PixelBox, width: int, height: int) -> PixelBox:
     return box
 
 
-def without_duplicates(found: Sequence[Detection]) -> list[Detection]:
-    """Drop each box that overlaps a surer one by more than DUPLICATE_IOU."""
-    kept: list[Detection] = []
-    for detection in sorted(found, key=lambda d: -d.score):
-        overlaps = box_iou([detection.box], [other.box for other in kept])
-        if not (overlaps > DUPLICATE_IOU).any():
-            kept.append(detection)
+def without_duplicates(
+    found: Sequence[Boxed], iou: float = DUPLICATE_IOU, inside: float = 1.0
+) -> list[Boxed]:
+    """Drop each box that overlaps a surer one by more than `iou`, or of which more than the share
+    `inside` lies in one."""
+    kept: list[Boxed] = []
+    for one in sorted(found, key=lambda d: -d.score):
+        others = [other.box for other in kept]
+        within = box_overlap([one.box], others) > inside * box_area([one.box])
+        if not ((box_iou([one.box], others) > iou) | within).any():
+            kept.append(one)
     return kept
 
 

@@ -9,14 +9,13 @@ the tile were a picture of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .geometry import angles_from_rotation, box_iou
+from .geometry import angles_from_rotation
 from .rays import rotation_to_ray, usual_camera
 
 if TYPE_CHECKING:
@@ -104,22 +103,3 @@ def put_back(head: HeadEstimate, tile: Tile, size: tuple[int, int]) -> HeadEstim
         rotation=rotation,
         rotation_covariance=covariance,
     )
-
-
-def once_each(heads: Iterable[HeadEstimate]) -> list[HeadEstimate]:
-    """Each head once, the surest answer to it, of what several looks at one picture found."""
-    kept: list[HeadEstimate] = []
-    for head in sorted(heads, key=lambda head: -head.score):
-        if not _is_known(head, kept):
-            kept.append(head)
-    return kept
-
-
-def _is_known(head: HeadEstimate, others: Sequence[HeadEstimate]) -> bool:
-    boxes = np.array([other.box for other in others]).reshape(-1, 4)
-    if (box_iou([head.box], boxes) > SAME_IOU).any():
-        return True
-    box = np.asarray(head.box)
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    shared = np.clip(high - low, 0, None).prod(1)
-    return bool((shared > INSIDE * (box[2:] - box[:2]).prod()).any())

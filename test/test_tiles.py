@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads
+from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads, without_duplicates
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
-from hpe_vlm_ros.tiles import Tile, counts, once_each, put_back, tiles_of
+from hpe_vlm_ros.tiles import INSIDE, SAME_IOU, Tile, counts, put_back, tiles_of
 
 sides = st.integers(1, 3000)
 numbers = st.integers(1, 5)
@@ -96,7 +96,8 @@ def test_the_surest_of_several_answers_is_kept():
     sure, twin = head((10, 10, 50, 60), 3, 0.9), head((12, 9, 52, 62), 7, 0.6)
     part = head((12, 12, 30, 30), 0, 0.3)
     other, corner = head((80, 10, 120, 60), 0, 0.4), head((45, 50, 70, 80), 0, 0.35)
-    assert once_each([part, twin, other, sure, corner]) == [sure, other, corner]
+    found = [part, twin, other, sure, corner]
+    assert without_duplicates(found, SAME_IOU, INSIDE) == [sure, other, corner]
 
 
 @pytest.mark.parametrize("max_heads", [20, 2])

@@ -92,7 +92,7 @@ class RemotePerceiver(HeadPerceiver):
         """
         picture, deadline = self._picture(image), self._deadline()
         (reply,) = self._endpoint.ask([DETECTION_PROMPT], picture, self._room(), deadline)
-        once = without_duplicates(_boxes(reply))  # type: ignore[arg-type]
+        once = without_duplicates(_boxes(reply))
         found, left_out = largest(once, self.max_heads)
         heads = self._estimate(picture, deadline, found, image)
         return Heads(from_left(heads), left_out)
