@@ -40,9 +40,9 @@ setup(
     python_requires=">=3.10",
     install_requires=[
         "numpy>=1.26",
+        "lapx>=0.9,<0.13",
         "onnxruntime>=1.23",
         "opencv-python-headless>=4.8,<5",
-        "scipy>=1.11",
         "tokenizers>=0.21,<1",
     ],
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames over time: what /tf and /tf_static say, asked for the stamp of an image. numpy and scipy.
+"""Frames over time: what /tf and /tf_static say, asked for the stamp of an image. Pure numpy.
 
 tf2's own buffer is not to be had where ROS 2 comes from Python wheels, and one way for all installs
 is one to test. Like tf2 it interpolates between two stamps and never guesses beyond the last.

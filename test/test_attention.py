@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from scipy.special import chndtr
 
 from hpe_vlm_ros.attention import Judge, gaze_angle, gaze_deviation, looking_probability
 from hpe_vlm_ros.geometry import rotation_from_angles
@@ -58,6 +59,18 @@ def test_the_score_is_the_share_of_samples_within_the_limit(angle, deviation):
     share = (np.linalg.norm(samples, axis=1) <= 15).mean()
     score = looking_probability(*map(math.radians, (angle, deviation, 15)))
     assert score == pytest.approx(share, abs=0.005)
+
+
+@given(
+    angle=st.floats(0.001, math.pi),  # scipy errs by 5e-5 at angles whose square is no number
+    deviation=st.floats(math.radians(0.5), 1.0),
+    limit=st.floats(math.radians(1), 1.5),
+)
+def test_the_score_is_the_library_s_non_central_chi_squared(angle, deviation, limit):
+    expected = chndtr((limit / deviation) ** 2, 2, (angle / deviation) ** 2)
+    if angle > limit + 8 * deviation:  # where the library's series underflows
+        expected = 0.0
+    assert looking_probability(angle, deviation, limit) == pytest.approx(expected, abs=1e-8)
 
 
 def test_the_score_falls_with_the_angle_and_stays_within_its_bounds():

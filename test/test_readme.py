@@ -111,6 +111,7 @@ def test_every_message_field_is_commented():
 def test_importing_the_package_needs_neither_torch_nor_ros():
     code = (
         "import sys, hpe_vlm_ros, hpe_vlm_ros.answers, hpe_vlm_ros.geometry;"
-        "sys.exit(bool({'torch', 'rclpy'} & set(sys.modules)))"
+        "import hpe_vlm_ros.attention, hpe_vlm_ros.tracking, hpe_vlm_ros.replay.calibration;"
+        "sys.exit(bool({'torch', 'rclpy', 'scipy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

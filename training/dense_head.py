@@ -91,30 +91,30 @@ def dense_targets(
     min_size: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Per patch of a `grid` = (rows, columns) over pictures of `size` = (height, width):
-    owner mask (B, N) bool, box edges (B, N, 4) as distances left, top, right, bottom in patches,
-    first two columns of the rotation relative to the ray the head is seen along (B, N, 6), NaN
-    where unknown. That is what the head looks like wherever it stands; adding the ray is the
-    decoder's work.
+    its share of the head that owns it (B, N), one over that head's patches and 0 without a head;
+    box edges (B, N, 4) as distances left, top, right, bottom in patches; first two columns of the
+    rotation relative to the ray the head is seen along (B, N, 6), NaN where unknown. That is what
+    the head looks like wherever it stands; adding the ray is the decoder's work.
     """
     camera = usual_camera(size, SQUEEZE)
     step = torch.tensor([size[1] / grid[1], size[0] / grid[0]]).repeat(2)
     centres = patch_centres(grid).repeat(1, 2)
     sign = torch.tensor([1.0, 1.0, -1.0, -1.0])
-    owned = torch.zeros(len(heads), len(centres), dtype=torch.bool)
+    shares = torch.zeros(len(heads), len(centres))
     edges = torch.zeros(len(heads), len(centres), 4)
     turns = torch.zeros(len(heads), len(centres), 6)
     for row, picture in enumerate(heads):
         owner = owners(picture, grid, size, min_visible, min_size)
-        owned[row] = owner >= 0
-        for index in owner[owned[row]].unique():
+        for index in owner[owner >= 0].unique():
             head, inside = picture[int(index)], owner == index
+            shares[row, inside] = 1 / inside.sum()
             box = torch.as_tensor(head.box, dtype=torch.float32) / step
             edges[row, inside] = (centres[inside] - box) * sign
             turn = np.full((3, 3), np.nan)
             if head.rotation is not None:
                 turn = rotation_to_ray(camera, head.box).T @ head.rotation
             turns[row, inside] = torch.as_tensor(turn[:, :2].T.ravel(), dtype=torch.float32)
-    return owned, edges, turns
+    return shares, edges, turns
 
 
 def dense_answer_targets(
@@ -166,18 +166,20 @@ def turn_between(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 def dense_loss(
     output: torch.Tensor,
-    owned: torch.Tensor,
+    shares: torch.Tensor,
     edges: torch.Tensor,
     turns: torch.Tensor,
     complete: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
     """{"dense_object", "dense_box", "dense_angle"}: cross-entropy, L1 of log edges, and the angle
     between rotations as a share of half a turn, whose gradient, unlike the squared chord's, does
-    not fade with the error.
+    not fade with the error. The last two count every head once: were it every patch, the few
+    largest heads of a batch would be all that is learnt from.
 
     `complete` (B,) bool: pictures of which every head is labelled (default: all). In the others a
     patch without an owner may show a head that nobody labelled, and is not asked.
     """
+    owned = shares > 0
     surprise = F.binary_cross_entropy_with_logits(
         output[..., 0],
         owned.float(),
@@ -188,11 +190,13 @@ def dense_loss(
     losses = {"dense_object": (surprise * asked).sum() / asked.sum().clamp(min=1)}
     if not owned.any():
         return losses | {"dense_box": output.sum() * 0, "dense_angle": output.sum() * 0}
-    chosen = output[owned]
-    losses["dense_box"] = F.l1_loss(chosen[:, 1:5], torch.asinh(edges[owned]))
+    chosen, part = output[owned], shares[owned]
+    misses = (chosen[:, 1:5] - torch.asinh(edges[owned])).abs().mean(-1)
+    losses["dense_box"] = (misses * part).sum() / part.sum()
     known = ~turns[owned].isnan().any(-1)
     angles = turn_between(
         rotation_from_6d(chosen[known, 5:]), rotation_from_6d(turns[owned][known])
     )
-    losses["dense_angle"] = angles.sum() / known.sum().clamp(min=1) / torch.pi  # 1 = opposite
-    return losses
+    part = part[known]
+    losses["dense_angle"] = (angles * part).sum() / part.sum().clamp(min=1e-6) / torch.pi
+    return losses  # an angle of 1 is the opposite

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtr
 
 Array = NDArray[np.float64]
 NOMINAL = {1: 0.6827, 2: 0.9545}
@@ -35,8 +36,14 @@ def surprise(turn: Array, covariance: Array) -> Array:
             except np.linalg.LinAlgError:
                 continue
             if distance >= 0:
-                out[row] = float(chdtr(3, distance))
+                out[row] = chi_squared_share(distance)
     return out
+
+
+def chi_squared_share(squared: float) -> float:
+    """P(chi squared with three degrees of freedom <= squared): Maxwell's distribution of speeds."""
+    root = math.sqrt(squared / 2)
+    return math.erf(root) - 2 / math.sqrt(math.pi) * root * math.exp(-squared / 2)
 
 
 def reliability(surprises: Array, points: int = 20) -> tuple[Array, Array]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Heads of single images to people over time: stable ids and filtered poses. Pure numpy and scipy.
+"""Heads of single images to people over time: stable ids and filtered poses. numpy and lap.
 
 from hpe_vlm_ros.tracking import Observation, Settings, Tracker
 tracker = Tracker()

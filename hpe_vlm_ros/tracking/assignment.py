@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import lap
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 Array = NDArray[np.float64]
 FORBIDDEN = 1e6
@@ -32,7 +32,7 @@ def generalised_iou(a: ArrayLike, b: ArrayLike) -> Array:
 
 def pairs(cost: Array, allowed: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """(row, column) pairs: as many allowed ones as can be, at the least total cost (Hungarian)."""
-    rows, columns = linear_sum_assignment(np.where(allowed, cost, FORBIDDEN))
+    _, rows, columns = lap.lapjvc(np.where(allowed, cost, FORBIDDEN))
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]
 
 

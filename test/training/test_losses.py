@@ -73,9 +73,10 @@ def test_dense_targets_own_the_patches_in_the_middle_of_the_box():
     rotation = Rotation.random(random_state=0).as_matrix()
     big = Head(np.array([0.0, 0, 64, 64]), rotation)
     small = Head(np.array([16.0, 16, 32, 32]), np.eye(3))
-    owned, edges, turns = dense_targets([[big, small]], (14, 14), (224, 224), 0.2, 10)
-    grid = owned[0].view(14, 14)
+    shares, edges, turns = dense_targets([[big, small]], (14, 14), (224, 224), 0.2, 10)
+    grid = shares[0].view(14, 14)
     assert grid.nonzero().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
+    assert grid[1, 1] == 1 and grid[2, 1] == pytest.approx(1 / 3)
     assert edges[0].view(14, 14, 4)[1, 1].tolist() == [0.5] * 4  # the smaller head wins its patch
     assert edges[0].view(14, 14, 4)[2, 1].tolist() == [1.5, 2.5, 2.5, 1.5]
     # relative to the ray of a camera 60 degrees wide, whose pictures were squeezed from 4:3
@@ -93,31 +94,46 @@ def test_dense_targets_leave_out_tiny_and_hidden_heads():
         Head(np.array([0.0, 0, 8, 8]), np.eye(3)),
         Head(np.array([50.0, 50, 90, 90]), np.eye(3), 0.1),
     ]
-    owned, _, _ = dense_targets([heads], (14, 14), (224, 224), 0.2, 10)
-    assert not owned.any()
+    shares, _, _ = dense_targets([heads], (14, 14), (224, 224), 0.2, 10)
+    assert not shares.any()
 
 
 def test_dense_loss_is_zero_for_the_truth_and_one_for_the_opposite_turn():
     head = Head(np.array([82.0, 82, 142, 142]), np.eye(3))  # seen along the optical axis
-    owned, edges, turns = dense_targets([[head]], (14, 14), (224, 224), 0.2, 10)
+    shares, edges, turns = dense_targets([[head]], (14, 14), (224, 224), 0.2, 10)
     output = torch.cat(
-        [torch.where(owned, 30.0, -30.0)[..., None], torch.asinh(edges), turns], dim=-1
+        [torch.where(shares > 0, 30.0, -30.0)[..., None], torch.asinh(edges), turns], dim=-1
     )
-    losses = dense_loss(output, owned, edges, turns)
+    losses = dense_loss(output, shares, edges, turns)
     assert all(float(value) < 1e-3 for value in losses.values())
     half_turn = torch.as_tensor(np.diag([-1.0, 1, -1])[:, :2].T.ravel(), dtype=torch.float32)
     output[..., 5:] = half_turn
-    assert float(dense_loss(output, owned, edges, turns)["dense_angle"]) == pytest.approx(
+    assert float(dense_loss(output, shares, edges, turns)["dense_angle"]) == pytest.approx(
         1.0, abs=1e-3
     )
 
 
+def test_a_large_head_counts_no_more_than_a_small_one():
+    """Patches of the large head all say the opposite, of the small one the truth, and the other
+    way about: half of the heads are wrong either way."""
+    large = Head(np.array([0.0, 0, 128, 128]), np.eye(3))
+    small = Head(np.array([192.0, 192, 208, 208]), np.eye(3))
+    shares, edges, turns = dense_targets([[large, small]], (14, 14), (224, 224), 0.2, 10)
+    back = torch.as_tensor(np.diag([-1.0, 1, -1]), dtype=torch.float32)
+    opposite = torch.cat([turns[..., :3] @ back, turns[..., 3:] @ back], -1)
+    first = (torch.arange(196) < 140)[:, None]  # rows of the large head
+    for wrong in (first, ~first):
+        output = torch.cat([shares[..., None], torch.asinh(edges), turns], -1)
+        output[..., 5:] = torch.where(wrong, opposite, turns)
+        assert dense_loss(output, shares, edges, turns)["dense_angle"] == pytest.approx(0.5, 1e-3)
+
+
 def test_unlabelled_heads_are_not_denied():
     """In an incomplete picture only the patches of labelled heads are asked for heads."""
-    owned = torch.tensor([[True, False, False], [True, False, False]])
+    shares = torch.tensor([[1.0, 0, 0], [1.0, 0, 0]])
     output = torch.zeros(2, 3, 11)
     output[..., 0] = torch.tensor([[2.0, 5.0, -5.0], [2.0, 5.0, -5.0]])
-    targets = owned, torch.zeros(2, 3, 4), torch.tensor([1.0, 0, 0, 0, 1, 0]).expand(2, 3, 6)
+    targets = shares, torch.zeros(2, 3, 4), torch.tensor([1.0, 0, 0, 0, 1, 0]).expand(2, 3, 6)
     whole = dense_loss(output, *targets)["dense_object"]
     partly = dense_loss(output, *targets, torch.tensor([True, False]))["dense_object"]
     hit = -3 * torch.log(torch.sigmoid(torch.tensor(2.0)))

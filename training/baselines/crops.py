@@ -18,7 +18,7 @@ from ..data.sample import Sample
 from ..pretrained_stem import IMAGE_MEAN, IMAGE_STD
 
 PADDING = 0.2  # share of a head box's size that is added on every side, as 6DRepNet's demo does
-VIEW = 224  # pixels, side of the view that a crop is cut from
+VIEW = 112  # pixels, side of the view that a crop is cut from
 
 
 @dataclass(frozen=True)

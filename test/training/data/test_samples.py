@@ -76,9 +76,9 @@ def test_collages_are_cut_from_completely_labelled_pictures(photo):
 
 def test_dense_targets_learn_a_box_without_a_pose(photo):
     grid, size = (6, 8), (120, 160)
-    owned, edges, turns = dense_targets([photo.heads], grid, size, 0.2, 10)
+    targets = dense_targets([photo.heads], grid, size, 0.2, 10)
     output = torch.zeros(1, 48, 11, requires_grad=True)
-    losses = dense_loss(output, owned, edges, turns)
+    losses = dense_loss(output, *targets)
     assert all(torch.isfinite(value) for value in losses.values())
     only_boxes = dense_targets([photo.heads[:1]], grid, size, 0.2, 10)
     losses = dense_loss(output, *only_boxes)
