@@ -41,8 +41,8 @@ SPECIFICATIONS = (
     _S(
         "backend",
         "auto",
-        "What runs the model. onnx: ONNX Runtime, for exported models on the CPU. torch: PyTorch. "
-        "auto: an export if there is one and device allows it, else PyTorch.",
+        "What runs the model. onnx: ONNX Runtime, for exported models (on a GPU: onnxruntime-gpu). "
+        "torch: PyTorch. auto: on the CPU an export if there is one, else PyTorch.",
         live=False,
     ),
     _S(

@@ -28,7 +28,8 @@ def load_engine(
     Args:
         folder: with config.json, tokenizer and weights, or an export of them, or both.
         device: such as "cpu" or "cuda:0"; None is the CPU for an export, else the best there is.
-        backend: "torch", "onnx", or "auto": an export if there is one for this device.
+        backend: "torch", "onnx", or "auto": on the CPU an export, if there is one, else PyTorch.
+            "onnx" on a GPU takes onnxruntime-gpu and an fp32 export.
         threads: of the arithmetic; None is one per core for an export, and PyTorch's own setting.
         quantization: "none", or "int8" or "int4" to round PyTorch's weights while they are loaded.
 
@@ -43,20 +44,36 @@ def load_engine(
     exported = _exported(folder, device, backend if quantization == "none" else "torch")
     if exported is None:
         return Engine(_torch(folder, device, quantization, threads), processor)
-    return Engine(_onnx(folder, exported, facts, threads), processor)
+    return Engine(_onnx(folder, exported, facts, threads, device or "cpu"), processor)
 
 
 def _exported(folder: Path, device: str | None, backend: str) -> Path | None:
     """The export to use, or None to use PyTorch."""
-    here, cpu = find_export(folder), device in (None, "cpu")
+    cpu = device in (None, "cpu")
+    precision = None if cpu else "fp32"  # what 8 bits spare on a CPU they cost on a GPU
+    here = find_export(folder, precision)
     if backend == "onnx":
-        if not cpu:
-            raise CheckpointError(f'the backend onnx runs on "cpu", not on "{device}": use torch')
+        if not cpu and not _runs_on_gpu():
+            raise CheckpointError(
+                f'the backend onnx cannot run on "{device}" here: install onnxruntime-gpu in place '
+                'of onnxruntime, take the device "cpu", or the backend torch'
+            )
         if here is None:
-            raise CheckpointError(f"{folder} holds no export: make it ({EXPORT_AGAIN} {folder})")
+            kind, option = ("export", "") if cpu else ("fp32 export", " --precision fp32")
+            raise CheckpointError(
+                f"{folder} holds no {kind}: make it ({EXPORT_AGAIN} {folder}{option})"
+            )
         return here
     usable = here is not None and cpu and find_spec("onnxruntime") is not None
     return here if usable and backend == "auto" else None
+
+
+def _runs_on_gpu() -> bool:
+    if find_spec("onnxruntime") is None:
+        return True  # what is missing is told later
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 def _torch(folder: Path, device: str | None, quantization: str, threads: int | None) -> Backend:
@@ -76,9 +93,11 @@ def _torch(folder: Path, device: str | None, quantization: str, threads: int | N
     return TorchBackend(load_model(folder, place, quantization=quantization))
 
 
-def _onnx(folder: Path, exported: Path, facts: ModelFacts, threads: int | None) -> Backend:
+def _onnx(
+    folder: Path, exported: Path, facts: ModelFacts, threads: int | None, device: str
+) -> Backend:
     if find_spec("onnxruntime") is None:
         raise CheckpointError(
             "the backend onnx needs ONNX Runtime: pip install onnxruntime, or use the backend torch"
         )
-    return OnnxBackend(folder, exported, facts, threads)
+    return OnnxBackend(folder, exported, facts, threads, device)

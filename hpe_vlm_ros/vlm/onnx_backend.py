@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An exported model in ONNX Runtime, on the CPU; needs neither PyTorch nor transformers.
+"""An exported model in ONNX Runtime, on CPU or GPU; needs neither PyTorch nor transformers.
 
 An export is a folder with the two graphs of `graphs` and `export.json`, which says from what
 weights they were made and how the files must hash: a file cut short is told, and so are new weights
@@ -9,7 +9,7 @@ with an old export.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ FORMAT = 1
 PRECISIONS = ("int8", "fp32")  # in the order of preference
 IMAGE_GRAPH, STEP_GRAPH = "image.onnx", "step.onnx"
 START = 4  # the position of the first token behind the picture
-Rows = NDArray[np.float32]  # (1, tokens, hidden): keys or values of a layer
 Session = Any  # onnxruntime.InferenceSession
 ROOM = 256  # tokens there is room for behind the picture, before the buffers grow
 EXPORT_AGAIN = "python -m hpe_vlm_ros.vlm.export"
@@ -61,68 +60,127 @@ def check_export(folder: Path, export: Path) -> None:
 
 
 class OnnxBackend:
-    """See `backend.Backend`. `threads` None uses all cores this process may use."""
+    """See `backend.Backend`. `threads` None uses all cores this process may use; `device` is "cpu"
+    or such as "cuda:0", which takes onnxruntime-gpu."""
 
     name = "onnx"
-    device = "cpu"
     lookahead: int | None = 4  # two numbers: a token costs a tenth of a forward
 
-    def __init__(self, folder: str | Path, export: Path, facts: ModelFacts, threads: int | None):
+    def __init__(
+        self,
+        folder: str | Path,
+        export: Path,
+        facts: ModelFacts,
+        threads: int | None,
+        device: str = "cpu",
+    ):
         check_export(Path(folder), export)
-        self._image = _session(export / IMAGE_GRAPH, threads)
-        self._step = _session(export / STEP_GRAPH, threads)
+        self.device, self.precision = device, export.name
+        self._place = Place.of(device)
+        self._image = _session(export / IMAGE_GRAPH, threads, self._place)
+        self._step = _session(export / STEP_GRAPH, threads, self._place)
         self._end_of_image = facts.vocab_size
-        self.precision = export.name
 
     def encode(self, pixels: Pixels) -> OnnxCache:
-        (name,) = (i.name for i in self._image.get_inputs())
-        rows = self._image.run(None, {name: pixels[None]})
-        return OnnxCache(self._step, rows, self._end_of_image)
+        outputs = self._image.get_outputs()
+        _, filled, hidden = outputs[0].shape
+        rows = [Rows(self._place, hidden, filled + ROOM) for _ in outputs]
+        binding = self._image.io_binding()
+        binding.bind_cpu_input(self._image.get_inputs()[0].name, np.ascontiguousarray(pixels[None]))
+        for output, buffer in zip(outputs, rows, strict=True):
+            binding.bind_output(output.name, *buffer.part(0, filled))
+        self._image.run_with_iobinding(binding)
+        return OnnxCache(self._step, rows, filled, self._end_of_image)
 
 
 class OnnxCache:
-    """See `backend.ImageCache`. The picture's rows are written once and read in place."""
+    """See `backend.ImageCache`. The picture's rows are written once and read in place, on the
+    device; a step writes its own behind them, and only logits come back."""
 
     start = START
 
-    def __init__(self, session: Session, rows: Sequence[Rows], end_of_image: int):
-        self._session = session
-        self._names = [i.name for i in session.get_inputs()]
-        self._filled = rows[0].shape[1]
-        self._rows = [_grown(row, self._filled + ROOM) for row in rows]
+    def __init__(self, session: Session, rows: list[Rows], filled: int, end_of_image: int):
+        self._session, self._rows, self._filled = session, rows, filled
+        names = [i.name for i in session.get_inputs()]
+        self._given, self._past = names[: -len(rows)], names[-len(rows) :]
+        self._logits, *self._new = (o.name for o in session.get_outputs())
         self._end_of_image = end_of_image
-        self.length = self._filled + 1  # the end-of-image token is fed with the first others
+        self.length = filled + 1  # the end-of-image token is fed with the first others
 
     def append(self, ids: Ids, positions: Ids, mask: NDArray[np.bool_], wanted: Ids) -> Logits:
         self.length += len(ids)
-        missing = self.length - len(ids) - self._filled
-        if missing:
+        if self.length - len(ids) > self._filled:
             alone = np.arange(mask.shape[1]) <= self._filled
             ids, positions = np.append(self._end_of_image, ids), np.append(START - 1, positions)
             mask, wanted = np.vstack((alone, mask)), wanted + 1
-        past = [row[:, : self._filled] for row in self._rows]
-        feeds = dict(zip(self._names, (ids, positions, mask, wanted, *past), strict=True))
-        logits, *new = self._session.run(None, feeds)
-        if self.length > self._rows[0].shape[1]:
-            self._rows = [_grown(row[:, : self._filled], 2 * self.length) for row in self._rows]
-        for row, values in zip(self._rows, new, strict=True):
-            row[:, self._filled : self.length] = values
+        binding = self._session.io_binding()
+        for name, values in zip(self._given, (ids, positions, mask, wanted), strict=True):
+            binding.bind_cpu_input(name, np.ascontiguousarray(values))
+        binding.bind_output(self._logits, "cpu")  # the first bound is the first returned
+        for past, new, rows in zip(self._past, self._new, self._rows, strict=True):
+            rows.reserve(self.length, self._filled)
+            binding.bind_input(past, *rows.part(0, self._filled))
+            binding.bind_output(new, *rows.part(self._filled, self.length))
+        self._session.run_with_iobinding(binding)
         self._filled = self.length
-        return np.asarray(logits, np.float32)
+        return np.asarray(binding.get_outputs()[0].numpy(), np.float32)
 
     def shrink(self, length: int) -> None:
         self.length = min(self.length, length)
         self._filled = min(self._filled, length)
 
 
-def _grown(rows: Rows, capacity: int) -> Rows:
-    """The same with room for more."""
-    grown = np.empty((1, capacity, rows.shape[2]), np.float32)
-    grown[:, : rows.shape[1]] = rows
-    return grown
+@dataclass(frozen=True)
+class Place:
+    """Where a graph runs and its rows lie, in ONNX Runtime's words."""
+
+    kind: str
+    index: int
+
+    @classmethod
+    def of(cls, device: str) -> Place:
+        kind, _, index = device.partition(":")
+        return cls(kind, int(index or 0))
+
+    def provider(self) -> Any:
+        """What an inference session asks for."""
+        if self.kind == "cpu":
+            return "CPUExecutionProvider"
+        return "CUDAExecutionProvider", {"device_id": self.index}
 
 
-def _session(file: Path, threads: int | None) -> Session:
+class Rows:
+    """Keys or values of a layer, (1, tokens, hidden) float32, in one buffer with room for more."""
+
+    def __init__(self, place: Place, hidden: int, capacity: int):
+        self._place, self._hidden = place, hidden
+        self._buffer = self._new(capacity)
+
+    def _new(self, capacity: int) -> Any:
+        from onnxruntime import OrtValue
+
+        shape = 1, capacity, self._hidden
+        return OrtValue.ortvalue_from_shape_and_type(
+            shape, np.float32, self._place.kind, self._place.index
+        )
+
+    def part(self, start: int, end: int) -> tuple[Any, ...]:
+        """The tokens start..end, as a binding takes them: device, type, shape, address."""
+        shape = 1, end - start, self._hidden
+        address = self._buffer.data_ptr() + 4 * start * self._hidden
+        return self._place.kind, self._place.index, np.float32, shape, address
+
+    def reserve(self, length: int, filled: int) -> None:
+        """Have room for so many tokens; the first `filled` stay."""
+        if length <= self._buffer.shape()[1]:
+            return
+        grown = np.zeros((1, 2 * length, self._hidden), np.float32)
+        grown[:, :filled] = self._buffer.numpy()[:, :filled]
+        self._buffer = self._new(2 * length)
+        self._buffer.update_inplace(grown)
+
+
+def _session(file: Path, threads: int | None, place: Place) -> Session:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -134,9 +192,15 @@ def _session(file: Path, threads: int | None) -> Session:
     # repeat: a node that runs for days would only gather plans.
     options.enable_mem_pattern = file.name == IMAGE_GRAPH
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(file), options, providers=[place.provider()])
     except Exception as error:  # the library raises classes of its own, by kinds of damage
         raise CheckpointError(f"{file} cannot be loaded ({error}): export it again") from error
+    if place.kind != "cpu" and session.get_providers()[0] == "CPUExecutionProvider":
+        raise CheckpointError(
+            f'ONNX Runtime could not use "{place.kind}:{place.index}" and would run on the CPU: '
+            "what it printed says why (often CUDA or cuDNN of another version); or choose cpu"
+        )
+    return session
 
 
 def available_cores() -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -133,12 +134,24 @@ def test_an_export_is_taken_where_it_serves(
 def test_wrong_choices_are_told(folder: Path) -> None:
     with pytest.raises(CheckpointError, match='"tvm"; it must be one of auto, torch, onnx'):
         load_engine(folder, backend="tvm")
-    with pytest.raises(CheckpointError, match='runs on "cpu", not on "cuda": use torch'):
+    with pytest.raises(CheckpointError, match='cannot run on "cuda" here: install onnxruntime-gpu'):
         load_engine(folder, "cuda", "onnx")
     shutil.rmtree(folder / "onnx")
     assert find_export(folder) is None
     with pytest.raises(CheckpointError, match=r"holds no export: make it \(python -m"):
         load_engine(folder, backend="onnx")
+
+
+def test_a_gpu_that_does_not_start_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    """ONNX Runtime itself only prints a warning and runs on the CPU."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(CheckpointError, match='could not use "cuda:1" and would run on the CPU'):
+        load_engine(folder, "cuda:1", "onnx")
+    shutil.rmtree(folder / "onnx" / "fp32")
+    with pytest.raises(CheckpointError, match=r"no fp32 export: make it .*tiny --precision fp32"):
+        load_engine(folder, "cuda", "onnx")
 
 
 def test_the_shipped_export_is_of_the_shipped_weights() -> None:
