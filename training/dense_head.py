@@ -92,9 +92,10 @@ def dense_targets(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Per patch of a `grid` = (rows, columns) over pictures of `size` = (height, width):
     its share of the head that owns it (B, N), how much of that head shows over how many patches it
-    has, 0 without a head; box edges (B, N, 4) as distances left, top, right, bottom in patches; first two columns of the
-    rotation relative to the ray the head is seen along (B, N, 6), NaN where unknown. That is what
-    the head looks like wherever it stands; adding the ray is the decoder's work.
+    has, 0 without a head; box edges (B, N, 4) as distances left, top, right, bottom in patches;
+    first two columns of the rotation relative to the ray the head is seen along (B, N, 6), NaN
+    where unknown. That is what the head looks like wherever it stands; adding the ray is the
+    decoder's work.
     """
     camera = usual_camera(size, SQUEEZE)
     step = torch.tensor([size[1] / grid[1], size[0] / grid[0]]).repeat(2)
