@@ -27,7 +27,8 @@ from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.numbers import circular_mean, near_mean
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from training.data.batches import StepBatches
-from training.data.packing import ANGLE, COORDINATE, Batch, PackingOptions, first_number
+from training.data.packing import Batch
+from training.data.prompts import ANGLE, COORDINATE, PackingOptions, first_number
 from training.data.synthetic import read_synthetic
 from training.init import new_embedded_model, trained_model
 from training.learner import Teaching

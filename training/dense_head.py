@@ -18,7 +18,7 @@ from hpe_vlm_ros.geometry import angles_from_rotation
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
 
 from .data.collage import SQUEEZE
-from .data.packing import ANGLE, COORDINATE, exact_grid
+from .data.prompts import ANGLE, COORDINATE, exact_grid
 from .data.sample import Head
 
 CENTRE_SHARE = 0.6  # a patch belongs to a head when its centre lies in the middle share of the box

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from .attention_hint import AttentionHint
-from .data.packing import ANGLE, Batch, PackingOptions
+from .data.packing import Batch
+from .data.prompts import ANGLE, PackingOptions
 from .dense_head import (
     DenseAnswers,
     DenseHead,

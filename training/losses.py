@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 
-from .data.packing import ANGLE, COORDINATE, NO_NUMBER
+from .data.prompts import ANGLE, COORDINATE, NO_NUMBER
 
 DEGREES = 360
 HARD = 1e-3  # narrower bumps hold one number only

@@ -20,7 +20,7 @@ from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem
 from .data.augment import Augmentation
 from .data.batches import StepBatches
 from .data.collage import Collage
-from .data.packing import PackingOptions, first_number
+from .data.prompts import PackingOptions, first_number
 from .data.sample import Sample
 from .data.synthetic import read_synthetic
 from .learner import Learner, Teaching

@@ -17,7 +17,8 @@ from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.numbers import CIRCLE
 from hpe_vlm_ros.vlm.poses import Pose
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
-from training.data.packing import PackingOptions, build_prompts, first_number, pack
+from training.data.packing import pack
+from training.data.prompts import PackingOptions, build_prompts, first_number
 from training.data.sample import Head
 
 

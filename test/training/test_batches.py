@@ -9,7 +9,7 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from training.data.augment import Augmentation
 from training.data.batches import Shares, StepBatches
 from training.data.collage import Collage
-from training.data.packing import PackingOptions
+from training.data.prompts import PackingOptions
 from training.data.synthetic import read_synthetic
 
 

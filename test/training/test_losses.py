@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from training.data.packing import ANGLE, COORDINATE, NO_NUMBER
+from training.data.prompts import ANGLE, COORDINATE, NO_NUMBER
 from training.data.sample import Head
 from training.dense_head import dense_loss, dense_targets, rotation_from_6d
 from training.losses import answer_loss, soft_targets

@@ -12,7 +12,8 @@ from hpe_vlm_ros.vlm.language import rotary, rotate
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from training.attention_hint import AttentionHint, right_patches
-from training.data.packing import ANGLE, COORDINATE, PackingOptions, build_prompts, exact_grid, pack
+from training.data.packing import pack
+from training.data.prompts import ANGLE, COORDINATE, PackingOptions, build_prompts, exact_grid
 from training.data.sample import Head
 
 SIZE = (64, 64)
@@ -82,8 +83,7 @@ def test_packed_prompts_do_not_see_each_other(model_and_processor):
             batch.attention_mask(),
         ).logits  # fmt: skip
         for row, prompts in enumerate(rows):
-            for number, prompt in enumerate(prompts, start=1):
-                place = batch.segments[row] == number
+            for prompt, place in zip(prompts, batch.prompt_places(row), strict=True):
                 prefix = processor.prefix()
                 text = torch.tensor([prompt.question + prompt.answer])
                 ids = torch.cat([prefix["input_ids"], text], 1)
@@ -92,6 +92,16 @@ def test_packed_prompts_do_not_see_each_other(model_and_processor):
                 torch.testing.assert_close(
                     packed[row, place], alone[0, -text.shape[1] :], rtol=1e-4, atol=1e-4
                 )
+
+
+def test_words_that_neighbours_share_stand_in_the_row_once(model_and_processor):
+    _, processor = model_and_processor
+    batch, (prompts, _) = batch_of(processor)
+    poses = [p.question for p in prompts[1:]]
+    shared = next(i for i, (a, b) in enumerate(zip(*poses, strict=False)) if a != b)
+    whole = sum(len(p.question) + len(p.answer) for p in prompts)
+    assert len(poses) == 2 and shared >= 10
+    assert (batch.segments[0] > 0).sum() == whole - shared
 
 
 def test_every_answer_token_is_learnt_and_no_question_token(model_and_processor):

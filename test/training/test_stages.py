@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from hpe_vlm_ros.vlm import checkpoint
 from training import base_grounding, stage1_pretrain, stage2_finetune, stage3_merge, stage4_rehearse
-from training.data.packing import PackingOptions
+from training.data.prompts import PackingOptions
 from training.learner import Teaching
 from training.lora import LoraOptions
 from training.stage import READ_OUTS, Lesson, drawn

@@ -22,7 +22,8 @@ from hpe_vlm_ros.answers import grid_box, pose_prompt
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
-from ..data.packing import Prompt, pack
+from ..data.packing import pack
+from ..data.prompts import Prompt
 from ..data.sample import Sample
 from ..init import trained_model
 from .features import regress
@@ -58,8 +59,8 @@ def hidden_states(
             use_cache=False,
         ).last_hidden_state[0]
         visual = hidden[1 : 1 + count]
-        for number in range(1, len(asked) + 1):
-            own = hidden[batch.segments[0] == number]
+        for place in batch.prompt_places(0):
+            own = hidden[place]
             pooled.append(torch.cat([visual, own]).mean(0) if every else visual.mean(0))
     return torch.stack(pooled)
 

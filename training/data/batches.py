@@ -15,7 +15,8 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from .augment import Augmentation, camera_faults, mirrored, render_view
 from .collage import Collage, make_collage, subjects
 from .describing import describe
-from .packing import Batch, PackingOptions, Prompt, build_prompts, pack, referring_prompts
+from .packing import Batch, pack
+from .prompts import PackingOptions, Prompt, build_prompts, referring_prompts
 from .sample import Expression, Head, Sample
 
 REHEARSED = PackingOptions(max_poses=0, max_referring=3)

@@ -3,191 +3,26 @@
 
 Row: [BOS BOI patches EOI] [question 1, answer 1, EOS] [question 2, answer 2, EOS] ...
 Each prompt sees the prefix and itself, never another prompt, and its positions start after the
-image's.
+image's. The words with which neighbours begin alike stand there once, and each of them sees those.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from hpe_vlm_ros import answers
-from hpe_vlm_ros.geometry import angles_from_rotation
 from hpe_vlm_ros.vlm.language import PADDING_TYPE
 
-from .sample import Expression, Head
+from .prompts import Prompt
+from .sample import Head
 
-NO_NUMBER, COORDINATE, ANGLE = 0, 1, 2
+LEAST_SHARED = 4  # tokens that neighbours must begin with alike to be of one kind
 FIRST_TEXT_POSITION = 4  # BOS 0, BOI 1, all patches 2, EOI 3: the public model's numbering
-
-
-@dataclass
-class PackingOptions:
-    """min_size: smallest head (sqrt of the box area, pixels at model input) that is taught.
-    min_visible: least visible share. max_poses: pose prompts drawn per image and step.
-    box_jitter: the pose prompt's box is moved by up to this share of its size. ask_every: only
-    every so many steps anything is asked (0: never); the others teach the vision tower alone, or,
-    where that stays as it is, the decoder's image tokens.
-    max_referring: questions for somebody described in words drawn per image and step. detection:
-    whether the detection prompt is asked.
-    """
-
-    min_size: float = 13.0
-    min_visible: float = 0.2
-    max_poses: int = 3
-    max_heads: int = 12
-    box_jitter: float = 0.08
-    ask_every: int = 1
-    max_referring: int = 0
-    detection: bool = True
-
-
-@dataclass
-class Prompt:
-    """Token ids of question and answer, and for every answer token which kind of number it is
-    (NO_NUMBER, COORDINATE, ANGLE), its real value (grid units or degrees) and the index of the
-    head it tells about (-1 = none)."""
-
-    question: list[int]
-    answer: list[int]
-    kinds: list[int]
-    values: list[float]
-    about: list[int]
-
-
-def build_prompts(
-    heads: list[Head],
-    size: tuple[int, int],
-    tokenizer: PreTrainedTokenizerBase,
-    options: PackingOptions,
-    rng: np.random.Generator,
-    all_heads: bool = True,
-) -> list[Prompt]:
-    """The detection prompt and up to `max_poses` pose prompts of one picture of `size` = (h, w).
-
-    Without `all_heads` there is no detection prompt: an unlabelled head must not be denied.
-    """
-    height, width = size
-    taught = [index for index, head in enumerate(heads) if _is_taught(head, options)]
-    taught.sort(key=lambda index: -_size(heads[index]))
-    taught = sorted(taught[: options.max_heads], key=lambda index: heads[index].box[0])
-    prompts = []
-    if all_heads and options.detection:
-        prompts.append(_detection_prompt(heads, taught, width, height, tokenizer))
-    for index in rng.permutation(taught)[: options.max_poses]:
-        prompt = _pose_prompt(heads, index, width, height, tokenizer, options.box_jitter, rng)
-        if prompt is not None:
-            prompts.append(prompt)
-    return prompts
-
-
-def referring_prompts(
-    expressions: list[Expression],
-    size: tuple[int, int],
-    tokenizer: PreTrainedTokenizerBase,
-    count: int,
-    rng: np.random.Generator,
-) -> list[Prompt]:
-    """Up to `count` questions for the box of what is described, one sentence of each drawn.
-
-    Boxes are in pixels of a picture of `size` = (height, width).
-    """
-    height, width = size
-    prompts = []
-    for index in rng.permutation(len(expressions))[:count]:
-        expression = expressions[index]
-        sentence = expression.sentences[rng.integers(len(expression.sentences))]
-        answer = answers.format_referred(answers.grid_box(expression.box, width, height))
-        values = [(value, -1) for value in exact_grid(expression.box, width, height)]
-        question = answers.referring_prompt(sentence)
-        prompts.append(_prompt(question, answer, COORDINATE, values, tokenizer))
-    return prompts
-
-
-def _size(head: Head) -> float:
-    x0, y0, x1, y1 = head.box
-    return float(np.sqrt(max(x1 - x0, 0) * max(y1 - y0, 0)))
-
-
-def _is_taught(head: Head, options: PackingOptions) -> bool:
-    return head.visible >= options.min_visible and _size(head) >= options.min_size
-
-
-def exact_grid(box: np.ndarray, width: int, height: int) -> list[float]:
-    """Real-valued coordinates on the 0..999 grid, so that soft targets keep the sub-cell part."""
-    grid = np.asarray(box, dtype=float) / (width, height, width, height) * 1000 - 0.5
-    return [float(v) for v in np.clip(grid, 0, 999)]
-
-
-def _detection_prompt(
-    heads: list[Head],
-    taught: list[int],
-    width: int,
-    height: int,
-    tokenizer: PreTrainedTokenizerBase,
-) -> Prompt:
-    boxes = [answers.grid_box(heads[index].box, width, height) for index in taught]
-    values = [
-        (value, index) for index in taught for value in exact_grid(heads[index].box, width, height)
-    ]
-    text = answers.format_boxes(boxes)
-    return _prompt(answers.DETECTION_PROMPT, text, COORDINATE, values, tokenizer)
-
-
-def _pose_prompt(
-    heads: list[Head],
-    index: int,
-    width: int,
-    height: int,
-    tokenizer: PreTrainedTokenizerBase,
-    jitter: float,
-    rng: np.random.Generator,
-) -> Prompt | None:
-    head = heads[index]
-    angles = None if head.rotation is None else angles_from_rotation(head.rotation)
-    if angles is None:
-        return None
-    extent = np.tile(head.box[2:] - head.box[:2], 2)
-    asked = head.box + rng.uniform(-jitter, jitter, 4) * extent
-    question = answers.pose_prompt(answers.grid_box(asked, width, height))
-    values = [(angle % 360, index) for angle in angles]
-    return _prompt(question, answers.format_angles(*angles), ANGLE, values, tokenizer)
-
-
-def _prompt(
-    question: str,
-    answer: str,
-    kind: int,
-    values: list[tuple[float, int]],
-    tokenizer: PreTrainedTokenizerBase,
-) -> Prompt:
-    """`values`: for each number of the answer its real value and whom it is about.
-
-    Where the tokenizer spells numbers in digits, all tokens are learnt as text, as in the paper.
-    """
-    question_ids = tokenizer.encode(question, add_special_tokens=False)
-    answer_ids = tokenizer.encode(answer, add_special_tokens=False) + [tokenizer.eos_token_id]
-    first = first_number(tokenizer)
-    numbers = range(0) if first is None else range(first, first + 1000)
-    remaining = iter(values if numbers else ())
-    prompt = Prompt(question_ids, answer_ids, [], [], [])
-    for token in answer_ids:
-        value, about = next(remaining) if token in numbers else (0.0, -1)
-        prompt.kinds.append(kind if token in numbers else NO_NUMBER)
-        prompt.values.append(value)
-        prompt.about.append(about)
-    if next(remaining, None) is not None:
-        raise ValueError(f"the tokenizer does not keep every number of {answer!r} as one token")
-    return prompt
-
-
-def first_number(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """Id of the token 000, which 001..999 follow; None where numbers are spelt in digits."""
-    ids = tokenizer.convert_tokens_to_ids(["000", "999"])
-    return ids[0] if None not in ids and ids[1] - ids[0] == 999 else None
 
 
 @dataclass
@@ -196,6 +31,7 @@ class Batch:
     type -1.
 
     pixel_values (B, 3, H, W); input_ids, token_type_ids, position_ids, segments (B, T) int64;
+    parents (B, T) int64: the segment that a token sees beside the image's (0) and its own;
     targets, kinds, about (B, T) int64 and values (B, T) float: the token that position t must
     predict, -100 where nothing is learnt, and the index in `heads` of whom it is about (-1: none);
     complete (B,) bool: whether `heads` are all heads of the picture.
@@ -206,6 +42,7 @@ class Batch:
     token_type_ids: torch.Tensor
     position_ids: torch.Tensor
     segments: torch.Tensor
+    parents: torch.Tensor
     targets: torch.Tensor
     kinds: torch.Tensor
     values: torch.Tensor
@@ -218,19 +55,31 @@ class Batch:
         """(height, width) of the pictures."""
         return self.pixel_values.shape[-2], self.pixel_values.shape[-1]
 
+    def prompt_places(self, row: int) -> list[torch.Tensor]:
+        """(T,) bool for each prompt of a row: its tokens, those that it shares included."""
+        segments, parents = self.segments[row], self.parents[row]
+        own = set(segments[segments > 0].tolist()) - set(parents.tolist())
+        places = [segments == number for number in sorted(own)]
+        seen = [int(parents[place][0]) for place in places]
+        return [p | (segments == n) if n else p for p, n in zip(places, seen, strict=True)]
+
     def to(self, device: torch.device | str) -> Batch:
         """The same with all tensors on `device`."""
         moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
         return replace(self, **moved)
 
     def attention_mask(self) -> torch.Tensor:
-        """(B, 1, T, T) bool, True = may attend: causal, in the prefix and the own prompt."""
+        """(B, 1, T, T) bool, True = may attend: causal, in the prefix, the own prompt and its
+        beginning."""
         length = self.segments.shape[1]
         causal = torch.ones(length, length, dtype=torch.bool).tril()
-        query, key = self.segments[:, :, None], self.segments[:, None, :]
-        return ((causal & ((key == 0) | (key == query))) | torch.eye(length, dtype=torch.bool))[
-            :, None
-        ]
+        query, key, parent = (
+            self.segments[:, :, None],
+            self.segments[:, None, :],
+            self.parents[:, :, None],
+        )
+        seen = causal & ((key == 0) | (key == query) | (key == parent))
+        return (seen | torch.eye(length, dtype=torch.bool))[:, None]
 
 
 def pack(
@@ -244,34 +93,66 @@ def pack(
     """Rows of a batch. images: (3, H, W) float each; complete: whether all their heads are given;
     num_image_tokens counts BOI, patches and EOI."""
     prefix = 1 + num_image_tokens
-    lengths = [prefix + sum(len(p.question) + len(p.answer) for p in row) for row in prompts]
-    shape = (len(prompts), max(lengths))
+    rows = [list(_laid_out(row)) for row in prompts]
+    shape = (len(prompts), prefix + max(sum(len(p.ids) for p in row) for row in rows))
     ids = np.full(shape, tokenizer.pad_token_id, np.int64)
     types, positions = np.full(shape, PADDING_TYPE, np.int64), np.zeros(shape, np.int64)
     segments, targets = np.full(shape, -1, np.int64), np.full(shape, -100, np.int64)
-    kinds, values = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
-    about = np.full(shape, -1, np.int64)
+    parents, kinds = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    values, about = np.zeros(shape, np.float32), np.full(shape, -1, np.int64)
     ids[:, 0] = tokenizer.bos_token_id
     types[:, 0], types[:, 1:prefix] = 0, 1
     positions[:, 1], positions[:, 2 : prefix - 1], positions[:, prefix - 1] = 1, 2, 3
     segments[:, :prefix] = 0
-    for row, row_prompts in enumerate(prompts):
-        start = prefix
-        for number, prompt in enumerate(row_prompts, start=1):
-            end = start + len(prompt.question) + len(prompt.answer)
-            ids[row, start:end] = prompt.question + prompt.answer
+    for row, parts in enumerate(rows):
+        end = prefix
+        for number, part in enumerate(parts, start=1):
+            start, end = end, end + len(part.ids)
+            ids[row, start:end] = part.ids
             types[row, start:end] = 0
-            positions[row, start:end] = FIRST_TEXT_POSITION + np.arange(end - start)
-            segments[row, start:end] = number
-            # the token before each answer token predicts it
-            learnt = slice(start + len(prompt.question) - 1, end - 1)
-            targets[row, learnt] = prompt.answer
-            kinds[row, learnt], values[row, learnt] = prompt.kinds, prompt.values
-            about[row, learnt] = prompt.about
-            start = end
+            first = FIRST_TEXT_POSITION + part.behind
+            positions[row, start:end] = np.arange(first, first + len(part.ids))
+            segments[row, start:end], parents[row, start:end] = number, part.parent
+            if part.prompt is not None:
+                # the token before each answer token predicts it
+                learnt = slice(end - len(part.prompt.answer) - 1, end - 1)
+                targets[row, learnt], kinds[row, learnt] = part.prompt.answer, part.prompt.kinds
+                values[row, learnt], about[row, learnt] = part.prompt.values, part.prompt.about
     as_tensor = torch.from_numpy
     return Batch(
         torch.stack(images), as_tensor(ids), as_tensor(types), as_tensor(positions),
-        as_tensor(segments), as_tensor(targets), as_tensor(kinds), as_tensor(values),
-        as_tensor(about), torch.tensor(complete), heads,
+        as_tensor(segments), as_tensor(parents), as_tensor(targets), as_tensor(kinds),
+        as_tensor(values), as_tensor(about), torch.tensor(complete), heads,
     )  # fmt: skip
+
+
+@dataclass
+class _Part:
+    """A segment of a row: a prompt, or what is left of one behind the `behind` tokens of the
+    segment `parent`; without `prompt`, such a beginning."""
+
+    ids: list[int]
+    prompt: Prompt | None
+    parent: int = 0
+    behind: int = 0
+
+
+def _laid_out(prompts: list[Prompt]) -> Iterator[_Part]:
+    """The segments 1, 2, ... of a row."""
+    number = 1
+    for _, group in itertools.groupby(prompts, lambda p: p.question[:LEAST_SHARED]):
+        alike = list(group)
+        shared = _shared([p.question for p in alike]) if len(alike) > 1 else 0
+        parent = number if shared else 0
+        if shared:
+            yield _Part(alike[0].question[:shared], None)
+        for prompt in alike:
+            yield _Part(prompt.question[shared:] + prompt.answer, prompt, parent, shared)
+        number += len(alike) + bool(shared)
+
+
+def _shared(questions: list[list[int]]) -> int:
+    """How many first tokens all questions have alike; at least one of each is left."""
+    most = min(map(len, questions)) - 1
+    columns = itertools.islice(zip(*questions, strict=False), most)
+    return next((i for i, tokens in enumerate(columns) if len(set(tokens)) > 1), most)

@@ -15,7 +15,8 @@ from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 from ..data.augment import render_view
-from ..data.packing import Batch, PackingOptions, build_prompts, pack
+from ..data.packing import Batch, pack
+from ..data.prompts import PackingOptions, build_prompts
 from ..data.sample import Head, Sample
 from ..init import trained_model
 

@@ -11,7 +11,7 @@ from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
 from training.data.__main__ import main
 from training.data.augment import mirrored, render_view
 from training.data.collage import Collage, make_collage, subjects
-from training.data.packing import PackingOptions, build_prompts
+from training.data.prompts import PackingOptions, build_prompts
 from training.data.readers import READERS
 from training.data.sample import Expression, Head, Sample
 from training.data.synthetic import read_synthetic, scene_record

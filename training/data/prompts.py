@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a picture is asked in training, and what every token of the answers says about whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from hpe_vlm_ros import answers
+from hpe_vlm_ros.geometry import angles_from_rotation
+
+from .sample import Expression, Head
+
+NO_NUMBER, COORDINATE, ANGLE = 0, 1, 2
+
+
+@dataclass
+class PackingOptions:
+    """min_size: smallest head (sqrt of the box area, pixels at model input) that is taught.
+    min_visible: least visible share. max_poses: pose prompts drawn per image and step.
+    box_jitter: the pose prompt's box is moved by up to this share of its size. ask_every: only
+    every so many steps anything is asked (0: never); the others teach the vision tower alone, or,
+    where that stays as it is, the decoder's image tokens.
+    max_referring: questions for somebody described in words drawn per image and step. detection:
+    whether the detection prompt is asked.
+    """
+
+    min_size: float = 13.0
+    min_visible: float = 0.2
+    max_poses: int = 3
+    max_heads: int = 12
+    box_jitter: float = 0.08
+    ask_every: int = 1
+    max_referring: int = 0
+    detection: bool = True
+
+
+@dataclass
+class Prompt:
+    """Token ids of question and answer, and for every answer token which kind of number it is
+    (NO_NUMBER, COORDINATE, ANGLE), its real value (grid units or degrees) and the index of the
+    head it tells about (-1 = none)."""
+
+    question: list[int]
+    answer: list[int]
+    kinds: list[int]
+    values: list[float]
+    about: list[int]
+
+
+def build_prompts(
+    heads: list[Head],
+    size: tuple[int, int],
+    tokenizer: PreTrainedTokenizerBase,
+    options: PackingOptions,
+    rng: np.random.Generator,
+    all_heads: bool = True,
+) -> list[Prompt]:
+    """The detection prompt and up to `max_poses` pose prompts of one picture of `size` = (h, w).
+
+    Without `all_heads` there is no detection prompt: an unlabelled head must not be denied.
+    """
+    height, width = size
+    taught = [index for index, head in enumerate(heads) if _is_taught(head, options)]
+    taught.sort(key=lambda index: -_size(heads[index]))
+    taught = sorted(taught[: options.max_heads], key=lambda index: heads[index].box[0])
+    prompts = []
+    if all_heads and options.detection:
+        prompts.append(_detection_prompt(heads, taught, width, height, tokenizer))
+    for index in rng.permutation(taught)[: options.max_poses]:
+        prompt = _pose_prompt(heads, index, width, height, tokenizer, options.box_jitter, rng)
+        if prompt is not None:
+            prompts.append(prompt)
+    return prompts
+
+
+def referring_prompts(
+    expressions: list[Expression],
+    size: tuple[int, int],
+    tokenizer: PreTrainedTokenizerBase,
+    count: int,
+    rng: np.random.Generator,
+) -> list[Prompt]:
+    """Up to `count` questions for the box of what is described, one sentence of each drawn.
+
+    Boxes are in pixels of a picture of `size` = (height, width).
+    """
+    height, width = size
+    prompts = []
+    for index in rng.permutation(len(expressions))[:count]:
+        expression = expressions[index]
+        sentence = expression.sentences[rng.integers(len(expression.sentences))]
+        answer = answers.format_referred(answers.grid_box(expression.box, width, height))
+        values = [(value, -1) for value in exact_grid(expression.box, width, height)]
+        question = answers.referring_prompt(sentence)
+        prompts.append(_prompt(question, answer, COORDINATE, values, tokenizer))
+    return prompts
+
+
+def _size(head: Head) -> float:
+    x0, y0, x1, y1 = head.box
+    return float(np.sqrt(max(x1 - x0, 0) * max(y1 - y0, 0)))
+
+
+def _is_taught(head: Head, options: PackingOptions) -> bool:
+    return head.visible >= options.min_visible and _size(head) >= options.min_size
+
+
+def exact_grid(box: np.ndarray, width: int, height: int) -> list[float]:
+    """Real-valued coordinates on the 0..999 grid, so that soft targets keep the sub-cell part."""
+    grid = np.asarray(box, dtype=float) / (width, height, width, height) * 1000 - 0.5
+    return [float(v) for v in np.clip(grid, 0, 999)]
+
+
+def _detection_prompt(
+    heads: list[Head],
+    taught: list[int],
+    width: int,
+    height: int,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Prompt:
+    boxes = [answers.grid_box(heads[index].box, width, height) for index in taught]
+    values = [
+        (value, index) for index in taught for value in exact_grid(heads[index].box, width, height)
+    ]
+    text = answers.format_boxes(boxes)
+    return _prompt(answers.DETECTION_PROMPT, text, COORDINATE, values, tokenizer)
+
+
+def _pose_prompt(
+    heads: list[Head],
+    index: int,
+    width: int,
+    height: int,
+    tokenizer: PreTrainedTokenizerBase,
+    jitter: float,
+    rng: np.random.Generator,
+) -> Prompt | None:
+    head = heads[index]
+    angles = None if head.rotation is None else angles_from_rotation(head.rotation)
+    if angles is None:
+        return None
+    extent = np.tile(head.box[2:] - head.box[:2], 2)
+    asked = head.box + rng.uniform(-jitter, jitter, 4) * extent
+    question = answers.pose_prompt(answers.grid_box(asked, width, height))
+    values = [(angle % 360, index) for angle in angles]
+    return _prompt(question, answers.format_angles(*angles), ANGLE, values, tokenizer)
+
+
+def _prompt(
+    question: str,
+    answer: str,
+    kind: int,
+    values: list[tuple[float, int]],
+    tokenizer: PreTrainedTokenizerBase,
+) -> Prompt:
+    """`values`: for each number of the answer its real value and whom it is about.
+
+    Where the tokenizer spells numbers in digits, all tokens are learnt as text, as in the paper.
+    """
+    question_ids = tokenizer.encode(question, add_special_tokens=False)
+    answer_ids = tokenizer.encode(answer, add_special_tokens=False) + [tokenizer.eos_token_id]
+    first = first_number(tokenizer)
+    numbers = range(0) if first is None else range(first, first + 1000)
+    remaining = iter(values if numbers else ())
+    prompt = Prompt(question_ids, answer_ids, [], [], [])
+    for token in answer_ids:
+        value, about = next(remaining) if token in numbers else (0.0, -1)
+        prompt.kinds.append(kind if token in numbers else NO_NUMBER)
+        prompt.values.append(value)
+        prompt.about.append(about)
+    if next(remaining, None) is not None:
+        raise ValueError(f"the tokenizer does not keep every number of {answer!r} as one token")
+    return prompt
+
+
+def first_number(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Id of the token 000, which 001..999 follow; None where numbers are spelt in digits."""
+    ids = tokenizer.convert_tokens_to_ids(["000", "999"])
+    return ids[0] if None not in ids and ids[1] - ids[0] == 999 else None
