@@ -40,6 +40,7 @@ TITLES = {
     "ranges": "RANGE",
     "scenes": "FREE ANSWERS",
     "tones": "SKIN",
+    "shown": "SHOWS",
 }
 
 

@@ -135,6 +135,21 @@ def test_errors_by_range_and_by_tone(samples):
     assert ranges["front"]["roll"] == pytest.approx(0, abs=0.01)
 
 
+def test_errors_by_how_much_of_a_head_shows(samples):
+    single = [sample.heads[0] for sample in samples if sample.heads]
+    for head, share in zip(single, (1.0, 0.7, 0.3), strict=False):
+        head.visible = share
+    asked = [Asked(sample, right(sample), SCALE) for sample in samples]
+    for scene in asked:
+        for told in scene.answers["given"]:
+            told[0] += 9 if scene.sample.heads[0].visible == 0.3 else 0
+    rows = measures.by_visibility(measures.evaluation(asked))
+    assert [rows[name]["heads"] for name in ("most", "a part")] == [1, 1]
+    assert rows["all of it"]["heads"] == len(single) - 2
+    assert rows["a part"]["mae"] == pytest.approx(3)
+    assert [rows[n]["mae"] for n in ("most", "all of it")] == pytest.approx([0, 0], abs=0.01)
+
+
 def test_accuracy_of_expressions(samples):
     """Withheld: one right, one elsewhere, one unreadable. Taught: two boxes for the right one."""
     box = grid_box((5, 5, 70, 55), 80, 60)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,11 @@ from .reading import FORMATS, Format, referred_box
 Mask = np.ndarray
 SEEN = 0.2  # visible share from which a head makes a scene one of several heads
 TONES = ("light", "medium", "dark")
+SHOWN = {
+    "all of it": (0.9, 1.01),
+    "most": (0.6, 0.9),
+    "a part": (0.0, 0.6),
+}  # visible share, from, to
 
 
 @dataclass(frozen=True)
@@ -37,20 +42,21 @@ class Evaluation:
     """Records of all scenes, and for each head that counts what groups it is in.
 
     end_to_end: with the model's own boxes; true_boxes: asked about the true ones; free: the same
-    without a grammar. tone (N,): of the skin, "" where unknown; alone (N,) bool: whether the head
-    is the only one in its scene.
+    without a grammar. tone (N,): of the skin, "" where unknown; visible (N,): the share that
+    shows; alone (N,) bool: whether the head is the only one in its scene.
     """
 
     end_to_end: metrics.Records
     true_boxes: metrics.Records
     free: metrics.Records
     tone: np.ndarray
+    visible: np.ndarray
     alone: np.ndarray
 
 
 def evaluation(asked: Sequence[Asked]) -> Evaluation:
     """Score all answers about heads."""
-    own, told, free, tones, alone = [], [], [], [], []
+    own, told, free, counted, alone = [], [], [], [], []
     for scene in asked:
         true = true_heads(scene.sample)
         own.append(metrics.end_to_end(_own(scene.answers["own"]), true, scene.scale))
@@ -58,11 +64,13 @@ def evaluation(asked: Sequence[Asked]) -> Evaluation:
         texts = scene.answers["poses"]["free"]
         free.append(_given(scene, [parse_angles(text).value for text in texts]))
         counts = metrics.assign(true, true, scene.scale).counts
-        tones += [head.tone or "" for head, c in zip(scene.sample.heads, counts, strict=True) if c]
+        counted += [head for head, c in zip(scene.sample.heads, counts, strict=True) if c]
         seen = sum(head.visible >= SEEN for head in scene.sample.heads)
         alone += [seen == 1] * int(counts.sum())
     merged = (metrics.merge(parts) for parts in (own, told, free))
-    return Evaluation(*merged, np.array(tones, dtype=str), np.array(alone, dtype=bool))
+    tone = np.array([head.tone or "" for head in counted], dtype=str)
+    visible = np.array([head.visible for head in counted], dtype=float)
+    return Evaluation(*merged, tone, visible, np.array(alone, dtype=bool))
 
 
 def part(records: metrics.Records, mask: Mask) -> metrics.Records:
@@ -107,14 +115,26 @@ def by_scene(scored: Evaluation) -> dict[str, dict[str, float]]:
 
 
 def by_tone(scored: Evaluation) -> dict[str, dict[str, float]]:
-    """Recall end to end and errors with true boxes by the tone of skin, where it is known."""
+    """Of each tone of skin, where it is known."""
+    return _groups(scored, {tone: scored.tone == tone for tone in TONES})
+
+
+def by_visibility(scored: Evaluation) -> dict[str, dict[str, float]]:
+    """Of heads that show wholly, mostly, partly."""
+    bounds = SHOWN.items()
+    return _groups(
+        scored, {n: (a <= scored.visible) & (scored.visible < b) for n, (a, b) in bounds}
+    )
+
+
+def _groups(scored: Evaluation, masks: Mapping[str, Mask]) -> dict[str, dict[str, float]]:
+    """Recall end to end and errors with true boxes of groups of heads; none of empty groups."""
     rows = {}
-    for tone in TONES:
-        mask = scored.tone == tone
+    for name, mask in masks.items():
         if mask.any():
             own = metrics.score(part(scored.end_to_end, mask))
             told = metrics.score(part(scored.true_boxes, mask))
-            rows[tone] = {
+            rows[name] = {
                 "heads": own.heads, "recall": own.recall, "mae": told.mae,
                 "geodesic_median": told.geodesic_median,
             }  # fmt: skip
