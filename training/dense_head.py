@@ -125,10 +125,10 @@ def dense_answer_targets(
     min_visible: float,
     min_size: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Which image tokens (B, N) bool must say something, and what: kinds and values (owned, 7) of
-    `packing`, box on the 0..999 grid and angles in degrees. A head without an angle triple says
-    nothing."""
-    owned = torch.zeros(len(heads), grid[0] * grid[1], dtype=torch.bool)
+    """Which image tokens (B, N) must say something, as shares like those of `dense_targets`, and
+    what: kinds and values (owned, 7) of `prompts`, box on the 0..999 grid and angles in degrees. A
+    head without an angle triple says nothing."""
+    shares = torch.zeros(len(heads), grid[0] * grid[1])
     values: list[list[float]] = []
     for row, picture in enumerate(heads):
         spoken = [head_values(head, size) for head in picture]
@@ -136,10 +136,10 @@ def dense_answer_targets(
         for patch, index in enumerate(owner.tolist()):
             said = spoken[index] if index >= 0 else None
             if said is not None:
-                owned[row, patch] = True
+                shares[row, patch] = picture[index].visible / (owner == index).sum()
                 values.append(said)
     kinds = torch.tensor([[COORDINATE] * 4 + [ANGLE] * 3]).expand(len(values), 7)
-    return owned, kinds, torch.tensor(values, dtype=torch.float32).view(-1, 7)
+    return shares, kinds, torch.tensor(values, dtype=torch.float32).view(-1, 7)
 
 
 def head_values(head: Head, size: tuple[int, int]) -> list[float] | None:

@@ -151,16 +151,18 @@ class Learner(nn.Module):
         return self._tower_losses(batch) | self._told_losses(batch) | {"hint": hint}
 
     def _told_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
-        owned, kinds, values = dense_answer_targets(
+        shares, kinds, values = dense_answer_targets(
             batch.heads, self._grid(), batch.size, *self._least
         )
-        device, end = self._features.device, 2 + owned.shape[1]  # after BOS and begin-of-image
-        owned, kinds, values = (t.to(device) for t in (owned, kinds.flatten(), values.flatten()))
+        device, end = self._features.device, 2 + shares.shape[1]  # after BOS and begin-of-image
+        shares, kinds, values = (t.to(device) for t in (shares, kinds.flatten(), values.flatten()))
+        owned = shares > 0
+        weights = shares[owned].repeat_interleave(7)
         said = []
         for place, answers in enumerate(self.dense_answers):
             told = self.model.model.norm(self._told[place][:, 2:end][owned])
             logits = self.model.lm_head(answers(told)).flatten(0, 1)
-            said.append(self._said(logits, kinds, kinds, values))
+            said.append(self._said(logits, kinds, kinds, values, weights))
         names = "box", "angle"
         box, angle = (torch.stack([each[name] for each in said]).mean() for name in names)
         losses = {"dense_said_box": box, "dense_said_angle": angle}
@@ -179,8 +181,16 @@ class Learner(nn.Module):
         losses = dense_loss(self.dense(self._features), *targets, batch.complete)
         return {name: loss for name, loss in losses.items() if self.teaching.counts(name)}
 
-    def _said(self, logits: torch.Tensor, *targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        return answer_loss(logits, *targets, self.first_number or 0, self.teaching.sigmas)
+    def _said(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        kinds: torch.Tensor,
+        values: torch.Tensor,
+        weights: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        first, sigmas = self.first_number or 0, self.teaching.sigmas
+        return answer_loss(logits, targets, kinds, values, first, sigmas, weights)
 
     def _angle_error(
         self, logits: torch.Tensor, kinds: torch.Tensor, values: torch.Tensor

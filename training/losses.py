@@ -42,8 +42,10 @@ def answer_loss(
     values: torch.Tensor,
     first_number: int,
     sigmas: tuple[float, float],
+    weights: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
-    """Mean losses over N supervised tokens: {"text", "box", "angle"}, each 0 when none is present.
+    """Mean losses over N supervised tokens: {"text", "box", "angle"}, each 0 when none is present;
+    numbers count by `weights` (N,), else all alike.
 
     logits (N, vocabulary), targets, kinds, values (N,). The number losses are Kullback-Leibler
     divergences (cross-entropy less the target's own entropy), so 0 is perfect.
@@ -61,5 +63,7 @@ def answer_loss(
         target = soft_targets(kinds[chosen], values[chosen], sigmas)
         numbers = log_probability[chosen][:, first_number : first_number + 1000]
         entropy = torch.special.entr(target).sum(-1)
-        losses[name] = (-(target * numbers).sum(-1) - entropy).mean()
+        each = -(target * numbers).sum(-1) - entropy
+        part = torch.ones_like(each) if weights is None else weights[chosen]
+        losses[name] = (each * part).sum() / part.sum()
     return losses

@@ -60,6 +60,22 @@ def test_perfect_numbers_cost_nothing_and_near_ones_little():
         assert best[name] < near[name] < far[name]
 
 
+def test_numbers_count_by_their_weights():
+    kinds, values = torch.tensor([ANGLE, ANGLE, COORDINATE]), torch.tensor([15.0, 200.0, 700.0])
+    logits, first = torch.randn(3, 1010, generator=torch.Generator().manual_seed(0)), 5
+    alone = [
+        answer_loss(
+            logits[i : i + 1], kinds[i : i + 1], kinds[i : i + 1], values[i : i + 1], first, SIGMAS
+        )
+        for i in range(3)
+    ]
+    weights = torch.tensor([0.25, 0.75, 0.1])
+    losses = answer_loss(logits, kinds, kinds, values, first, SIGMAS, weights)
+    expected = 0.25 * alone[0]["angle"] + 0.75 * alone[1]["angle"]
+    assert losses["angle"] == pytest.approx(expected.item(), rel=1e-5)
+    assert losses["box"] == pytest.approx(alone[2]["box"].item(), rel=1e-5)
+
+
 def test_text_loss_is_cross_entropy_of_text_tokens_only():
     logits = torch.randn(3, 1010)
     kinds = torch.tensor([NO_NUMBER, ANGLE, NO_NUMBER])
