@@ -18,7 +18,7 @@ run: $(READY)-run-$(MODE)
 	. scripts/env.sh && python -m demo.run $(if $(SOURCE),--source "$(SOURCE)")
 
 test: $(READY)-test-$(MODE)
-	. scripts/env.sh && ruff check . && mypy && OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m pytest
+	. scripts/env.sh && ruff check . && mypy && OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m pytest -n 2 --dist loadfile
 
 $(READY)-run-$(MODE): $(INSTALLED_FROM)
 	scripts/setup.sh run

@@ -91,11 +91,10 @@ def dense_targets(
     min_size: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Per patch of a `grid` = (rows, columns) over pictures of `size` = (height, width):
-    its share of the head that owns it (B, N), how much of that head shows over how many patches it
-    has, 0 without a head; box edges (B, N, 4) as distances left, top, right, bottom in patches;
-    first two columns of the rotation relative to the ray the head is seen along (B, N, 6), NaN
-    where unknown. That is what the head looks like wherever it stands; adding the ray is the
-    decoder's work.
+    its share of the head that owns it (B, N), one over that head's patches and 0 without a head;
+    box edges (B, N, 4) as distances left, top, right, bottom in patches; first two columns of the
+    rotation relative to the ray the head is seen along (B, N, 6), NaN where unknown. That is what
+    the head looks like wherever it stands; adding the ray is the decoder's work.
     """
     camera = usual_camera(size, SQUEEZE)
     step = torch.tensor([size[1] / grid[1], size[0] / grid[0]]).repeat(2)
@@ -108,7 +107,7 @@ def dense_targets(
         owner = owners(picture, grid, size, min_visible, min_size)
         for index in owner[owner >= 0].unique():
             head, inside = picture[int(index)], owner == index
-            shares[row, inside] = head.visible / inside.sum()
+            shares[row, inside] = 1 / inside.sum()
             box = torch.as_tensor(head.box, dtype=torch.float32) / step
             edges[row, inside] = (centres[inside] - box) * sign
             turn = np.full((3, 3), np.nan)
@@ -136,7 +135,7 @@ def dense_answer_targets(
         for patch, index in enumerate(owner.tolist()):
             said = spoken[index] if index >= 0 else None
             if said is not None:
-                shares[row, patch] = picture[index].visible / (owner == index).sum()
+                shares[row, patch] = 1 / (owner == index).sum()
                 values.append(said)
     kinds = torch.tensor([[COORDINATE] * 4 + [ANGLE] * 3]).expand(len(values), 7)
     return shares, kinds, torch.tensor(values, dtype=torch.float32).view(-1, 7)
@@ -174,9 +173,8 @@ def dense_loss(
 ) -> dict[str, torch.Tensor]:
     """{"dense_object", "dense_box", "dense_angle"}: cross-entropy, L1 of log edges, and the angle
     between rotations as a share of half a turn, whose gradient, unlike the squared chord's, does
-    not fade with the error. The last two count a head by how much of it shows, however many patches
-    it has: else a batch's few largest heads would be all that is learnt from, and what half-hidden
-    ones leave open would drown what whole ones tell.
+    not fade with the error. The last two count every head once, however many patches it has: else a
+    batch's few largest heads would be all that is learnt from.
 
     `complete` (B,) bool: pictures of which every head is labelled (default: all). In the others a
     patch without an owner may show a head that nobody labelled, and is not asked.

@@ -87,12 +87,12 @@ def test_text_loss_is_cross_entropy_of_text_tokens_only():
 
 def test_dense_targets_own_the_patches_in_the_middle_of_the_box():
     rotation = Rotation.random(random_state=0).as_matrix()
-    big = Head(np.array([0.0, 0, 64, 64]), rotation, 0.6)
+    big = Head(np.array([0.0, 0, 64, 64]), rotation)
     small = Head(np.array([16.0, 16, 32, 32]), np.eye(3))
     shares, edges, turns = dense_targets([[big, small]], (14, 14), (224, 224), 0.2, 10)
     grid = shares[0].view(14, 14)
     assert grid.nonzero().tolist() == [[1, 1], [1, 2], [2, 1], [2, 2]]
-    assert grid[1, 1] == 1 and grid[2, 1] == pytest.approx(0.2)
+    assert grid[1, 1] == 1 and grid[2, 1] == pytest.approx(1 / 3)
     assert edges[0].view(14, 14, 4)[1, 1].tolist() == [0.5] * 4  # the smaller head wins its patch
     assert edges[0].view(14, 14, 4)[2, 1].tolist() == [1.5, 2.5, 2.5, 1.5]
     # relative to the ray of a camera 60 degrees wide, whose pictures were squeezed from 4:3
