@@ -62,10 +62,11 @@ class Server:
                     outer.most_at_once = max(outer.most_at_once, outer._at_once)
                 try:
                     right = self.path == "/v1/chat/completions"
-                    outer._send(self, outer.answer(body) if right else Reply(status=404))
+                    reply = outer.answer(body) if right else Reply(status=404)
                 finally:
-                    with outer._lock:
+                    with outer._lock:  # before the client knows, and asks the next
                         outer._at_once -= 1
+                outer._send(self, reply)
 
             def log_message(self, *_: Any) -> None:
                 pass
