@@ -153,8 +153,8 @@ class HeadPerceiver:
             threads: of the arithmetic; None is one per core, or as PyTorch is set.
             quantization: "int8" or "int4" rounds PyTorch's weights, see `vlm.quantization`.
             tiles: above 1, so many by so many overlapping parts of each image are looked at as
-                well, which finds heads that are small in it, see `tiles`. 2 takes about four times
-                as long, 3 seven times.
+                well, which finds heads that are small in it, see `tiles`. 2 takes up to five times
+                as long, 3 up to ten.
 
         Raises:
             CheckpointError: (a ValueError) the folder cannot be used, and why.

@@ -76,6 +76,11 @@ def owners(
     return owner
 
 
+def shares_of(owner: torch.Tensor) -> torch.Tensor:
+    """(N,) one over how many patches the owner of each patch has, 0 where there is none."""
+    return (owner >= 0) / (owner[:, None] == owner).sum(1)
+
+
 def patch_centres(grid: tuple[int, int]) -> torch.Tensor:
     """(N, 2) centres x, y of the patches in units of patches, row by row."""
     rows, columns = grid
@@ -105,9 +110,9 @@ def dense_targets(
     turns = torch.zeros(len(heads), len(centres), 6)
     for row, picture in enumerate(heads):
         owner = owners(picture, grid, size, min_visible, min_size)
+        shares[row] = shares_of(owner)
         for index in owner[owner >= 0].unique():
             head, inside = picture[int(index)], owner == index
-            shares[row, inside] = 1 / inside.sum()
             box = torch.as_tensor(head.box, dtype=torch.float32) / step
             edges[row, inside] = (centres[inside] - box) * sign
             turn = np.full((3, 3), np.nan)
@@ -132,10 +137,11 @@ def dense_answer_targets(
     for row, picture in enumerate(heads):
         spoken = [head_values(head, size) for head in picture]
         owner = owners(picture, grid, size, min_visible, min_size)
+        part = shares_of(owner)
         for patch, index in enumerate(owner.tolist()):
             said = spoken[index] if index >= 0 else None
             if said is not None:
-                shares[row, patch] = 1 / (owner == index).sum()
+                shares[row, patch] = part[patch]
                 values.append(said)
     kinds = torch.tensor([[COORDINATE] * 4 + [ANGLE] * 3]).expand(len(values), 7)
     return shares, kinds, torch.tensor(values, dtype=torch.float32).view(-1, 7)

@@ -155,9 +155,9 @@ class Learner(nn.Module):
             batch.heads, self._grid(), batch.size, *self._least
         )
         device, end = self._features.device, 2 + shares.shape[1]  # after BOS and begin-of-image
-        shares, kinds, values = (t.to(device) for t in (shares, kinds.flatten(), values.flatten()))
-        owned = shares > 0
-        weights = shares[owned].repeat_interleave(7)
+        owned = (shares > 0).to(device)
+        parts = shares[shares > 0][:, None].expand_as(kinds)  # each number counts as its token does
+        kinds, values, weights = (t.flatten().to(device) for t in (kinds, values, parts))
         said = []
         for place, answers in enumerate(self.dense_answers):
             told = self.model.model.norm(self._told[place][:, 2:end][owned])

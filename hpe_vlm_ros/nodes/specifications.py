@@ -117,7 +117,7 @@ SPECIFICATIONS = (
         "tiles",
         1,
         "Above 1, so many by so many overlapping parts of each image are looked at as well: heads "
-        "that are small in it are found. 2 takes about four times as long, 3 seven times.",
+        "that are small in it are found. 2 takes up to five times as long, 3 up to ten.",
         (1, 4),
     ),
     _S(

@@ -7,6 +7,8 @@ import lap
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpe_vlm_ros.geometry import box_area, box_overlap
+
 Array = NDArray[np.float64]
 FORBIDDEN = 1e6
 
@@ -19,13 +21,11 @@ def generalised_iou(a: ArrayLike, b: ArrayLike) -> Array:
     """
     first = np.asarray(a, dtype=float).reshape(-1, 1, 4)
     second = np.asarray(b, dtype=float).reshape(1, -1, 4)
-    shared = _area(
-        np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
-    )
-    union = _area(first[..., :2], first[..., 2:]) + _area(second[..., :2], second[..., 2:]) - shared
-    hull = _area(
-        np.minimum(first[..., :2], second[..., :2]), np.maximum(first[..., 2:], second[..., 2:])
-    )
+    shared = box_overlap(a, b)
+    union = box_area(a)[:, None] + box_area(b) - shared
+    low = np.minimum(first[..., :2], second[..., :2])
+    high = np.maximum(first[..., 2:], second[..., 2:])
+    hull = np.clip(high - low, 0, None).prod(axis=-1)
     result: Array = shared / np.maximum(union, 1e-9) - (hull - union) / np.maximum(hull, 1e-9)
     return result
 
@@ -34,8 +34,3 @@ def pairs(cost: Array, allowed: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """(row, column) pairs: as many allowed ones as can be, at the least total cost (Hungarian)."""
     _, rows, columns = lap.lapjvc(np.where(allowed, cost, FORBIDDEN))
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]
-
-
-def _area(low: Array, high: Array) -> Array:
-    area: Array = np.clip(high - low, 0, None).prod(axis=-1)
-    return area

@@ -191,7 +191,7 @@ def ask(
     to the decided one is let stand in the cache, where it influences what follows; the answer still
     has the decided one.
     """
-    shared = _common(prompts)
+    shared = shared_beginning(prompts)
     numbers = lanes.open(len(prompts), prompts[0][:shared] if shared else ())
     prompts = [prompt[shared:] for prompt in prompts]
     drafted = [()] * len(prompts) if drafts is None else drafts
@@ -205,7 +205,7 @@ def ask(
     return [Answer(lane.tokens, lane.decisions) for lane in made]
 
 
-def _common(prompts: Sequence[Sequence[int]]) -> int:
+def shared_beginning(prompts: Sequence[Sequence[int]]) -> int:
     """How many first tokens several prompts share; some of each is left."""
     if len(prompts) < 2:
         return 0

@@ -53,7 +53,7 @@ def _exported(folder: Path, device: str | None, backend: str) -> Path | None:
     precision = None if cpu else "fp32"  # what 8 bits spare on a CPU they cost on a GPU
     here = find_export(folder, precision)
     if backend == "onnx":
-        if not cpu and not _runs_on_gpu():
+        if not cpu and find_spec("onnxruntime") is not None and not _has_cuda():
             raise CheckpointError(
                 f'the backend onnx cannot run on "{device}" here: install onnxruntime-gpu in place '
                 'of onnxruntime, take the device "cpu", or the backend torch'
@@ -68,9 +68,7 @@ def _exported(folder: Path, device: str | None, backend: str) -> Path | None:
     return here if usable and backend == "auto" else None
 
 
-def _runs_on_gpu() -> bool:
-    if find_spec("onnxruntime") is None:
-        return True  # what is missing is told later
+def _has_cuda() -> bool:
     import onnxruntime
 
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()

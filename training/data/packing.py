@@ -9,13 +9,13 @@ image's. The words with which neighbours begin alike stand there once, and each 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from hpe_vlm_ros.vlm.decoding import shared_beginning
 from hpe_vlm_ros.vlm.language import PADDING_TYPE
 
 from .prompts import Prompt
@@ -73,11 +73,8 @@ class Batch:
         beginning."""
         length = self.segments.shape[1]
         causal = torch.ones(length, length, dtype=torch.bool).tril()
-        query, key, parent = (
-            self.segments[:, :, None],
-            self.segments[:, None, :],
-            self.parents[:, :, None],
-        )
+        query, key = self.segments[:, :, None], self.segments[:, None, :]
+        parent = self.parents[:, :, None]
         seen = causal & ((key == 0) | (key == query) | (key == parent))
         return (seen | torch.eye(length, dtype=torch.bool))[:, None]
 
@@ -93,7 +90,7 @@ def pack(
     """Rows of a batch. images: (3, H, W) float each; complete: whether all their heads are given;
     num_image_tokens counts BOI, patches and EOI."""
     prefix = 1 + num_image_tokens
-    rows = [list(_laid_out(row)) for row in prompts]
+    rows = [_laid_out(row) for row in prompts]
     shape = (len(prompts), prefix + max(sum(len(p.ids) for p in row) for row in rows))
     ids = np.full(shape, tokenizer.pad_token_id, np.int64)
     types, positions = np.full(shape, PADDING_TYPE, np.int64), np.zeros(shape, np.int64)
@@ -137,22 +134,14 @@ class _Part:
     behind: int = 0
 
 
-def _laid_out(prompts: list[Prompt]) -> Iterator[_Part]:
+def _laid_out(prompts: list[Prompt]) -> list[_Part]:
     """The segments 1, 2, ... of a row."""
-    number = 1
+    parts: list[_Part] = []
     for _, group in itertools.groupby(prompts, lambda p: p.question[:LEAST_SHARED]):
         alike = list(group)
-        shared = _shared([p.question for p in alike]) if len(alike) > 1 else 0
-        parent = number if shared else 0
+        shared, parent = shared_beginning([p.question for p in alike]), 0
         if shared:
-            yield _Part(alike[0].question[:shared], None)
-        for prompt in alike:
-            yield _Part(prompt.question[shared:] + prompt.answer, prompt, parent, shared)
-        number += len(alike) + bool(shared)
-
-
-def _shared(questions: list[list[int]]) -> int:
-    """How many first tokens all questions have alike; at least one of each is left."""
-    most = min(map(len, questions)) - 1
-    columns = itertools.islice(zip(*questions, strict=False), most)
-    return next((i for i, tokens in enumerate(columns) if len(set(tokens)) > 1), most)
+            parts.append(_Part(alike[0].question[:shared], None))
+            parent = len(parts)
+        parts += [_Part(p.question[shared:] + p.answer, p, parent, shared) for p in alike]
+    return parts

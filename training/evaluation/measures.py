@@ -21,11 +21,8 @@ from .reading import FORMATS, Format, referred_box
 Mask = np.ndarray
 SEEN = 0.2  # visible share from which a head makes a scene one of several heads
 TONES = ("light", "medium", "dark")
-SHOWN = {
-    "all of it": (0.9, 1.01),
-    "most": (0.6, 0.9),
-    "a part": (0.0, 0.6),
-}  # visible share, from, to
+# visible share, from and below
+SHOWN = {"all of it": (0.9, 1.01), "most": (0.6, 0.9), "a part": (0.0, 0.6)}
 
 
 @dataclass(frozen=True)
@@ -115,12 +112,12 @@ def by_scene(scored: Evaluation) -> dict[str, dict[str, float]]:
 
 
 def by_tone(scored: Evaluation) -> dict[str, dict[str, float]]:
-    """Of each tone of skin, where it is known."""
+    """`_groups` by tone of skin, where it is known."""
     return _groups(scored, {tone: scored.tone == tone for tone in TONES})
 
 
 def by_visibility(scored: Evaluation) -> dict[str, dict[str, float]]:
-    """Of heads that show wholly, mostly, partly."""
+    """`_groups` by how much of a head shows."""
     bounds = SHOWN.items()
     return _groups(
         scored, {n: (a <= scored.visible) & (scored.visible < b) for n, (a, b) in bounds}
