@@ -19,7 +19,8 @@ from hpe_vlm_ros.geometry import gaze_rotation
 
 Array = NDArray[np.float64]
 LEAST_DEVIATION = math.radians(0.5)
-NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(48)  # errs by 1e-10
+REACH = 8  # standard deviations beyond which nothing is left
+NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,10 @@ class Judge:
         self._looking: set[tuple[str, str]] = set()
 
     def __call__(
-        self, head: str, target: str, angle: float, deviation: float | None = None
+        self, head: str, target: str, offset: ArrayLike, covariance: Array | None = None
     ) -> Gaze:
-        """Judges `angle` in radians; `deviation` as of `gaze_deviation`."""
+        """Judges an `offset` as of `gaze_offset`; `covariance` as of `gaze_covariance`."""
+        angle = math.hypot(*np.asarray(offset, dtype=float).tolist())
         if not math.isfinite(angle):
             self._looking.discard((head, target))
             return UNKNOWN
@@ -66,7 +68,7 @@ class Judge:
         else:
             self._looking.discard((head, target))
         limit = math.radians(self.limit)
-        score = math.nan if deviation is None else looking_probability(angle, deviation, limit)
+        score = math.nan if covariance is None else looking_probability(offset, covariance, limit)
         return Gaze(angle, score, looking)
 
     def keep(self, heads: Iterable[str]) -> None:
@@ -78,48 +80,65 @@ class Judge:
         self._looking.clear()
 
 
-def gaze_angle(rotation: ArrayLike, sellion: ArrayLike, target: ArrayLike) -> float:
-    """Radians between the gaze and the ray to a point; NaN where a position is.
+def gaze_offset(rotation: ArrayLike, sellion: ArrayLike, target: ArrayLike) -> Array:
+    """How far a point lies off the gaze, (2,) radians along the gaze frame's x and y (REP-155:
+    z runs along the gaze); NaN where a position is.
 
-    rotation: (3, 3) head in the optical frame. sellion, target: (3,) metres in that frame.
+    The offset's length is the angle between the gaze and the ray to the point, its direction that
+    in which the gaze would have to turn. rotation: (3, 3) head in the optical frame. sellion,
+    target: (3,) metres in that frame.
     """
     ray = np.asarray(target, dtype=float) - np.asarray(sellion, dtype=float)
-    distance = float(np.linalg.norm(ray))
-    if not distance > 0:  # NaN as well
-        return math.nan
-    cosine = float(gaze_rotation(rotation)[:, 2] @ ray / distance)
-    return math.acos(min(1.0, max(-1.0, cosine)))
+    x, y, z = (gaze_rotation(rotation).T @ ray).tolist()
+    across = math.hypot(x, y)
+    if not math.hypot(across, z) > 0:  # NaN as well
+        return np.full(2, math.nan)
+    angle = math.atan2(across, z)
+    return np.array([x, y]) * (angle / across) if across else np.array([angle, 0.0])
 
 
-def gaze_deviation(rotation: ArrayLike, covariance: ArrayLike) -> float | None:
-    """Standard deviation in radians of the gaze's direction about each axis across it, or None.
+def gaze_angle(rotation: ArrayLike, sellion: ArrayLike, target: ArrayLike) -> float:
+    """Radians, 0..pi, between the gaze and the ray to a point: the length of `gaze_offset`."""
+    return math.hypot(*gaze_offset(rotation, sellion, target).tolist())
 
-    covariance: (3, 3) rad^2, turns about the optical axes; NaN or zero means unknown.
+
+def gaze_covariance(rotation: ArrayLike, covariance: ArrayLike) -> Array | None:
+    """Covariance (2, 2) in rad^2 of the gaze's direction, on the axes of `gaze_offset`, or None.
+
+    covariance: (3, 3) rad^2, turns about the optical axes; NaN or zero means unknown. A turn about
+    the gaze itself moves it not; one about its y axis moves it along x, one about x against y.
     """
     spread = np.asarray(covariance, dtype=float)
     if not np.isfinite(spread).all() or not spread.any():
         return None
-    along = gaze_rotation(rotation)[:, 2]
-    across = float(np.trace(spread) - along @ spread @ along)  # turning about the gaze moves it not
-    return max(math.sqrt(max(across, 0.0) / 2), LEAST_DEVIATION)
+    x, y, _ = gaze_rotation(rotation).T
+    moves = np.stack([y, -x])
+    across: Array = moves @ spread @ moves.T
+    return across
 
 
-def looking_probability(angle: float, deviation: float, limit: float) -> float:
-    """P(the true angle is within limit), the gaze's direction being a round Gaussian; radians.
+def looking_probability(offset: ArrayLike, covariance: ArrayLike, limit: float) -> float:
+    """P(the true angle is within limit), the gaze's direction being a Gaussian; radians.
 
-    That is the Gaussian's share inside a disc (Rice's distribution), added up over strips across
-    the line from the gaze to the target; the plane stands for the sphere, which errs little below
-    60 degrees.
+    offset: (2,) from the gaze to the target. covariance: (2, 2). That is an oval Gaussian's share
+    inside a disc, added up over strips along the oval's long axis; the plane stands for the sphere,
+    which errs little below 60 degrees.
     """
-    reach = 8 * deviation
-    if angle >= limit + reach:
-        return 0.0
+    variances, axes = np.linalg.eigh(np.asarray(covariance, dtype=float))
+    narrow, wide = np.sqrt(np.maximum(variances, LEAST_DEVIATION**2)).tolist()
+    beside, along = (axes.T @ np.asarray(offset, dtype=float)).tolist()
     # x = limit sin(t): strips grow thin towards the disc's edge, where their length falls fastest.
-    first = math.asin(max(-1.0, (angle - reach) / limit))
-    last = math.asin(min(1.0, (angle + reach) / limit))
+    first = math.asin(max(-1.0, min(1.0, (beside - REACH * narrow) / limit)))
+    last = math.asin(max(-1.0, min(1.0, (beside + REACH * narrow) / limit)))
     t = first + (last - first) * (NODES + 1) / 2
-    density = np.exp(-0.5 * ((limit * np.sin(t) - angle) / deviation) ** 2)
-    half_length = limit * np.cos(t) / (deviation * math.sqrt(2))
-    strips = density * half_length * [math.erf(h) for h in half_length]
-    value = float(strips @ NODE_WEIGHTS) * (last - first) / 2 / math.sqrt(math.pi)
+    density = np.exp(-0.5 * ((limit * np.sin(t) - beside) / narrow) ** 2) / narrow
+    half_length = limit * np.cos(t)
+    ends = ((half_length - along) / wide).tolist(), ((-half_length - along) / wide).tolist()
+    strips = density * half_length * [_below(b) - _below(a) for b, a in zip(*ends, strict=True)]
+    value = float(strips @ NODE_WEIGHTS) * (last - first) / 2 / math.sqrt(2 * math.pi)
     return min(1.0, max(0.0, value))
+
+
+def _below(deviations: float) -> float:
+    """The normal distribution's share below so many standard deviations."""
+    return 0.5 * math.erfc(-deviations / math.sqrt(2))

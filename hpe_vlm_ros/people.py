@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .attention import UNKNOWN as UNKNOWN_GAZE
-from .attention import Gaze, Judge, gaze_angle, gaze_deviation
+from .attention import Gaze, Judge, gaze_covariance, gaze_offset
 from .distance import UNKNOWN as UNKNOWN_POSITION
 from .distance import Position, locate, pose_covariance
 from .geometry import CameraIntrinsics, HeadShape, angles_from_rotation
@@ -122,13 +122,11 @@ class People:
             head.box, head.rotation, view.camera, view.shape, view.depth, head.box_deviation
         )
         covariance = pose_covariance(place, head.rotation, view.shape, head.rotation_covariance)
-        deviation = gaze_deviation(head.rotation, head.rotation_covariance)
+        across = gaze_covariance(head.rotation, head.rotation_covariance)
         gazes = {}
         for name, target in view.targets.items():
-            angle = math.nan
-            if target is not None:
-                angle = gaze_angle(head.rotation, place.point, target)
-            gazes[name] = self.judge(head.id, name, angle, deviation)
+            ahead = gaze_offset(head.rotation, place.point, nothing if target is None else target)
+            gazes[name] = self.judge(head.id, name, ahead, across)
         return Person(
             head, angles_from_rotation(head.rotation) or nothing, place, covariance, gazes
         )
