@@ -164,24 +164,10 @@ def whenet(weights: Path | None) -> Poses:
 def sixdrepnet(checkpoint: Path | None) -> Poses:
     if checkpoint is None:
         raise FileNotFoundError("give --sixdrepnet, trained by training.baselines.sixdrepnet")
-    import torch
+    from training.baselines.sixdrepnet import load_sixdrepnet
 
-    from training.baselines.crops import crop
-    from training.baselines.sixdrepnet import SixDRepNet
-
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    model = SixDRepNet(pretrained=False)
-    model.load_state_dict(stored["model"])
-    model.eval()
-
-    def pose(image: Any, boxes: Array) -> Array:
-        if not len(boxes):
-            return np.zeros((0, 3, 3))
-        pixels = torch.stack([crop(image, box, 96) for box in boxes])
-        with torch.inference_mode():
-            return np.asarray(model(pixels).double().numpy())
-
-    return pose
+    model = load_sixdrepnet(checkpoint)
+    return lambda image, boxes: model.turns(image, list(boxes))
 
 
 def peers(options: argparse.Namespace, fit_on: Sequence[Sample]) -> dict[str, Peer | str]:

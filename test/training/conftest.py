@@ -4,8 +4,10 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from hpe_vlm_ros.geometry import rotation_from_angles
+from hpe_vlm_ros.vlm.configuration import embedded
 
 
 @pytest.fixture
@@ -24,3 +26,13 @@ def scenes(tmp_path):
         lines.append({"image": name, "width": 80, "height": 60, "focal": 70.0, "heads": heads})
     (folder / "labels.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
     return folder
+
+
+@pytest.fixture
+def full_size_layers():
+    """Configuration of layers of the same classes as the full size, a hundredth as wide."""
+    torch.manual_seed(0)
+    vision = {"image_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "num_heads": 2}
+    vision |= {"intermediate_size": 16, "stem": None}
+    layers = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 3}
+    return embedded(**layers, num_attention_heads=2, vision_config=vision)

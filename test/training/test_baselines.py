@@ -153,7 +153,7 @@ def test_the_ray_is_put_back(scenes):
         camera = usual_camera((100, 200))
         box = scene.heads[0].box
         turn = rotation_to_ray(camera, box).T @ scene.heads[0].rotation
-        return camera_frame(turn[None], [box], scene)
+        return camera_frame(turn[None], [box], (scene.height, scene.width))
 
     assert median_degrees(predict, [sample]) == pytest.approx(0, abs=1e-4)
     records = records_of(predict, [sample], "perfect")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recipe and the FSDP settings for CogVLM-17B, as far as a machine without GPUs can tell."""
+"""The recipes and the FSDP settings for CogVLM-17B, as far as a machine without GPUs can tell."""
 
 import importlib
 from pathlib import Path
@@ -14,24 +14,19 @@ from torch import distributed
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from hpe_vlm_ros.vlm import checkpoint
-from hpe_vlm_ros.vlm.configuration import embedded, grounding_generalist_17b
+from hpe_vlm_ros.vlm.configuration import grounding_generalist_17b
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
-from training import stage2_finetune
+from training import stage1_pretrain, stage2_finetune, stage4_rehearse
 from training.lora import LoraOptions, adapter_state, add_lora, save_adapter, trainable
 
 ROOT = Path(__file__).parents[2]
 FSDP = ROOT / "config" / "accelerate" / "two_gpus_80gb.yaml"
-RECIPE = ROOT / "config" / "training" / "cogvlm17b_stage2.yaml"
-
-
-def tiny():
-    """Layers of the same classes as the full size, a hundredth as wide."""
-    torch.manual_seed(0)
-    vision = {"image_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "num_heads": 2}
-    vision |= {"intermediate_size": 16, "stem": None}
-    layers = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 3}
-    return embedded(**layers, num_attention_heads=2, vision_config=vision)
+RECIPES = {  # and pictures learnt from in all
+    "cogvlm17b_stage1.yaml": (stage1_pretrain, 80_000),
+    "cogvlm17b_stage2.yaml": (stage2_finetune, 200_000),  # 3.1 epochs of 64,187 heads
+    "cogvlm17b_stage4.yaml": (stage4_rehearse, 40_000),  # half an epoch
+}
 
 
 def wrapped_classes():
@@ -65,36 +60,52 @@ def test_the_wrapped_classes_hold_nearly_all_of_the_full_model(full_size):
     assert outside / sum(p.numel() for p in full_size.parameters()) < 0.03
 
 
-def settings(*more):
+def settings(recipe, *more):
     parser = ArgumentParser()
-    parser.add_function_arguments(stage2_finetune.train, as_positional=False)
+    parser.add_function_arguments(RECIPES[recipe][0].train, as_positional=False)
     parser.add_argument("--config", action="config")
-    parsed = parser.parse_args(["--config", str(RECIPE), *more])
+    parsed = parser.parse_args(["--config", str(ROOT / "config" / "training" / recipe), *more])
     options = parser.instantiate(parsed).as_dict()
     options.pop("config")
     return options
 
 
-def test_the_recipe_is_the_papers(full_size, tmp_path):
-    places = ["--data", f"[{tmp_path}]", "--validation", str(tmp_path), "--out", str(tmp_path)]
-    options = settings(*places, "--base", str(tmp_path))
+def places(recipe, data, out, base):
+    found = ["--data", f"[{data}]", "--validation", str(data), "--out", str(out)]
+    rehearsed = [] if recipe == "cogvlm17b_stage2.yaml" else ["--rehearsal", f"[{data}]"]
+    return [*found, *rehearsed, "--base", str(base)]
+
+
+def test_every_full_size_recipe_is_tried():
+    found = {path.name for path in (ROOT / "config" / "training").glob("cogvlm17b*.yaml")}
+    assert found - {"cogvlm17b_stage3_merge.yaml"} == set(RECIPES)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_recipe_is_the_papers(recipe, tmp_path):
+    options = settings(recipe, *places(recipe, tmp_path, tmp_path, tmp_path))
     schedule, lesson = options["schedule"], options["lesson"]
-    assert schedule.steps * lesson.batch_size == 200_000  # 3.1 epochs of 64,187 heads
+    assert schedule.steps * lesson.batch_size == RECIPES[recipe][1]
     assert schedule.bf16 and schedule.activation_checkpointing
     assert options["lora"] == LoraOptions() and not options["teaching"].image
-    add_lora(full_size, options["lora"])
+    assert lesson.packing.detection == (recipe == "cogvlm17b_stage1.yaml")
+
+
+def test_the_trained_weights_are_the_papers(full_size):
+    add_lora(full_size, LoraOptions())
     assert sum(p.numel() for p in trainable(full_size)) == 515_123_968
     assert {p.dtype for p in trainable(full_size)} == {torch.float32}
 
 
-def test_the_recipe_runs_two_steps_on_tiny_layers(scenes, tmp_path):
-    config, base = tiny(), tmp_path / "base"
-    model = CogVLMForCausalLM(config).to(torch.bfloat16)
-    checkpoint.save(base, model, CogVLMProcessor.embedded(config), torch.bfloat16)
-    place = ["--data", f"[{scenes}]", "--validation", str(scenes), "--out", str(tmp_path / "run")]
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_recipe_runs_two_steps_on_tiny_layers(recipe, scenes, full_size_layers, tmp_path):
+    base = tmp_path / "base"
+    model = CogVLMForCausalLM(full_size_layers).to(torch.bfloat16)
+    checkpoint.save(base, model, CogVLMProcessor.embedded(full_size_layers), torch.bfloat16)
     quick = ["--schedule.steps=2", "--schedule.workers=0", "--schedule.save_every=2"]
     quick += ["--lesson.batch_size=2", "--threads=1", "--schedule.warmup=0"]
-    stage2_finetune.train(**settings(*place, *quick, "--base", str(base)))
+    options = settings(recipe, *places(recipe, scenes, tmp_path / "run", base), *quick)
+    RECIPES[recipe][0].train(**options)
     trained = load_file(next((tmp_path / "run" / "model").glob("*.safetensors")))
     assert {t.dtype for t in trained.values()} == {torch.float32}
     moved = [t for name, t in trained.items() if name.endswith("lora_B.weight") and t.any()]
@@ -110,9 +121,9 @@ def group(tmp_path):
     distributed.destroy_process_group()
 
 
-def test_adapters_learn_and_are_saved_from_shards(group, tmp_path):
+def test_adapters_learn_and_are_saved_from_shards(group, full_size_layers, tmp_path):
     """Frozen bfloat16 and learning float32 weights in one shard, as with --lora at full size."""
-    model = CogVLMForCausalLM(tiny()).to(torch.bfloat16)
+    model = CogVLMForCausalLM(full_size_layers).to(torch.bfloat16)
     add_lora(model)
     before = {name: tensor.clone() for name, tensor in adapter_state(model).items()}
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16)

@@ -15,9 +15,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from jsonargparse import auto_cli, auto_parser
 
-from hpe_vlm_ros.vlm import export
+from hpe_vlm_ros.vlm import checkpoint, export
+from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from training.baselines.recipes import RECIPES
 from training.evaluation import asking
 from training.reproduction.tables import TABLES
@@ -75,7 +78,7 @@ def run_here(words, scenes):
     if module in SHIPPING:
         understood(module, options)
         return module
-    if module == "training.stage5_evaluate":
+    if "--workers" in options:
         options[options.index("--workers") + 1] = "1"
     auto_cli(program(module), as_positional=False, args=options)
     return module
@@ -124,6 +127,40 @@ def test_the_pipeline_chains(exchange, scenes, tmp_path, monkeypatch):
     assert json.loads((runs / "stage3" / "merge.json").read_text())["method"] == "winner_takes_all"
     result = json.loads((runs / "scored" / "result.json").read_text())
     assert result["pictures"] == 2 and "rec_acc_base" in result["summary"]
+
+
+def test_the_full_size_pipeline_chains(exchange, scenes, full_size_layers, tmp_path, monkeypatch):
+    monkeypatch.setattr(asking, "BOX_LIMIT", 20)
+    base, data, runs = (tmp_path / name for name in ("base", "data", "runs"))
+    model = CogVLMForCausalLM(full_size_layers).to(torch.bfloat16)
+    checkpoint.save(base, model, CogVLMProcessor.embedded(full_size_layers), torch.bfloat16)
+    for role in ("weak", "rehearsal", "task", "watched", "test"):
+        shutil.copytree(scenes, data / role)
+    environment = os.environ | {
+        "PATH": f"{exchange}:{os.environ['PATH']}",
+        "EXCHANGE": str(exchange),
+        "LAUNCH": "python",
+        "STAGE_OPTIONS": f"{QUICK} --threads=1 --schedule.warmup=0",
+        "SCORE_OPTIONS": "--limit=1 --variants=0",
+    }
+    script = str(ROOT / "training" / "run_full_size.sh")
+    process = subprocess.Popen(["sh", script, *map(str, (base, data, runs))], env=environment)
+    monkeypatch.chdir(ROOT)
+    try:
+        modules = serve(exchange, process, lambda words: run_here(words, scenes))
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    fold = "stage3_merge"
+    stages = ["stage1_pretrain", fold, "stage2_finetune", fold, "stage3_merge"]
+    stages += ["stage4_rehearse", fold, "stage5_evaluate"]
+    assert modules == [f"training.{stage}" for stage in stages]
+    merged = json.loads((runs / "merged" / "merge.json").read_text())
+    assert merged["method"] == "winner_takes_all"
+    assert json.loads((runs / "scored" / "result.json").read_text())["pictures"] == 1
+    name = "model.layers.0.self_attn.language_expert_query_key_value.weight"
+    before, after = (checkpoint.load_model(m, "cpu").state_dict() for m in (base, runs / "shipped"))
+    assert not torch.equal(before[name], after[name])
 
 
 RECORDER = """#!/bin/sh

@@ -92,11 +92,14 @@ def cut(image: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
     )
 
 
-def camera_frame(turns: np.ndarray, boxes: Sequence[np.ndarray], sample: Sample) -> np.ndarray:
+def camera_frame(
+    turns: np.ndarray, boxes: Sequence[np.ndarray], size: tuple[int, int]
+) -> np.ndarray:
     """Rotations (N, 3, 3) in the camera's frame, of ones relative to the rays through boxes.
 
     With the usual field of view: like the model that is compared, these know no focal length.
+    `size` = (height, width) of the picture.
     """
-    camera = usual_camera((sample.height, sample.width))
+    camera = usual_camera(size)
     rays = [rotation_to_ray(camera, box) for box in boxes]
     return np.stack([ray @ turn for ray, turn in zip(rays, turns, strict=True)])

