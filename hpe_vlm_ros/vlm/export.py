@@ -90,7 +90,7 @@ def write_graphs(model: CogVLMForCausalLM, place: Path) -> None:
     config = model.config
     tokens, past, wanted = (torch.export.Dim(name) for name in ("tokens", "past", "wanted"))
     size = config.vision_config.image_size
-    count = 2 * config.num_hidden_layers
+    width = 2 * config.num_hidden_layers * config.hidden_size
     torch.onnx.export(
         ImageGraph(model).eval(),
         (torch.zeros(1, 3, size, size),),
@@ -99,7 +99,7 @@ def write_graphs(model: CogVLMForCausalLM, place: Path) -> None:
         dynamo=True,
         external_data=False,
         input_names=["pixels"],
-        output_names=[f"rows_{i}" for i in range(count)],
+        output_names=["rows"],
         verbose=False,
     )
     example = (
@@ -107,7 +107,7 @@ def write_graphs(model: CogVLMForCausalLM, place: Path) -> None:
         torch.arange(5),
         torch.ones(5, 12, dtype=torch.bool),
         torch.arange(3),
-        [torch.zeros(1, 7, config.hidden_size) for _ in range(count)],
+        torch.zeros(7, width),
     )
     torch.onnx.export(
         StepGraph(model).eval(),
@@ -116,14 +116,14 @@ def write_graphs(model: CogVLMForCausalLM, place: Path) -> None:
         opset_version=OPSET,
         dynamo=True,
         external_data=False,
-        input_names=["ids", "positions", "mask", "wanted", *(f"past_{i}" for i in range(count))],
-        output_names=["logits", *(f"new_{i}" for i in range(count))],
+        input_names=["ids", "positions", "mask", "wanted", "past"],
+        output_names=["logits", "new"],
         dynamic_shapes=(
             {0: tokens},
             {0: tokens},
             {0: tokens, 1: torch.export.Dim.DYNAMIC},
             {0: wanted},
-            [{1: past} for _ in range(count)],
+            {0: past},
         ),
         verbose=False,
     )

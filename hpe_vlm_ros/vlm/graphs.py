@@ -10,7 +10,8 @@
 * Of the first graph's last layer nothing but keys and values is ever read, so no more is computed;
   of the second's, only what the wanted logits come from.
 
-Keys and values are (1, tokens, hidden) per layer: tokens are appended without transposing.
+Keys and values of all layers are one tensor, (tokens, 2 * layers * hidden), a row a token: what a
+step gives is written behind what was there, in one piece.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class _Graph(nn.Module):
 
 
 class ImageGraph(_Graph):
-    """Picture (1, 3, S, S) to keys and values of BOS, begin-of-image and patches, by layers."""
+    """Picture (1, 3, S, S) to keys and values of BOS, begin-of-image and patches."""
 
     mask: Tensor
 
@@ -99,7 +100,7 @@ class ImageGraph(_Graph):
         # row i is token i + 1 of the sequence: BOS stands before
         self.register_buffer("mask", torch.ones(patches + 1, patches + 2).tril(1).bool())
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, pixels: Tensor) -> Tensor:
         x = self.vision(pixels)[:, :-1]
         cos, sin, *bos = self.constants
         rows: list[Tensor] = []
@@ -109,7 +110,7 @@ class ImageGraph(_Graph):
             rows += [k, v]
             if index + 1 < len(self.experts):
                 x = layer.finish(x, q, k, v, self.mask)
-        return tuple(rows)
+        return torch.cat(rows, -1)[0]
 
 
 @torch.no_grad()
@@ -137,22 +138,23 @@ class StepGraph(_Graph):
         self.eps = model.config.rms_norm_eps
 
     def forward(
-        self, ids: Tensor, positions: Tensor, mask: Tensor, wanted: Tensor, past: list[Tensor]
-    ) -> tuple[Tensor, ...]:
-        """ids, positions (T,); mask (T, P + T); wanted (K,); past: 2 * layers times (1, P, hidden).
+        self, ids: Tensor, positions: Tensor, mask: Tensor, wanted: Tensor, past: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """ids, positions (T,); mask (T, P + T); wanted (K,); past (P, 2 * layers * hidden).
 
-        Returns logits (K, vocabulary) and, in the order of `past`, what to append, (1, T, hidden).
+        Returns logits (K, vocabulary) and what to append to `past`, (T, 2 * layers * hidden).
         """
         x = self.embedding(ids[None])
         rotation = self.rotation(positions)
+        known = past[None].split(x.shape[-1], dim=-1)
         rows: list[Tensor] = []
         for index, layer in enumerate(self.experts):
             q, *new = layer.project(x, rotation)
-            k, v = (torch.cat((past[2 * index + i], new[i]), 1) for i in range(2))
+            k, v = (torch.cat((known[2 * index + i], new[i]), 1) for i in range(2))
             rows += new
             if index + 1 == len(self.experts):  # from here on, no others are read
                 x, q = x.index_select(1, wanted), q.index_select(1, wanted)
                 mask = mask.index_select(0, wanted)
             x = layer.finish(x, q, k, v, mask)
         last = F.rms_norm(x[0], self.last_norm.shape, self.last_norm, self.eps)
-        return self.lm_head(last), *rows
+        return self.lm_head(last), torch.cat(rows, -1)[0]

@@ -21,7 +21,7 @@ from .backend import Ids, Logits, Pixels
 from .facts import ModelFacts
 from .model_folder import EXPORTS, INDEX, SUMMARY, WEIGHTS, digest, fingerprint, read_json
 
-FORMAT = 1
+FORMAT = 2
 PRECISIONS = ("int8", "fp32")  # in the order of preference
 IMAGE_GRAPH, STEP_GRAPH = "image.onnx", "step.onnx"
 START = 4  # the position of the first token behind the picture
@@ -82,13 +82,12 @@ class OnnxBackend:
         self._end_of_image = facts.vocab_size
 
     def encode(self, pixels: Pixels) -> OnnxCache:
-        outputs = self._image.get_outputs()
-        _, filled, hidden = outputs[0].shape
-        rows = [Rows(self._place, hidden, filled + ROOM) for _ in outputs]
+        (output,) = self._image.get_outputs()
+        filled, width = output.shape
+        rows = Rows(self._place, width, filled + ROOM)
         binding = self._image.io_binding()
-        binding.bind_cpu_input(self._image.get_inputs()[0].name, np.ascontiguousarray(pixels[None]))
-        for output, buffer in zip(outputs, rows, strict=True):
-            binding.bind_output(output.name, *buffer.part(0, filled))
+        binding.bind_cpu_input("pixels", np.ascontiguousarray(pixels[None]))
+        binding.bind_output("rows", *rows.part(0, filled))
         self._image.run_with_iobinding(binding)
         return OnnxCache(self._step, rows, filled, self._end_of_image)
 
@@ -99,11 +98,8 @@ class OnnxCache:
 
     start = START
 
-    def __init__(self, session: Session, rows: list[Rows], filled: int, end_of_image: int):
+    def __init__(self, session: Session, rows: Rows, filled: int, end_of_image: int):
         self._session, self._rows, self._filled = session, rows, filled
-        names = [i.name for i in session.get_inputs()]
-        self._given, self._past = names[: -len(rows)], names[-len(rows) :]
-        self._logits, *self._new = (o.name for o in session.get_outputs())
         self._end_of_image = end_of_image
         self.length = filled + 1  # the end-of-image token is fed with the first others
 
@@ -113,14 +109,14 @@ class OnnxCache:
             alone = np.arange(mask.shape[1]) <= self._filled
             ids, positions = np.append(self._end_of_image, ids), np.append(START - 1, positions)
             mask, wanted = np.vstack((alone, mask)), wanted + 1
+        given = {"ids": ids, "positions": positions, "mask": mask, "wanted": wanted}
         binding = self._session.io_binding()
-        for name, values in zip(self._given, (ids, positions, mask, wanted), strict=True):
+        for name, values in given.items():
             binding.bind_cpu_input(name, np.ascontiguousarray(values))
-        binding.bind_output(self._logits, "cpu")  # the first bound is the first returned
-        for past, new, rows in zip(self._past, self._new, self._rows, strict=True):
-            rows.reserve(self.length, self._filled)
-            binding.bind_input(past, *rows.part(0, self._filled))
-            binding.bind_output(new, *rows.part(self._filled, self.length))
+        self._rows.reserve(self.length, self._filled)
+        binding.bind_input("past", *self._rows.part(0, self._filled))
+        binding.bind_output("logits", "cpu")  # the first bound is the first returned
+        binding.bind_output("new", *self._rows.part(self._filled, self.length))
         self._session.run_with_iobinding(binding)
         self._filled = self.length
         return np.asarray(binding.get_outputs()[0].numpy(), np.float32)
@@ -150,32 +146,30 @@ class Place:
 
 
 class Rows:
-    """Keys or values of a layer, (1, tokens, hidden) float32, in one buffer with room for more."""
+    """Keys and values of all layers, (tokens, width) float32, in one buffer with room for more."""
 
-    def __init__(self, place: Place, hidden: int, capacity: int):
-        self._place, self._hidden = place, hidden
+    def __init__(self, place: Place, width: int, capacity: int):
+        self._place, self._width = place, width
         self._buffer = self._new(capacity)
 
     def _new(self, capacity: int) -> Any:
         from onnxruntime import OrtValue
 
-        shape = 1, capacity, self._hidden
         return OrtValue.ortvalue_from_shape_and_type(
-            shape, np.float32, self._place.kind, self._place.index
+            (capacity, self._width), np.float32, self._place.kind, self._place.index
         )
 
     def part(self, start: int, end: int) -> tuple[Any, ...]:
         """The tokens start..end, as a binding takes them: device, type, shape, address."""
-        shape = 1, end - start, self._hidden
-        address = self._buffer.data_ptr() + 4 * start * self._hidden
-        return self._place.kind, self._place.index, np.float32, shape, address
+        address = self._buffer.data_ptr() + 4 * start * self._width
+        return self._place.kind, self._place.index, np.float32, (end - start, self._width), address
 
     def reserve(self, length: int, filled: int) -> None:
         """Have room for so many tokens; the first `filled` stay."""
-        if length <= self._buffer.shape()[1]:
+        if length <= self._buffer.shape()[0]:
             return
-        grown = np.zeros((1, 2 * length, self._hidden), np.float32)
-        grown[:, :filled] = self._buffer.numpy()[:, :filled]
+        grown = np.zeros((2 * length, self._width), np.float32)
+        grown[:filled] = self._buffer.numpy()[:filled]
         self._buffer = self._new(2 * length)
         self._buffer.update_inplace(grown)
 

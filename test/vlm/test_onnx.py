@@ -191,7 +191,7 @@ def other_format(folder: Path) -> None:
         (lambda f: cut(f / "onnx/int8/step.onnx"), "step.onnx is cut short"),
         (lambda f: (f / "onnx/int8/step.onnx").unlink(), "step.onnx is missing"),
         (lambda f: cut(f / "onnx/int8/export.json"), "export.json is not readable JSON"),
-        (other_format, "has format 99, this version reads 1: export it again"),
+        (other_format, "has format 99, this version reads 2: export it again"),
         (other_weights, r"made from other weights than lie in .*: export it again \(python"),
     ],
 )
