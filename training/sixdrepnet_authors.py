@@ -3,7 +3,7 @@
 
 The published file (6DRepNet_300W_LP_AFLW2000.pth, or another of the same layout) holds RepVGG-B1g2
 (Ding et al., arXiv 2101.03697) as it is deployed: 3 x 3 convolutions with a ReLU each, the first of
-every stage with stride 2, then a mean and six numbers. Trained on 300W-LP: faces, no heads seen from
+every stage with stride 2, then a mean and six numbers. Trained on 300W-LP: faces, never heads from
 behind. Our own, for all yaws, is `training.baselines.sixdrepnet`.
 """
 
