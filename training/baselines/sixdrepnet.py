@@ -87,7 +87,8 @@ def load_sixdrepnet(checkpoint: Path) -> SixDRepNet:
     """The network of a checkpoint that `train` left; ValueError where the file is none."""
     model = SixDRepNet(pretrained=False)
     try:
-        model.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
+        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        model.load_state_dict(stored["model"])
     except (KeyError, RuntimeError, TypeError, UnpicklingError) as error:
         raise ValueError(
             f"{checkpoint} is no checkpoint of training.baselines.sixdrepnet ({error})"
