@@ -20,7 +20,7 @@ from hpe_vlm_ros.geometry import gaze_rotation
 Array = NDArray[np.float64]
 LEAST_DEVIATION = math.radians(0.5)
 REACH = 8  # standard deviations beyond which nothing is left
-NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(48)  # errs by 1e-4 at most
+NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(48)  # errs by 1e-4 at most, 1e-10 if round
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ def looking_probability(offset: ArrayLike, covariance: ArrayLike, limit: float) 
     x, y = np.asarray(offset, dtype=float).tolist()
     middle, half = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
     wide, narrow = (math.sqrt(max(v, LEAST_DEVIATION**2)) for v in (middle + half, middle - half))
-    turn = math.atan2(2 * xy, xx - yy) / 2  # of the long axis
+    # Of the long axis; a round spread has none, and is added up best across the way to the target.
+    turn = math.atan2(2 * xy, xx - yy) / 2 if half else math.atan2(-x, y)
     along = x * math.cos(turn) + y * math.sin(turn)
     beside = y * math.cos(turn) - x * math.sin(turn)
     # x = limit sin(t): strips grow thin towards the disc's edge, where their length falls fastest.

@@ -131,7 +131,7 @@ def test_the_score_of_a_round_spread_is_the_non_central_chi_squared(
         expected = 0.0
     offset = angle * np.array([math.cos(direction), math.sin(direction)])
     score = looking_probability(offset, deviation**2 * np.eye(2), limit)
-    assert score == pytest.approx(expected, abs=1e-4)
+    assert score == pytest.approx(expected, abs=1e-8)
 
 
 @given(
