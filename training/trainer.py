@@ -87,7 +87,7 @@ class Schedule:
             ddp_find_unused_parameters=True,
             seed=self.seed,
             bf16=self.bf16,
-            use_cpu=self.bf16 and not torch.cuda.is_available(),  # else it refuses bf16
+            use_cpu=not torch.cuda.is_available(),  # else no process shares a step
             activation_checkpointing=self.activation_checkpointing,
             disable_tqdm=False,
         )
