@@ -8,6 +8,9 @@
 # RUNS takes scenes (some gigabytes) and every stage's model; RUNS/shipped is what models/embedded
 # is. Settings, by environment:
 #   ASSETS, PANORAMAS   folders for the renderer (see training/synthetic/render.py); both optional
+#   FROM                a model folder to go on from, such as models/embedded, in place of stage 0 and
+#                       an untrained model; give another SEED with it, so that scenes are new
+#   SEED                number of the scenes drawn (0)
 #   SCENES              scenes of each training set (20000)
 #   PROCESSES           processes that render, learn and answer (number of cores)
 #   BATCH               pictures a step (16)
@@ -27,15 +30,18 @@ cd "$(dirname "$0")/.."
 . training/stages.sh
 
 render() { # folder, number of scenes, seed, split
-    python -m training.synthetic.render "$runs/scenes/$1" --scenes "$2" --seed "$3" --split "$4" \
-        ${ASSETS:+--assets "$ASSETS"} ${PANORAMAS:+--panoramas "$PANORAMAS"} --workers "$processes"
+    python -m training.synthetic.render "$runs/scenes/$1" --scenes "$2" --split "$4" \
+        --seed "$((10 * ${SEED:-0} + $3))" --workers "$processes" \
+        ${ASSETS:+--assets "$ASSETS"} ${PANORAMAS:+--panoramas "$PANORAMAS"}
 }
 
-ship() { # model, folder: a copy that knows what its boxes enclose, exported and calibrated
+ship() { # model, folder: a copy that knows what its boxes enclose, exported and calibrated; with
+    # the read-outs of training, for whoever goes on from it
     weights=model.safetensors
     if [ ! -f "$2/onnx/int8/export.json" ] || ! cmp -s "$1/$weights" "$2/$weights"; then
         rm -rf "$2"
         cp -r "$1" "$2"
+        cp "$(dirname "$1")/read_outs.safetensors" "$2"
         python -m training.fit_head_shape "$runs/scenes/watched" --model "$2"
         python -m hpe_vlm_ros.vlm.export "$2"
     fi
@@ -48,16 +54,25 @@ render weak "$scenes" 2 train      # in the role of weakly labelled photographs
 render task "$scenes" 3 task       # in the role of exactly labelled task data: other people
 render watched "$((scenes < 500 ? scenes : 500))" 7 train
 
-# shellcheck disable=SC2086  # options are several words
-stage base_grounding embedded_base --data "[$runs/scenes/described]" --out "$runs/base" \
-    ${BASE_OPTIONS:-}
-stage stage1_pretrain embedded_stage1 --data "[$runs/scenes/weak]" --base "$runs/base/model" \
-    --rehearsal "[$runs/scenes/described]" --out "$runs/stage1"
-stage stage1_pretrain embedded_decoder --data "[$runs/scenes/weak]" --base "$runs/stage1/model" \
-    --rehearsal "[$runs/scenes/described]" --out "$runs/decoder"
+weak() { # recipe, base, folder: stage 1, rehearsing stage 0
+    stage stage1_pretrain "$1" --data "[$runs/scenes/weak]" --base "$2" --out "$3" \
+        --rehearsal "[$runs/scenes/described]"
+}
+
+if [ -n "${FROM:-}" ]; then
+    base=$FROM
+    weak embedded_further "$base" "$runs/decoder"
+else
+    base=$runs/base/model
+    # shellcheck disable=SC2086  # options are several words
+    stage base_grounding embedded_base --data "[$runs/scenes/described]" --out "$runs/base" \
+        ${BASE_OPTIONS:-}
+    weak embedded_stage1 "$base" "$runs/stage1"
+    weak embedded_decoder "$runs/stage1/model" "$runs/decoder"
+fi
 stage stage2_finetune embedded_stage2 --data "[$runs/scenes/task]" --base "$runs/decoder/model" \
     --out "$runs/stage2"
 merge "$runs/stage3"
 rehearse "$runs/stage3" "$runs/stage4"
 ship "$runs/stage4/model" "$runs/shipped"
-score "$runs/shipped" "$runs/scored" --base "$runs/base/model"
+score "$runs/shipped" "$runs/scored" --base "$base"

@@ -23,7 +23,9 @@ from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from training.baselines.recipes import RECIPES
 from training.evaluation import asking
+from training.init import new_embedded_model
 from training.reproduction.tables import TABLES
+from training.stage import READ_OUTS, read_outs_of
 from training.synthetic import render
 
 ROOT = Path(__file__).parents[2]
@@ -112,8 +114,10 @@ def understood(module, options):
     return parser.parse_args(options)
 
 
-def test_the_pipeline_chains(exchange, scenes, tmp_path, monkeypatch):
+@pytest.mark.parametrize("start", ["nothing", "a model"])
+def test_the_pipeline_chains(start, exchange, scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(asking, "BOX_LIMIT", 20)
+    learnt = ["base_grounding", "stage1_pretrain", "stage1_pretrain"]
     environment = os.environ | {
         "PATH": f"{exchange}:{os.environ['PATH']}",
         "EXCHANGE": str(exchange),
@@ -123,16 +127,20 @@ def test_the_pipeline_chains(exchange, scenes, tmp_path, monkeypatch):
         "STAGE_OPTIONS": QUICK,
         "SCORE_OPTIONS": f"--limit=2 --variants=0 --data={scenes}",
     }
+    if start == "a model":
+        checkpoint.save(tmp_path / "known", *new_embedded_model(64))
+        environment["FROM"], learnt = str(tmp_path / "known"), ["stage1_pretrain"]
     runs = tmp_path / "runs"
     monkeypatch.chdir(ROOT)
     modules = chained("run_all.sh", [runs], environment, exchange, scenes)
-    stages = ["base_grounding", "stage1_pretrain", "stage1_pretrain", "stage2_finetune"]
-    stages = [f"training.{stage}" for stage in [*stages, "stage3_merge", "stage4_rehearse"]]
+    stages = [*learnt, "stage2_finetune", "stage3_merge", "stage4_rehearse"]
+    stages = [f"training.{stage}" for stage in stages]
     evaluation = [*SHIPPING, "training.stage5_evaluate"]
     assert modules == ["training.synthetic.render"] * 4 + stages + evaluation
     assert json.loads((runs / "stage3" / "merge.json").read_text())["method"] == "winner_takes_all"
     result = json.loads((runs / "scored" / "result.json").read_text())
     assert result["pictures"] == 2 and "rec_acc_base" in result["summary"]
+    assert read_outs_of(runs / "shipped") == runs / "shipped" / READ_OUTS
 
 
 def test_the_full_size_pipeline_chains(exchange, scenes, full_size_layers, tmp_path, monkeypatch):
