@@ -9,6 +9,7 @@ import numpy as np
 
 from training.synthetic import Array, Integers
 from training.synthetic.bodies import BodyBank
+from training.synthetic.colours import cloth_map, hair_colour, scaled, skin_map, tinted
 from training.synthetic.raster import draw_depth, parallel_view, vertex_normals, visible_in
 from training.synthetic.shells import Shell, edge_height
 from training.synthetic.splits import number_of
@@ -65,6 +66,30 @@ def dress(bank: BodyBank, wardrobe: Wardrobe, split: str, seed: int, index: int)
     parts = [(wardrobe.body, _visible_body(wardrobe.body, hidden)), (wardrobe.eyes, None)]
     parts += [(garment, None) for garment in worn]
     return _merge(bank, parts, body, normals, index, texture, skin_name, rng)
+
+
+def person_colours(
+    person: Person, texture_means: list[Array], rng: np.random.Generator
+) -> tuple[Array, str]:
+    """Colour maps of a person's materials, and the skin's tone."""
+    means = [texture_means[t] for t in person.textures]
+    skin_colour, tone = skin_map(means[0], rng)
+    hair = hair_colour(person.age, rng)
+    maps = []
+    for kind, mean in zip(person.kinds, means, strict=True):
+        if kind == "body":
+            maps.append(skin_colour)
+        elif kind == "hair":
+            maps.append(tinted(hair, mean))
+        elif kind == "brow":
+            maps.append(tinted(hair * 0.6, mean))
+        elif kind == "eye":
+            maps.append(scaled(np.exp(rng.normal(0, 0.1, 3))))
+        elif kind == "glasses":
+            maps.append(scaled(np.exp(rng.uniform(-4, -1)) * np.ones(3)))
+        else:
+            maps.append(cloth_map(mean, rng))
+    return np.stack(maps).astype(np.float32), tone
 
 
 def _visible_body(garment: Garment, hidden: Integers) -> Integers:

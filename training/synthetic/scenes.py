@@ -12,9 +12,10 @@ import numpy as np
 from training.synthetic import Array, Integers, backgrounds, clutter, labels
 from training.synthetic.bodies import Rig
 from training.synthetic.camera import Camera, develop, random_camera
-from training.synthetic.colours import cloth_map, hair_colour, scaled, skin_map, tinted
+from training.synthetic.colours import cloth_map, tinted
 from training.synthetic.compose import Canvas, Mesh
 from training.synthetic.dome import dome_background, dome_camera, lamps
+from training.synthetic.leftovers import left_overs
 from training.synthetic.lights import (
     Light,
     Panorama,
@@ -22,7 +23,7 @@ from training.synthetic.lights import (
     procedural_panorama,
 )
 from training.synthetic.looks import looks
-from training.synthetic.people import Person
+from training.synthetic.people import Person, person_colours
 from training.synthetic.posing import forward_kinematics, random_pose
 from training.synthetic.raster import skin
 from training.synthetic.splits import SPLITS
@@ -75,7 +76,9 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     odds = split.head_odds
     places = random_places(camera, int(rng.choice(len(odds), p=odds)), rng, split.largest)
     drawn = []
-    for number, mesh in enumerate(_objects(world, camera, places, rng)):
+    own = np.random.default_rng([world.seed, split.number, 75, index])  # all else stays as it is
+    things = _objects(world, camera, places, rng) + left_overs(world, camera, split.leftovers, own)
+    for number, mesh in enumerate(things):
         canvas.add(mesh, CLUTTER_OWNER + 2 * number, camera, light)
     for number, place in enumerate(sorted(places, key=lambda p: p.depth)):
         owner = 1 + 2 * number
@@ -271,7 +274,7 @@ def _add_person(
     target = camera.position + camera.ray(place.u, place.v) * place.depth
     if floor or rng.random() < 0.3:
         target = _standing(camera, place, here, person, target, rng)
-    maps, tone = person_colours(world, person, rng)
+    maps, tone = person_colours(person, world.texture_means, rng)
     shift = shift + (target - here).astype(np.float32)
     shadow = 0.45 if place.size > 26 * camera.width / 320 else 0.0
     figure = Figure(person, linear, shift, maps, tone, target, shadow)
@@ -331,28 +334,6 @@ def _standing(
     if depth > 0.2 and 0.0 < v < 0.9 * camera.height:
         return target
     return free
-
-
-def person_colours(world: World, person: Person, rng: np.random.Generator) -> tuple[Array, str]:
-    """Colour maps of a person's materials, and the skin's tone."""
-    means = [world.texture_means[t] for t in person.textures]
-    skin_colour, tone = skin_map(means[0], rng)
-    hair = hair_colour(person.age, rng)
-    maps = []
-    for kind, mean in zip(person.kinds, means, strict=True):
-        if kind == "body":
-            maps.append(skin_colour)
-        elif kind == "hair":
-            maps.append(tinted(hair, mean))
-        elif kind == "brow":
-            maps.append(tinted(hair * 0.6, mean))
-        elif kind == "eye":
-            maps.append(scaled(np.exp(rng.normal(0, 0.1, 3))))
-        elif kind == "glasses":
-            maps.append(scaled(np.exp(rng.uniform(-4, -1)) * np.ones(3)))
-        else:
-            maps.append(cloth_map(mean, rng))
-    return np.stack(maps).astype(np.float32), tone
 
 
 def head_label(

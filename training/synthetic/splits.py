@@ -20,6 +20,7 @@ class Split:
     """number: enters every seed. identities: people to draw from. photos: pictures without people
     in scikit-image's wheel (public domain or CC0). head_odds: chances of 0, 1, 2, ... heads.
     largest: pixels of the largest head in a picture 320 pixels wide. quality: of JPEG, at least.
+    leftovers: hats and clothes without anybody in them, a picture, in the mean.
     held: garments, skins, spectacles and panoramas that no other split (for `panoptic`: neither
     `train` nor `task`) shows, which are the only ones of their kind in this one.
     """
@@ -30,6 +31,7 @@ class Split:
     head_odds: tuple[float, ...]
     largest: float = 200.0
     quality: int = 86
+    leftovers: float = 0.0
     held: frozenset[str] = frozenset()
 
 
@@ -50,6 +52,7 @@ SPLITS = {
         1000,
         ("brick.png", "chelsea.png", "grass.png", "rocket.jpg"),
         _USUAL,
+        leftovers=0.6,
     ),
     # of kinds alone of which test and panoptic hold some too: their pictures stay as they are
     "task": Split(
@@ -57,6 +60,7 @@ SPLITS = {
         1000,
         ("coins.png", "hubble_deep_field.jpg", "moon.png"),
         _USUAL,
+        leftovers=0.6,
         held=frozenset(
             {"short04", "bob02", "braid01", "receding", "fringe", "tuft"}
             | {"young_darkskinned_male_diffuse", "young_lightskinned_female_diffuse3"}

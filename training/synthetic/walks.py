@@ -28,6 +28,7 @@ from training.synthetic.backgrounds import panorama_view
 from training.synthetic.camera import Camera, develop, tilted
 from training.synthetic.compose import Canvas
 from training.synthetic.lights import light_of
+from training.synthetic.people import person_colours
 from training.synthetic.posing import forward_kinematics
 from training.synthetic.scenes import (
     HEAD_MIDDLE,
@@ -38,7 +39,6 @@ from training.synthetic.scenes import (
     exposed,
     exposure,
     head_label,
-    person_colours,
     random_panorama,
     random_room,
 )
@@ -72,7 +72,7 @@ class Stage:
         self.walkers = [Walker(rng, half_view) for _ in range(count)]
         chosen = rng.choice(world.identities, count, replace=False)
         self.people = [world.person(int(i)) for i in chosen]
-        self.colours = [person_colours(world, person, rng) for person in self.people]
+        self.colours = [person_colours(person, world.texture_means, rng) for person in self.people]
         self.rng = rng
 
     def frames(self, count: int, rate: float) -> Iterator[tuple[Integers, dict[str, Any]]]:
