@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from training.synthetic import lights
 from training.synthetic.glasses import STYLES, fit_of, spectacles
 from training.synthetic.lights import load_panoramas
 from training.synthetic.meshes import blend_weights, read_mhclo, read_obj
@@ -69,6 +70,20 @@ def test_a_file_without_vertices_is_named(tmp_path):
 def test_a_folder_without_panoramas_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no .exr"):
         load_panoramas(tmp_path, "train")
+
+
+def test_panoramas_are_in_one_order_wherever_they_were_unpacked(tmp_path, monkeypatch):
+    """Scenes draw them by their number."""
+    monkeypatch.setattr(lights, "read_panorama", lambda path: np.zeros((2, 4, 3), np.float32))
+    orders = []
+    for first, second in (("blender", "npm"), ("usr", "package")):
+        for folder, names in ((first, ("city.exr", "sea.exr")), (second, ("alley.exr.js",))):
+            (tmp_path / first / folder).mkdir(parents=True)
+            for name in names:
+                (tmp_path / first / folder / name).touch()
+        found = load_panoramas(tmp_path / first, "train")
+        orders.append([panorama.name.split("/")[1] for panorama in found])
+    assert orders == [["city", "sea", "alley"]] * 2
 
 
 def test_skinning_is_inherited_from_the_body():

@@ -52,13 +52,18 @@ def load_panoramas(folder: Path | None, split: str) -> list[Panorama]:
     """
     if folder is None or split == "panoptic":
         return []
-    paths = sorted([*folder.rglob("*.exr"), *folder.rglob("*.exr.js")])
-    paths = [path for path in paths if "matcap" not in path.parts]
+    paths = [path for path in folder.rglob("*.exr*") if path.name.endswith((".exr", ".exr.js"))]
+    paths = sorted((path for path in paths if "matcap" not in path.parts), key=_in_order)
     names = [path.name.split(".")[0] for path in paths]
     chosen = [(paths[i], names[i]) for i in usable(names, split)]
     if not chosen:
         raise FileNotFoundError(f"{folder}: no .exr or .exr.js panoramas for split {split!r}")
     return [panorama_of(f"{path.parent.name}/{name}", read_panorama(path)) for path, name in chosen]
+
+
+def _in_order(path: Path) -> tuple[bool, str]:
+    """An order that holds wherever in the folder the files were unpacked: scenes draw by number."""
+    return path.suffix == ".js", path.name
 
 
 def read_panorama(path: Path) -> Array:
