@@ -41,7 +41,7 @@ ship() { # model, folder: a copy that knows what its boxes enclose, exported and
     if [ ! -f "$2/onnx/int8/export.json" ] || ! cmp -s "$1/$weights" "$2/$weights"; then
         rm -rf "$2"
         cp -r "$1" "$2"
-        cp "$(dirname "$1")/read_outs.safetensors" "$2"
+        [ -f "$2/read_outs.safetensors" ] || cp "$(dirname "$1")/read_outs.safetensors" "$2"
         python -m training.fit_head_shape "$runs/scenes/watched" --model "$2"
         python -m hpe_vlm_ros.vlm.export "$2"
     fi
@@ -74,5 +74,11 @@ stage stage2_finetune embedded_stage2 --data "[$runs/scenes/task]" --base "$runs
     --out "$runs/stage2"
 merge "$runs/stage3"
 rehearse "$runs/stage3" "$runs/stage4"
-ship "$runs/stage4/model" "$runs/shipped"
+last=$runs/stage4/model
+if [ -n "${FROM:-}" ]; then # the mean of old and new weights errs less in strange scenes than either
+    last=$runs/mean
+    [ -d "$last" ] || python -m training.stage3_merge --method task_arithmetic \
+        --original "$FROM" --tuned "$runs/stage4/model" --out "$last"
+fi
+ship "$last" "$runs/shipped"
 score "$runs/shipped" "$runs/scored" --base "$base"
