@@ -10,12 +10,14 @@ import numpy as np
 from training.synthetic import Array, Integers
 from training.synthetic.bodies import BodyBank
 from training.synthetic.colours import cloth_map, hair_colour, scaled, skin_map, tinted
+from training.synthetic.hairdos import restyle
 from training.synthetic.raster import draw_depth, parallel_view, vertex_normals, visible_in
 from training.synthetic.shells import Shell, edge_height
-from training.synthetic.splits import number_of
+from training.synthetic.splits import SPLITS, number_of
 from training.synthetic.wardrobe import Garment, Wardrobe
 
 CHIN, SELLION = 747, 132  # base mesh vertices: front of the chin, deepest point of the nose bridge
+SKULL = np.array([0.0, 0.085, 0.03], np.float32)  # the skull's middle from the sellion
 BEHIND = 0.06  # metres behind the skull up to which hair belongs to the head's box
 
 
@@ -65,7 +67,10 @@ def dress(bank: BodyBank, wardrobe: Wardrobe, split: str, seed: int, index: int)
             hidden[garment.fit.deleted] = True
     parts = [(wardrobe.body, _visible_body(wardrobe.body, hidden)), (wardrobe.eyes, None)]
     parts += [(garment, None) for garment in worn]
-    return _merge(bank, parts, body, normals, index, texture, skin_name, rng)
+    strands = None
+    if SPLITS[split].drawn:  # numbers of its own: those of the other splits stay as they are
+        strands = np.random.default_rng([seed, number_of(split), 74, index])
+    return _merge(bank, parts, body, normals, index, texture, skin_name, rng, strands)
 
 
 def person_colours(
@@ -167,6 +172,7 @@ def _merge(
     skin: int,
     skin_name: str,
     rng: np.random.Generator,
+    strands: np.random.Generator | None,
 ) -> Person:
     head = bank.rig.labels.index("head")
     chin, back = body[CHIN, 2], _skull_back(bank, body, head)
@@ -179,6 +185,9 @@ def _merge(
         points = garment.place(body, body_normals)
         if garment.kind == "hair" and garment.fit is not None:
             points = _vary_hair(points, body, rng)
+        if strands is not None and _stylable(garment) and not covers:
+            points = restyle(points, body[CHIN], body[SELLION] + SKULL, strands)
+        if garment.kind == "hair" and garment.fit is not None:
             kept = _uncovered(garment.triangles, points, body - bank.rig.template, covers)
         local = garment.triangles if kept is None else kept
         rest.append(points)
@@ -233,6 +242,10 @@ def _merge(
     )
 
 
+def _stylable(garment: Garment) -> bool:
+    return garment.kind == "hair" and (garment.shell is None or garment.shell.list_name != "beard")
+
+
 def _skull_back(bank: BodyBank, body: Array, head: int) -> float:
     weight = (bank.rig.weights * (bank.rig.bones == head)).sum(1)
     skull = (weight > 0.9) & (body[:, 2] > body[SELLION, 2])
@@ -254,7 +267,7 @@ def _head_vertices(
 
 def _vary_hair(points: Array, body: Array, rng: np.random.Generator) -> Array:
     """Mirror half of the hair and change its volume a little, about the middle of the skull."""
-    centre = body[SELLION] + np.array([0.0, 0.085, 0.03], np.float32)
+    centre = body[SELLION] + SKULL
     scale = rng.uniform([0.99, 0.99, 0.98], [1.06, 1.08, 1.08])
     if rng.random() < 0.5:
         scale[0] = -scale[0]

@@ -21,6 +21,7 @@ class Split:
     in scikit-image's wheel (public domain or CC0). head_odds: chances of 0, 1, 2, ... heads.
     largest: pixels of the largest head in a picture 320 pixels wide. quality: of JPEG, at least.
     leftovers: hats and clothes without anybody in them, a picture, in the mean.
+    drawn: hair and hats of random shapes too (`hairdos`), beside the modelled ones.
     held: garments, skins, spectacles and panoramas that no other split (for `panoptic`: neither
     `train` nor `task`) shows, which are the only ones of their kind in this one.
     """
@@ -32,6 +33,7 @@ class Split:
     largest: float = 200.0
     quality: int = 86
     leftovers: float = 0.0
+    drawn: bool = False
     held: frozenset[str] = frozenset()
 
 
@@ -53,6 +55,7 @@ SPLITS = {
         ("brick.png", "chelsea.png", "grass.png", "rocket.jpg"),
         _USUAL,
         leftovers=0.6,
+        drawn=True,
     ),
     # of kinds alone of which test and panoptic hold some too: their pictures stay as they are
     "task": Split(
@@ -61,6 +64,7 @@ SPLITS = {
         ("coins.png", "hubble_deep_field.jpg", "moon.png"),
         _USUAL,
         leftovers=0.6,
+        drawn=True,
         held=frozenset(
             {"short04", "bob02", "braid01", "receding", "fringe", "tuft"}
             | {"young_darkskinned_male_diffuse", "young_lightskinned_female_diffuse3"}

@@ -16,6 +16,7 @@ import numpy as np
 from training.synthetic import Array, Integers
 from training.synthetic.bodies import Rig
 from training.synthetic.glasses import STYLES, fit_of, spectacles
+from training.synthetic.hairdos import drawn_shells
 from training.synthetic.meshes import Fit, ObjMesh, blend_weights, read_mhclo, read_obj
 from training.synthetic.patterns import cloth_texture, eye_texture, hair_texture, skin_texture
 from training.synthetic.raster import FLAG_ALPHA, FLAG_CULL
@@ -58,18 +59,23 @@ class Garment:
 
 @dataclass
 class Wardrobe:
-    """All garments by kind, skins as (texture index, name), and the texture store."""
+    """All garments by kind, skins as (texture index, name), and the texture store.
+
+    drawn: by split, what only that split shows beside them.
+    """
 
     store: TextureStore
     body: Garment
     eyes: Garment
     garments: dict[str, list[Garment]] = field(default_factory=dict)
     skins: list[tuple[int, str]] = field(default_factory=list)
+    drawn: dict[str, list[Garment]] = field(default_factory=dict)
 
     def choices(self, kind: str, split: str) -> list[Garment]:
         """Garments of a kind that a split may use."""
         every = self.garments.get(kind, [])
-        return [every[i] for i in usable([g.name for g in every], split)]
+        own = [g for g in self.drawn.get(split, []) if g.shell and g.shell.list_name == kind]
+        return [every[i] for i in usable([g.name for g in every], split)] + own
 
     def skin_choices(self, split: str) -> list[tuple[int, str]]:
         """Skins that a split may use."""
@@ -103,6 +109,7 @@ def build_wardrobe(rig: Rig, base: Path, assets: Path | None) -> Wardrobe:
         _add_assets(wardrobe, rig, assets, rng)
     else:
         _add_plain(wardrobe, rig, base, rng)
+    _add_drawn(wardrobe, rig, body_mesh)
     return wardrobe
 
 
@@ -152,37 +159,50 @@ def _eyes(rig: Rig, meshes: list[ObjMesh], texture: int) -> Garment:
 
 def _add_shells(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh, rng: np.random.Generator) -> None:
     """Hair caps, beanies, hoods and masks: raised copies of regions of the head."""
-    points = rig.template[mesh.corners]
     added = np.random.default_rng(6)  # so that the textures of older garments stay as they were
     for shell in SHELLS:
-        thickness, shift = shell_thickness(shell, points), shell_shift(shell, points)
-        movable = ~np.isnan(shift[:, 0]) & (thickness == 0)
-        inside = thickness[mesh.triangles] > 0
-        keep = inside.any(1) & (inside | movable[mesh.triangles]).all(1)
-        thickness = np.where(movable, 0.25 * shell.thickness + 0.001, thickness)
-        shift = np.where(movable[:, None], shift, 0.0)
-        used, triangles = np.unique(mesh.triangles[keep], return_inverse=True)
-        painter = hair_texture if shell.kind == "hair" else cloth_texture
-        corners = mesh.corners[used]
-        scale = 12.0 if shell.kind == "hair" else 6.0
-        around = np.arctan2(points[used, 0], points[used, 1] + 0.06)
-        uv = np.stack([around * 0.09 * scale, points[used, 2] * scale], 1)
-        garment = Garment(
-            shell.name,
-            shell.kind,
-            uv.astype(np.float32),
-            triangles.reshape(-1, 3).astype(np.int32),
-            corners,
-            rig.bones[corners],
-            rig.weights[corners],
-            wardrobe.store.add(painter(added if shell.name in SPLITS["panoptic"].held else rng)),
-            0,
-            shell.gloss,
-            thickness=thickness[used].astype(np.float32),
-            shift=shift[used].astype(np.float32),
-            shell=shell,
-        )
+        source = added if shell.name in SPLITS["panoptic"].held else rng
+        garment = _raised(wardrobe.store, rig, mesh, shell, source)
         wardrobe.garments.setdefault(shell.list_name, []).append(garment)
+
+
+def _add_drawn(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh) -> None:
+    rng = np.random.default_rng(8)
+    for split in SPLITS:
+        shells = drawn_shells(split)
+        wardrobe.drawn[split] = [_raised(wardrobe.store, rig, mesh, s, rng) for s in shells]
+
+
+def _raised(
+    store: TextureStore, rig: Rig, mesh: ObjMesh, shell: Shell, rng: np.random.Generator
+) -> Garment:
+    points = rig.template[mesh.corners]
+    thickness, shift = shell_thickness(shell, points), shell_shift(shell, points)
+    movable = ~np.isnan(shift[:, 0]) & (thickness == 0)
+    inside = thickness[mesh.triangles] > 0
+    keep = inside.any(1) & (inside | movable[mesh.triangles]).all(1)
+    thickness = np.where(movable, 0.25 * shell.thickness + 0.001, thickness)
+    shift = np.where(movable[:, None], shift, 0.0)
+    used, triangles = np.unique(mesh.triangles[keep], return_inverse=True)
+    corners = mesh.corners[used]
+    scale = 12.0 if shell.kind == "hair" else 6.0
+    around = np.arctan2(points[used, 0], points[used, 1] + 0.06)
+    uv = np.stack([around * 0.09 * scale, points[used, 2] * scale], 1)
+    return Garment(
+        shell.name,
+        shell.kind,
+        uv.astype(np.float32),
+        triangles.reshape(-1, 3).astype(np.int32),
+        corners,
+        rig.bones[corners],
+        rig.weights[corners],
+        store.add((hair_texture if shell.kind == "hair" else cloth_texture)(rng)),
+        0,
+        shell.gloss,
+        thickness=thickness[used].astype(np.float32),
+        shift=shift[used].astype(np.float32),
+        shell=shell,
+    )
 
 
 def _add_glasses(wardrobe: Wardrobe, rig: Rig) -> None:
