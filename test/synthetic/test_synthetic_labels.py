@@ -4,7 +4,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from training.synthetic.camera import Camera, tilted
-from training.synthetic.labels import angles_of, clip_box, head_rotation
+from training.synthetic.labels import angles_of, box_of, clip_box, head_rotation
 from training.synthetic.posing import between, head_turn, turn_matrix
 
 
@@ -72,3 +72,10 @@ def test_shortest_rotations_turn_one_direction_into_the_other():
 def test_boxes_are_clipped_to_the_image():
     assert clip_box(np.array([-5.0, 3, 20, 90]), 100, 80).tolist() == [0, 3, 20, 80]
     assert clip_box(np.array([-5.0, 3, -1, 90]), 100, 80) is None
+
+
+def test_a_head_that_reaches_behind_the_camera_keeps_the_box_of_what_is_drawn():
+    screen = np.array([[10, 20, 2.0], [300, -80, 9.0], [0, 0, 0.0], [50, 60, 3.0]])  # x, y, 1 / z
+    np.testing.assert_allclose(box_of(screen, np.array([0, 1, 2])), [10, -80, 300, 20])
+    np.testing.assert_allclose(box_of(screen, np.array([0, 3])), [10, 20, 50, 60])
+    assert box_of(screen, np.array([2])) is None

@@ -43,9 +43,10 @@ def angles_of(m: Array) -> tuple[float, float, float] | None:
 
 
 def box_of(screen: Array, points: Integers) -> Array | None:
-    """(x0, y0, x1, y1) spanned by projected vertices; None when one lies behind the camera."""
+    """(x0, y0, x1, y1) spanned by projected vertices in front of the camera; None without any."""
     chosen = screen[points]
-    if (chosen[:, 2] == 0).any():
+    chosen = chosen[chosen[:, 2] > 0]
+    if len(chosen) == 0:
         return None
     return np.concatenate([chosen[:, :2].min(0), chosen[:, :2].max(0)])
 
