@@ -92,6 +92,7 @@ def main(
     threads: int | None = None,
     note: str = "",
     keep: Path | None = None,
+    counted_at: int | None = None,
 ) -> None:
     """Score a model folder.
 
@@ -110,6 +111,8 @@ def main(
         threads: threads of each process; without it all cores for one process, else one.
         note: what the model was trained on and for how long, for the report.
         keep: also write the numbers here, such as training/results/stage4.json for the report.
+        counted_at: heads count from 32 pixels on in pictures of this size; without it, of the size
+            of the model's input. The same for all makes models of several sizes comparable.
     """
     folder = default_folder() if model is None else model
     samples = read_synthetic(data, limit)
@@ -119,7 +122,8 @@ def main(
     threads = threads or (1 if workers > 1 else None)
     load = partial(HeadPerceiver.load, folder, device, threads=threads, quantization=quantization)
     answers = ask(load, tasks_of(samples, variants), _kept(out, folder, quantization))
-    asked = asked_of(samples, answers, checkpoint.load_config(folder).vision_config.image_size)
+    side = counted_at or checkpoint.load_config(folder).vision_config.image_size
+    asked = asked_of(samples, answers, side)
     scenes = {"data": data.name, "pictures": len(samples)}
     numbers = {"model": fingerprint(folder), **scenes, "note": note} | result(asked)
     compared = {

@@ -231,6 +231,8 @@ def test_stage_5_writes_every_key(model, scenes, tmp_path, capsys):
     assert "OUTPUT FORMAT" in printed and "PROMPT" in printed
     assert json.loads((out / "result.json").read_text())["summary"] == numbers
     assert (out / "result.json").read_text() == (tmp_path / "kept.json").read_text()
+    stage5_evaluate.main(**command, out=out, base=model, counted_at=640)  # smaller heads count too
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["heads"] > numbers["heads"]
 
 
 def test_results_on_other_scenes_are_not_compared(tmp_path):
