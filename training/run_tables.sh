@@ -37,7 +37,8 @@ second="$first; stage 2: $long2 $pictures"
 
 keep() { # name of the result, model, what it was trained on, scenes asked in every way
     [ -f "$results/$1.json" ] || score "$2" "$tables/$1/scored" ${LIMIT:+--limit "$LIMIT"} \
-        --variants "${4:-0}" --note "$3" --keep "$results/$1.json"
+        --variants "${4:-0}" --note "$3" --keep "$results/$1.json" \
+        --counted_at 224 # as baselines/heads.py does
 }
 
 baseline() { # module, name of the result, more options

@@ -22,7 +22,7 @@ from ..evaluation.results import for_json
 from ..scoring import true_heads
 
 Predict = Callable[[Sample], np.ndarray]
-INPUT = 224  # pixels: heads count by their size at the input of the model that is compared with
+INPUT = 224  # heads count by their size in a picture of so many pixels a side, in every table
 
 
 def records_of(predict: Predict, samples: list[Sample], title: str) -> metrics.Records:
