@@ -23,7 +23,8 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 from .stage import READ_OUTS, read_outs_of
 
-PLACES = ("vision.patch_embedding.position_embedding.weight", "vision.decoder_positions")
+PATCHES = "model.vision.patch_embedding.position_embedding.weight"
+TOKENS = "model.vision.decoder_positions"
 
 
 def resample(places: torch.Tensor, count: int) -> torch.Tensor:
@@ -43,11 +44,10 @@ def resized(model: CogVLMForCausalLM, image_size: int) -> CogVLMForCausalLM:
     settings["vision_config"] |= {"image_size": image_size, "num_positions": 0}
     larger = CogVLMForCausalLM(type(model.config).from_dict(settings))
     weights, places = model.state_dict(), larger.state_dict()
-    patches, tokens = (f"model.{name}" for name in PLACES)
-    known, wanted = weights[patches], places[patches]
-    weights[patches] = torch.cat((known[:1], resample(known[1:], len(wanted) - 1)))  # class first
-    if tokens in weights:
-        weights[tokens] = resample(weights[tokens][0], places[tokens].shape[1])[None]
+    known, wanted = weights[PATCHES], places[PATCHES]
+    weights[PATCHES] = torch.cat((known[:1], resample(known[1:], len(wanted) - 1)))  # class first
+    if TOKENS in weights:
+        weights[TOKENS] = resample(weights[TOKENS][0], places[TOKENS].shape[1])[None]
     larger.load_state_dict(weights)
     return larger
 

@@ -78,6 +78,7 @@ table_III() {
 }
 
 table_IV() { # one run on poses alone, scored on its way; the rate stays, so that it is one run
+    keep forgetting_0 "$runs/base/model" "$base" # its own: table III may get another base
     for count in ${ITERATIONS:-100 500 1000}; do
         [ -f "$results/forgetting_$count.json" ] || stage stage2_finetune embedded_stage2 \
             --data "[$runs/scenes/task]" --base "$runs/base/model" --out "$tables/forgetting" \

@@ -40,7 +40,7 @@ def invalid(number: Number, name: str, *group: str) -> float:
 
 
 def _forgets(number: Number) -> bool:
-    return accuracy(number, "forgetting_1000") < 0.5 * accuracy(number, "base_grounding")
+    return accuracy(number, "forgetting_1000") < 0.5 * accuracy(number, "forgetting_0")
 
 
 def _rehearsal_keeps(number: Number) -> bool:

@@ -102,7 +102,7 @@ TABLES = (
         "Forgetting while learning poses alone",
         FULL,
         tuple(
-            Row(f"{steps} iterations", paper, f"forgetting_{steps}" if steps else "base_grounding")
+            Row(f"{steps} iterations", paper, f"forgetting_{steps}")
             for steps, paper in (
                 (0, ("91.4 %", "0 %", "-", "-")),
                 (100, ("91.3 %", "0 %", "-", "-")),
@@ -117,7 +117,7 @@ TABLES = (
         "Rehearsal ratio in stage 1",
         FULL,
         (
-            Row("original", ("91.4 %", "0 %", "-", "-"), "base_grounding"),
+            Row("original", ("91.4 %", "0 %", "-", "-"), "forgetting_0"),
             Row("0 %", ("21.8 %", "0.026 %", "17.20", "0.48 %"), "rehearsal_0"),
             Row("1 %", ("77.5 %", "0.19 %", "21.51", "0.85 %"), "rehearsal_1"),
             Row("10 %", ("91.0 %", "0 %", "19.32", "0.32 %"), "rehearsal_10"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from training.synthetic import Array
 from training.synthetic.shells import SHELLS, Shell
-from training.synthetic.splits import SPLITS, number_of
+from training.synthetic.splits import HELD, SPLITS, number_of
 
 DRAWN = {"crop": 14, "cover": 8, "hood": 4}  # new shapes of each kind, a split
 PLACES = np.array([-0.16, -0.125, -0.1, -0.075, -0.05, -0.03, 0.0, 0.1])  # along y, front to back
@@ -30,11 +30,10 @@ def drawn_shells(split: str) -> list[Shell]:
 
 def _cap(list_name: str, kind: str, rng: np.random.Generator) -> Shell:
     """A cap whose edge lies between the edges of those modelled for everybody."""
-    held = frozenset().union(*(s.held for s in SPLITS.values()))
     known = [
         np.interp(PLACES, *np.transpose(s.line))
         for s in SHELLS
-        if s.list_name == list_name and s.region == "scalp" and s.name not in held
+        if s.list_name == list_name and s.region == "scalp" and s.name not in HELD
     ]
     edge = rng.dirichlet(np.ones(len(known))) @ np.array(known)
     edge += rng.uniform(-0.012, 0.02) + rng.normal(0, 0.004, len(PLACES))

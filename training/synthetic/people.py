@@ -185,10 +185,9 @@ def _merge(
         points = garment.place(body, body_normals)
         if garment.kind == "hair" and garment.fit is not None:
             points = _vary_hair(points, body, rng)
+            kept = _uncovered(garment.triangles, points, body - bank.rig.template, covers)
         if strands is not None and _stylable(garment) and not covers:
             points = restyle(points, body[CHIN], body[SELLION] + SKULL, strands)
-        if garment.kind == "hair" and garment.fit is not None:
-            kept = _uncovered(garment.triangles, points, body - bank.rig.template, covers)
         local = garment.triangles if kept is None else kept
         rest.append(points)
         shared = garment.fit is None and garment.thickness is None

@@ -92,6 +92,7 @@ SPLITS = {
         | {"narrow", "large", "discs"},
     ),
 }
+HELD = frozenset().union(*(s.held for s in SPLITS.values()))  # by any split
 
 
 def number_of(split: str) -> int:
@@ -105,5 +106,4 @@ def usable(names: list[str], split: str) -> list[int]:
     Its own held ones alone where there are any, otherwise all that no split holds.
     """
     own = [i for i, name in enumerate(names) if name in SPLITS[split].held]
-    every = frozenset().union(*(s.held for s in SPLITS.values()))
-    return own or [i for i, name in enumerate(names) if name not in every]
+    return own or [i for i, name in enumerate(names) if name not in HELD]
