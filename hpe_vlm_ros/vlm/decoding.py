@@ -20,6 +20,8 @@ from .grammar import Choice, Grammar, Kind
 from .lanes import Lanes
 from .numbers import by_digits, circular_mean, near_mean
 
+END = 0.65  # what is named against such odds has a low score, by which it can still be dropped
+
 Probabilities = NDArray[np.float64]
 Pick = Callable[[Choice, Probabilities], int]
 
@@ -53,14 +55,22 @@ def expected(choice: Choice, probabilities: Probabilities) -> int:
     """As `most_likely`, but a number that is decided at once stands for its distribution's mean.
 
     Angles take the circular mean; coordinates the mean near the mode, so that two heads are never
-    averaged. The answer remains an answer: only which number is written changes.
+    averaged. The answer remains an answer: only which number is written changes. A list of boxes
+    goes on until its end is surer than END: whether there is a head at all is a matter of all its
+    numbers together, each of which may be less likely than the end.
     """
-    mode, count = int(probabilities.argmax()), len(choice.tokens)
-    if choice.kind is not Kind.NUMBER or mode >= count:
+    if choice.kind is Kind.MORE:
+        return int(probabilities[1] > END)
+    if choice.stop is not None:
+        if probabilities[-1] > END:
+            return len(choice.tokens)
+        probabilities = probabilities[:-1]
+    mode = int(probabilities.argmax())
+    if choice.kind is not Kind.NUMBER:
         return mode
     if choice.circular:
-        return round(circular_mean(probabilities[:count])) % count
-    return round(near_mean(probabilities[:count], mode))
+        return round(circular_mean(probabilities)) % len(probabilities)
+    return round(near_mean(probabilities, mode))
 
 
 class _Lane:

@@ -186,6 +186,16 @@ def test_expected_coordinate_is_the_mean_near_the_mode() -> None:
     assert decide(Kind.DIGIT, [1, 5, 4]) == 1
 
 
+@pytest.mark.parametrize(("end", "ends"), [(0.3, False), (0.6, False), (0.7, True)])
+def test_expected_list_ends_where_the_end_is_sure(end: float, ends: bool) -> None:
+    """Behind a box, and before the first, where the end is likelier than any single number."""
+    more = Choice(Kind.MORE, np.array([7, 8]))
+    assert expected(more, np.array([1 - end, end])) == int(ends)
+    first = Choice(Kind.NUMBER, np.arange(100, 109), stop=5)
+    numbers = np.array([0, 0, 1, 2, 4, 2, 1, 0, 0]) * (1 - end) / 10
+    assert expected(first, np.array([*numbers, end])) == (9 if ends else 4)
+
+
 def test_decisions_hold_probabilities(tiny_engine: Engines, picture: Picture) -> None:
     engine = tiny_engine(0)
     prompt = engine.processor.encode_prompt(DETECTION_PROMPT)
