@@ -32,7 +32,7 @@ def train(
     validation: Path,
     out: Path,
     base: Path | None = None,
-    image_size: int = 256,
+    image_size: int = 320,
     threads: int = 2,
     schedule: Schedule = SCHEDULE,
     lesson: Lesson = LESSON,

@@ -34,7 +34,7 @@ def train(
     base: Path | None = None,
     rehearsal: list[Path] | None = None,
     rehearsal_ratio: float = 0.1,
-    image_size: int = 256,
+    image_size: int = 320,
     threads: int = 2,
     schedule: Schedule = SCHEDULE,
     lesson: Lesson = LESSON,

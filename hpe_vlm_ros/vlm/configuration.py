@@ -135,12 +135,12 @@ def grounding_generalist_17b() -> CogVLMConfig:
 
 
 def embedded(vocab_size: int = 1280, **overrides: Any) -> CogVLMConfig:
-    """The small model shipped with the package: 256x256 pictures, 64 patches for the decoder.
+    """The small model shipped with the package: 320x320 pictures, 100 patches for the decoder.
 
     `overrides` replace fields; those of the vision tower come in a dict `vision_config`.
     """
     vision = {
-        "image_size": 256,
+        "image_size": 320,
         "patch_size": 16,
         "stem": "efficientnet_lite0",
         "merge_size": 2,

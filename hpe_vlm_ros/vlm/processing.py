@@ -80,7 +80,7 @@ class ImageSettings:
         return planes
 
 
-EMBEDDED_IMAGES = ImageSettings(256, (127 / 255,) * 3, (128 / 255,) * 3, "area")
+EMBEDDED_IMAGES = ImageSettings(320, (127 / 255,) * 3, (128 / 255,) * 3, "area")
 
 
 class CogVLMProcessor:
