@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.synthetic import dome, scenes
+from training.synthetic import backgrounds, dome, scenes
 from training.synthetic.camera import random_camera
 from training.synthetic.glasses import STYLES
+from training.synthetic.lights import procedural_panorama
 from training.synthetic.shells import SHELLS
 from training.synthetic.splits import SPLITS, number_of, usable
 
@@ -75,6 +76,27 @@ def test_backgrounds_are_pictures_of_light():
         image = dome.dome_background(camera, room, rng)
         assert image.shape == (36, 48, 3) and image.dtype == np.float32
         assert np.isfinite(image).all() and image.min() >= 0 and image.std() > 0.01
+
+
+def test_leaves_are_busy_pictures_of_light():
+    for seed in range(8):
+        image = backgrounds.leaves(64, 48, np.random.default_rng(seed))
+        assert image.shape == (48, 64, 3) and image.dtype == np.float32
+        assert image.min() >= 0 and image.max() <= 1 and image.std() > 0.2 * image.mean()
+        np.testing.assert_array_equal(
+            image, backgrounds.leaves(64, 48, np.random.default_rng(seed))
+        )
+
+
+@pytest.mark.parametrize(("split", "grow"), [("train", True), ("task", True), ("test", False)])
+def test_leaves_grow_where_heads_are_learnt_alone(toy_world, monkeypatch, split, grow):
+    grown, leaves = [], backgrounds.leaves
+    monkeypatch.setattr(backgrounds, "leaves", lambda *given: grown.append(1) or leaves(*given))
+    world, rng = replace(toy_world, split=split), np.random.default_rng(4)
+    camera, panorama = random_camera(48, 36, rng), procedural_panorama(rng)
+    for _ in range(100):
+        scenes._background(world, camera, panorama, 0.0, rng)
+    assert bool(grown) == grow and len(grown) < 30
 
 
 def test_hexagons_tile_the_plane():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backgrounds without people: panoramas, furnished rooms, plain photographs and patterns."""
+"""Backgrounds without people: panoramas, furnished rooms, photographs, patterns and leaves."""
 
 from __future__ import annotations
 
@@ -59,6 +59,24 @@ def pattern(width: int, height: int, rng: np.random.Generator) -> Array:
         else:
             cv2.rectangle(image, (x, y), (x + a, y + b), colour, -1)
     return np.ascontiguousarray(image[:height, :width])
+
+
+def leaves(width: int, height: int, rng: np.random.Generator) -> Array:
+    """A hedge, ivy, gravel or dry leaves: many small lit ovals over the dark, linear (H, W, 3)."""
+    mixed = rng.random() < 0.4
+    tint = rng.uniform(0.05, 1.0, 3) * (0.35, 0.35, 0.15) if mixed else np.array([0.1, 0.28, 0.04])
+    largest = float(np.exp(rng.uniform(1.6, 3.2)))  # pixels, half the length of a leaf
+    slim, count = rng.uniform(0.3, 0.9), int(4 * width * height / largest**2)
+    image = np.full((height, width, 3), tint * 0.1, np.float32)
+    at = rng.uniform(0, (width, height), (count, 2)).round().astype(int).tolist()
+    sizes = largest * rng.uniform(0.5, 1.0, count)
+    turns, shades = rng.uniform(0, 360, count), rng.beta(1.5, 3, count) * rng.uniform(0.5, 2.5)
+    shades.sort()  # what is deep inside lies in the dark
+    colours = tint * rng.uniform(0.7, 1.3, (count, 3)) * shades[:, None]
+    for place, size, turn, colour in zip(at, sizes, turns, colours.tolist(), strict=True):
+        axes = max(round(size), 1), max(round(size * slim), 1)
+        cv2.ellipse(image, place, axes, turn, 0, 360, colour, -1, cv2.LINE_8)
+    return np.minimum(image, 1.0)
 
 
 def photo_view(photo: Integers, width: int, height: int, rng: np.random.Generator) -> Array:

@@ -155,7 +155,9 @@ def _background(
     if kind < 0.87 and world.photos:
         photo = world.photos[rng.integers(len(world.photos))]
         return backgrounds.photo_view(photo, camera.width, camera.height, rng), False
-    return backgrounds.pattern(camera.width, camera.height, rng), False
+    busy = SPLITS[world.split].drawn and kind > 0.94
+    drawn = backgrounds.leaves if busy else backgrounds.pattern
+    return drawn(camera.width, camera.height, rng), False
 
 
 def random_room(world: World, camera: Camera, rng: np.random.Generator) -> Array:

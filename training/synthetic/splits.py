@@ -21,7 +21,8 @@ class Split:
     in scikit-image's wheel (public domain or CC0). head_odds: chances of 0, 1, 2, ... heads.
     largest: pixels of the largest head in a picture 320 pixels wide. quality: of JPEG, at least.
     leftovers: hats and clothes without anybody in them, a picture, in the mean.
-    drawn: hair and hats of random shapes too (`hairdos`), beside the modelled ones.
+    drawn: hair and hats of random shapes too (`hairdos`), beside the modelled ones, and
+    now and then leaves behind people.
     held: garments, skins, spectacles and panoramas that no other split (for `panoptic`: neither
     `train` nor `task`) shows, which are the only ones of their kind in this one.
     """
