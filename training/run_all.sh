@@ -75,10 +75,10 @@ stage stage2_finetune embedded_stage2 --data "[$runs/scenes/task]" --base "$runs
 merge "$runs/stage3"
 rehearse "$runs/stage3" "$runs/stage4"
 last=$runs/stage4/model
-if [ -n "${FROM:-}" ]; then # the mean of old and new weights errs less in strange scenes than either
+if [ -n "${FROM:-}" ]; then # the mean of stages 1 and 4 errs less in strange scenes than either
     last=$runs/mean
     [ -d "$last" ] || python -m training.stage3_merge --method task_arithmetic \
-        --original "$FROM" --tuned "$runs/stage4/model" --out "$last"
+        --original "$runs/decoder/model" --tuned "$runs/stage4/model" --out "$last"
 fi
 ship "$last" "$runs/shipped"
 score "$runs/shipped" "$runs/scored" --base "$base"

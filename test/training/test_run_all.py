@@ -139,6 +139,13 @@ def test_the_pipeline_chains(start, exchange, scenes, tmp_path, monkeypatch):
     evaluation = [*SHIPPING, "training.stage5_evaluate"]
     assert modules == ["training.synthetic.render"] * 4 + stages + evaluation
     assert json.loads((runs / "stage3" / "merge.json").read_text())["method"] == "winner_takes_all"
+    if start == "a model":  # ships the mean of stages 1 and 4, not of what was known and stage 4
+        places = tmp_path / "known", runs / "decoder/model", runs / "stage4/model", runs / "shipped"
+        known, first, last, mean = (checkpoint.load_model(p, "cpu").state_dict() for p in places)
+        off = [
+            sum((mean[n] - (m[n] + last[n]) / 2).abs().sum() for n in mean) for m in (first, known)
+        ]
+        assert off[0] < off[1] / 2
     result = json.loads((runs / "scored" / "result.json").read_text())
     assert result["pictures"] == 2 and "rec_acc_base" in result["summary"]
     assert read_outs_of(runs / "shipped") == runs / "shipped" / READ_OUTS
