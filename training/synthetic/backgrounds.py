@@ -70,7 +70,8 @@ def leaves(width: int, height: int, rng: np.random.Generator) -> Array:
     image = np.full((height, width, 3), tint * 0.1, np.float32)
     at = rng.uniform(0, (width, height), (count, 2)).round().astype(int).tolist()
     sizes = largest * rng.uniform(0.5, 1.0, count)
-    turns, shades = rng.uniform(0, 360, count), rng.beta(1.5, 3, count) * rng.uniform(0.5, 2.5)
+    lit = float(np.exp(rng.uniform(-3.5, 1.0)))  # ivy in the shade to leaves in the sun
+    turns, shades = rng.uniform(0, 360, count), rng.beta(1.5, 3, count) * lit
     shades.sort()  # what is deep inside lies in the dark
     colours = tint * rng.uniform(0.7, 1.3, (count, 3)) * shades[:, None]
     for place, size, turn, colour in zip(at, sizes, turns, colours.tolist(), strict=True):
