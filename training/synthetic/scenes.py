@@ -156,8 +156,8 @@ def _background(
         photo = world.photos[rng.integers(len(world.photos))]
         return backgrounds.photo_view(photo, camera.width, camera.height, rng), False
     busy = SPLITS[world.split].drawn and kind > 0.94
-    drawn = backgrounds.leaves if busy else backgrounds.pattern
-    return drawn(camera.width, camera.height, rng), False
+    paint = backgrounds.leaves if busy else backgrounds.pattern
+    return paint(camera.width, camera.height, rng), False
 
 
 def random_room(world: World, camera: Camera, rng: np.random.Generator) -> Array:
