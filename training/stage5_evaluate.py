@@ -41,6 +41,7 @@ TITLES = {
     "scenes": "FREE ANSWERS",
     "tones": "SKIN",
     "shown": "SHOWS",
+    "views": "CAMERA IS",
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from training.synthetic import backgrounds, dome, scenes
-from training.synthetic.camera import random_camera
+from training.synthetic.camera import raised_camera, random_camera
 from training.synthetic.glasses import STYLES
 from training.synthetic.lights import procedural_panorama
 from training.synthetic.shells import SHELLS
@@ -66,6 +66,25 @@ def test_cameras_look_down_from_ceilings_and_see_wider():
     assert np.mean(np.array(widest) > 86) > 0.1
     assert max(2 * np.degrees(np.arctan(160 / c.focal)) for c in usual) < 86
     assert all(c.position[2] > 0.3 for c in cameras)
+
+
+def test_raised_cameras_look_down_on_people():
+    down, cameras = pitches(raised_camera)
+    assert max(down) < -11 and np.mean(np.array(down) < -36) > 0.4
+    assert all(1.8 <= c.position[2] <= 4.2 for c in cameras)
+
+
+@pytest.mark.parametrize("split", ["train", "task", "test", "panoptic"])
+def test_half_of_the_scenes_to_learn_from_are_seen_from_above(
+    toy_world, canvas, monkeypatch, split
+):
+    raised = []
+    monkeypatch.setattr(
+        scenes, "raised_camera", lambda *given: raised.append(1) or raised_camera(*given)
+    )
+    for index in range(20):
+        scenes.render_scene(replace(toy_world, split=split), canvas, index)
+    assert 4 < len(raised) < 16 if SPLITS[split].drawn else not raised
 
 
 def test_backgrounds_are_pictures_of_light():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from hpe_vlm_ros.answers import format_angles, format_boxes, format_referred, grid_box
-from hpe_vlm_ros.geometry import angles_from_rotation
+from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_angles
 from hpe_vlm_ros.vlm import checkpoint
 from hpe_vlm_ros.vlm.configuration import embedded
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
@@ -148,6 +149,32 @@ def test_errors_by_how_much_of_a_head_shows(samples):
     assert rows["all of it"]["heads"] == len(single) - 2
     assert rows["a part"]["mae"] == pytest.approx(3)
     assert [rows[n]["mae"] for n in ("most", "all of it")] == pytest.approx([0, 0], abs=0.01)
+
+
+@pytest.mark.parametrize("yaw", [0, 120, -75])
+@pytest.mark.parametrize("pitch", [-50, 0, 20])
+def test_elevation_of_the_camera_as_a_head_sees_it(samples, yaw, pitch):
+    """Pitch is about the camera's axis: whatever the yaw, it tilts the head's own plane."""
+    sample = replace(samples[1], width=400, height=300, focal=300.0)
+    middle = Head(np.array([180.0, 130, 220, 170]), rotation_from_angles(yaw, pitch, 0))
+    assert measures.camera_elevation(middle, sample) == pytest.approx(-pitch, abs=1e-6)
+    lower = replace(middle, box=middle.box + (0, 110, 0, 110))
+    down = math.degrees(math.atan2(110, 300))  # the angle between the axis and the ray
+    assert measures.camera_elevation(lower, sample) == pytest.approx(down - pitch)
+
+
+def test_errors_by_where_the_camera_is(samples):
+    single = [sample for sample in samples if sample.heads]
+    for sample, pitch in zip(single, (-40, -20, 0, 30, 50), strict=True):
+        box = np.array([20.0, 15, 60, 45])
+        sample.heads[0] = replace(
+            sample.heads[0], box=box, rotation=rotation_from_angles(0, pitch, 0)
+        )
+    asked = [Asked(sample, right(sample), SCALE) for sample in samples]
+    rows = measures.by_view(measures.evaluation(asked))
+    assert {name: row["heads"] for name, row in rows.items()} == {
+        "below": 2, "level": 1, "above": 1, "steep": 1,
+    }  # fmt: skip
 
 
 def test_accuracy_of_expressions(samples):

@@ -13,8 +13,9 @@ import numpy as np
 from hpe_vlm_ros import metrics
 from hpe_vlm_ros.answers import Angles, parse_angles, parse_boxes, pixel_box
 from hpe_vlm_ros.geometry import angles_from_rotation, box_iou, rotation_from_angles
+from hpe_vlm_ros.rays import camera_matrix, ray_to, usual_camera
 
-from ..data.sample import Sample
+from ..data.sample import Head, Sample
 from ..scoring import true_heads
 from .reading import FORMATS, Format, referred_box
 
@@ -23,6 +24,8 @@ SEEN = 0.2  # visible share from which a head makes a scene one of several heads
 TONES = ("light", "medium", "dark")
 # visible share, from and below
 SHOWN = {"all of it": (0.9, 1.01), "most": (0.6, 0.9), "a part": (0.0, 0.6)}
+# degrees that the camera is above the head's own horizontal plane, from and below
+VIEWS = {"below": (-91, -15), "level": (-15, 15), "above": (15, 30), "steep": (30, 91)}
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Evaluation:
 
     end_to_end: with the model's own boxes; true_boxes: asked about the true ones; free: the same
     without a grammar. tone (N,): of the skin, "" where unknown; visible (N,): the share that
-    shows; alone (N,) bool: whether the head is the only one in its scene.
+    shows; elevation (N,): `camera_elevation`; alone (N,) bool: whether the head is the only one in
+    its scene.
     """
 
     end_to_end: metrics.Records
@@ -48,12 +52,13 @@ class Evaluation:
     free: metrics.Records
     tone: np.ndarray
     visible: np.ndarray
+    elevation: np.ndarray
     alone: np.ndarray
 
 
 def evaluation(asked: Sequence[Asked]) -> Evaluation:
     """Score all answers about heads."""
-    own, told, free, counted, alone = [], [], [], [], []
+    own, told, free, counted, elevation, alone = [], [], [], [], [], []
     for scene in asked:
         true = true_heads(scene.sample)
         own.append(metrics.end_to_end(_own(scene.answers["own"]), true, scene.scale))
@@ -61,13 +66,30 @@ def evaluation(asked: Sequence[Asked]) -> Evaluation:
         texts = scene.answers["poses"]["free"]
         free.append(_given(scene, [parse_angles(text).value for text in texts]))
         counts = metrics.assign(true, true, scene.scale).counts
-        counted += [head for head, c in zip(scene.sample.heads, counts, strict=True) if c]
+        heads = [head for head, c in zip(scene.sample.heads, counts, strict=True) if c]
+        counted += heads
+        elevation += [camera_elevation(head, scene.sample) for head in heads]
         seen = sum(head.visible >= SEEN for head in scene.sample.heads)
         alone += [seen == 1] * int(counts.sum())
     merged = (metrics.merge(parts) for parts in (own, told, free))
     tone = np.array([head.tone or "" for head in counted], dtype=str)
     visible = np.array([head.visible for head in counted], dtype=float)
-    return Evaluation(*merged, tone, visible, np.array(alone, dtype=bool))
+    above = np.array(elevation, dtype=float)
+    return Evaluation(*merged, tone, visible, above, np.array(alone, dtype=bool))
+
+
+def camera_elevation(head: Head, sample: Sample) -> float:
+    """Degrees from -90 to 90 that the camera is above the plane of a head's left and front; NaN
+    where the pose is unknown. Of a camera without a known focal length the usual one is assumed.
+    """
+    if head.rotation is None:
+        return math.nan
+    size = sample.height, sample.width
+    focal = sample.focal
+    camera = camera_matrix(focal, focal, *size[::-1]) if focal else usual_camera(size)
+    ray = ray_to(camera, head.box)
+    down = head.rotation[:, 1] @ ray / np.linalg.norm(ray)
+    return math.degrees(math.asin(float(np.clip(down, -1, 1))))
 
 
 def part(records: metrics.Records, mask: Mask) -> metrics.Records:
@@ -118,10 +140,16 @@ def by_tone(scored: Evaluation) -> dict[str, dict[str, float]]:
 
 def by_visibility(scored: Evaluation) -> dict[str, dict[str, float]]:
     """`_groups` by how much of a head shows."""
-    bounds = SHOWN.items()
-    return _groups(
-        scored, {n: (a <= scored.visible) & (scored.visible < b) for n, (a, b) in bounds}
-    )
+    return _groups(scored, _between(scored.visible, SHOWN))
+
+
+def by_view(scored: Evaluation) -> dict[str, dict[str, float]]:
+    """`_groups` by how far above a head's own plane the camera is."""
+    return _groups(scored, _between(scored.elevation, VIEWS))
+
+
+def _between(values: np.ndarray, bounds: Mapping[str, tuple[float, float]]) -> dict[str, Mask]:
+    return {name: (low <= values) & (values < high) for name, (low, high) in bounds.items()}
 
 
 def _groups(scored: Evaluation, masks: Mapping[str, Mask]) -> dict[str, dict[str, float]]:

@@ -65,6 +65,13 @@ def random_camera(width: int, height: int, rng: np.random.Generator) -> Camera:
     return Camera(width, height, float(focal), rotation, np.array([0.0, 0.0, level]))
 
 
+def raised_camera(width: int, height: int, rng: np.random.Generator) -> Camera:
+    """Looking down on people from a stair, a shelf or a ceiling, through any lens."""
+    focal = width / 2 / np.tan(np.radians(rng.uniform(45, 95)) / 2)
+    rotation = tilted(rng.uniform(-70, -12), float(np.clip(rng.normal(0, 7), -20, 20)))
+    return Camera(width, height, float(focal), rotation, np.array([0, 0, rng.uniform(1.8, 4.2)]))
+
+
 def develop(linear: Array, rng: np.random.Generator) -> Integers:
     """Linear light (H, W, 3), about 0..1, to an 8-bit photograph with mild camera faults."""
     height, width = linear.shape[:2]
@@ -92,7 +99,7 @@ def _blur(image: Array, rng: np.random.Generator) -> Array:
     if kind < 0.3:
         return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.35, 1.1) * scale)
     if kind < 0.37:
-        length = int(rng.integers(3, 7) * scale)
+        length = max(int(rng.integers(3, 7) * scale), 1)  # of a small picture: no blur
         kernel = np.zeros((length, length), np.float32)
         angle = rng.uniform(0, np.pi)
         centre = (length - 1) / 2

@@ -11,7 +11,7 @@ import numpy as np
 
 from training.synthetic import Array, Integers, backgrounds, clutter, labels
 from training.synthetic.bodies import Rig
-from training.synthetic.camera import Camera, develop, random_camera
+from training.synthetic.camera import Camera, develop, raised_camera, random_camera
 from training.synthetic.colours import cloth_map, tinted
 from training.synthetic.compose import Canvas, Mesh
 from training.synthetic.dome import dome_background, dome_camera, lamps
@@ -69,6 +69,9 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     split, dome = SPLITS[world.split], world.split == "panoptic"
     rng = np.random.default_rng([world.seed, split.number, 73, index])
     camera = (dome_camera if dome else random_camera)(canvas.width, canvas.height, rng)
+    aside = np.random.default_rng([world.seed, split.number, 77, index])  # `rng` stays as it is
+    if aside.random() < split.raised:
+        camera = raised_camera(canvas.width, canvas.height, aside)
     panorama, turn = lamps(rng) if dome else random_panorama(world, rng), rng.random()
     background, floor = _background(world, camera, panorama, turn, rng)
     light, gain = exposed(light_of(panorama.small, turn), rng)
@@ -76,7 +79,7 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     odds = split.head_odds
     places = random_places(camera, int(rng.choice(len(odds), p=odds)), rng, split.largest)
     drawn = []
-    own = np.random.default_rng([world.seed, split.number, 75, index])  # all else stays as it is
+    own = np.random.default_rng([world.seed, split.number, 75, index])
     things = _objects(world, camera, places, rng) + left_overs(world, camera, split.leftovers, own)
     for number, mesh in enumerate(things):
         canvas.add(mesh, CLUTTER_OWNER + 2 * number, camera, light)
