@@ -19,6 +19,8 @@ from pathlib import Path
 import torch
 from jsonargparse import auto_cli
 
+from hpe_vlm_ros.vlm.facts import EMBEDDED_SIZE
+
 from .init import new_embedded_model, trained_model
 from .learner import Teaching
 from .stage import GROUNDING, Lesson, StemOptions, learn, read
@@ -32,7 +34,7 @@ def train(
     validation: Path,
     out: Path,
     base: Path | None = None,
-    image_size: int = 320,
+    image_size: int = EMBEDDED_SIZE,
     threads: int = 2,
     schedule: Schedule = SCHEDULE,
     lesson: Lesson = LESSON,

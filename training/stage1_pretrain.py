@@ -18,6 +18,8 @@ from pathlib import Path
 import torch
 from jsonargparse import auto_cli
 
+from hpe_vlm_ros.vlm.facts import EMBEDDED_SIZE
+
 from .init import new_embedded_model, trained_model
 from .learner import Teaching
 from .lora import LoraOptions
@@ -34,7 +36,7 @@ def train(
     base: Path | None = None,
     rehearsal: list[Path] | None = None,
     rehearsal_ratio: float = 0.1,
-    image_size: int = 320,
+    image_size: int = EMBEDDED_SIZE,
     threads: int = 2,
     schedule: Schedule = SCHEDULE,
     lesson: Lesson = LESSON,

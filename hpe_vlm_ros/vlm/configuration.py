@@ -11,8 +11,9 @@ from typing import Any
 from transformers import PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from .facts import EMBEDDED_SIZE, NUMBER_DECODINGS
+
 STEMS = (None, "efficientnet_lite0")
-NUMBER_DECODINGS = ("most_likely", "expected")
 
 
 class CogVLMVisionConfig(PreTrainedConfig):
@@ -140,7 +141,7 @@ def embedded(vocab_size: int = 1280, **overrides: Any) -> CogVLMConfig:
     `overrides` replace fields; those of the vision tower come in a dict `vision_config`.
     """
     vision = {
-        "image_size": 320,
+        "image_size": EMBEDDED_SIZE,
         "patch_size": 16,
         "stem": "efficientnet_lite0",
         "merge_size": 2,

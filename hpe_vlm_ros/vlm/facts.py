@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 NUMBER_DECODINGS = ("most_likely", "expected")
+EMBEDDED_SIZE = 320  # pixels, side of the square that the embedded model sees
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .facts import ModelFacts
+from .facts import EMBEDDED_SIZE, ModelFacts
 from .resampling import bicubic
 from .tokens import TextTokenizer
 from .vocabulary import build_tokenizer
@@ -80,7 +80,7 @@ class ImageSettings:
         return planes
 
 
-EMBEDDED_IMAGES = ImageSettings(320, (127 / 255,) * 3, (128 / 255,) * 3, "area")
+EMBEDDED_IMAGES = ImageSettings(EMBEDDED_SIZE, (127 / 255,) * 3, (128 / 255,) * 3, "area")
 
 
 class CogVLMProcessor:
