@@ -31,7 +31,7 @@ from benchmarks.model_errors import LEAST
 from benchmarks.track_score import Score, table
 from hpe_vlm_ros.geometry import HeadShape
 from hpe_vlm_ros.people import People, View
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
+from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, seen_by
 from hpe_vlm_ros.tracking import Settings
 from training.testsets import WALKS
 
@@ -83,11 +83,12 @@ def play(
         rgb = frame.load() if settings.colour_weight else None
         view = View(film.size, film.camera, shape, rgb=rgb)
         started = time.thread_time()
-        people = tracked.see(int((1 + frame.time) * 1e9), found, view)
+        heads = seen_by(film.camera, found, film.size)
+        people = tracked.see(int((1 + frame.time) * 1e9), heads, view)
         taken = 1000 * (time.thread_time() - started)
         for score in scores:
             score.add(ms=taken)
-            score.frame(frame.heads, found, people)
+            score.frame(frame.heads, heads, people)
 
 
 def score_films(

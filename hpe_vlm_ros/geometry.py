@@ -48,6 +48,11 @@ class CameraIntrinsics:
                 f"camera {values}: focal lengths must be positive; calibrate the camera"
             )
 
+    @property
+    def matrix(self) -> Array:
+        """(3, 3), pixels of what lies on the ray (x, y, 1)."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
+
 
 @dataclass(frozen=True)
 class HeadShape:

@@ -10,7 +10,7 @@ for head in perceiver(image):       # uint8 H x W x 3, RGB
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .answers import Angles, Box, Parsed, grid_box, parse_angles, pixel_box, pose_prompt
 from .geometry import (
+    CameraIntrinsics,
     HeadShape,
     angles_from_rotation,
     box_area,
@@ -26,6 +27,7 @@ from .geometry import (
     box_overlap,
     rotation_from_angles,
 )
+from .rays import rotation_to_ray, usual_camera
 from .remote.settings import is_remote
 from .spread import Calibration, deviations_of, turn_covariance
 from .tiles import INSIDE, SAME_IOU, counts, put_back, tiles_of
@@ -81,6 +83,20 @@ class HeadEstimate:
         """Standard deviations in degrees of the rotation, about the optical x, y and z axes."""
         stated = self.rotation_covariance
         return None if stated is None else deviations_of(stated)
+
+    def turned(self, turn: NDArray[np.float64]) -> HeadEstimate:
+        """This head turned by a rotation (3, 3), covariance included; as it is where no yaw, pitch
+        and roll can name the turned rotation."""
+        rotation = turn @ self.rotation
+        angles = angles_from_rotation(rotation) if np.isfinite(rotation).all() else None
+        if angles is None:
+            return self
+        yaw, pitch, roll = angles
+        stated = self.rotation_covariance
+        covariance = None if stated is None else turn @ stated @ turn.T
+        return replace(
+            self, yaw=yaw, pitch=pitch, roll=roll, rotation=rotation, rotation_covariance=covariance
+        )
 
 
 class Heads(list[HeadEstimate]):
@@ -260,6 +276,24 @@ class HeadPerceiver:
             pixels = pixel_box(box, width, height)
             heads.append(HeadEstimate(pixels, *angles, rotation, score, covariance))
         return heads
+
+
+def seen_by(
+    camera: CameraIntrinsics | None, heads: Sequence[HeadEstimate], size: tuple[int, int]
+) -> list[HeadEstimate]:
+    """Heads of an image of `size` = (width, height) in the optical frame of its true camera.
+
+    The model is told no lens: it takes every picture for one of the usual camera (`rays`), before
+    which a head at the border of a wide lens's picture would stand nearer to the middle. Rotations
+    are turned by the angle between both rays. None: heads stay as the model told them.
+    """
+    if camera is None:
+        return list(heads)
+    true, assumed = camera.matrix, usual_camera(size[::-1])
+    return [
+        head.turned(rotation_to_ray(true, head.box) @ rotation_to_ray(assumed, head.box).T)
+        for head in heads
+    ]
 
 
 def check_image(image: Any) -> NDArray[np.uint8]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .geometry import angles_from_rotation
 from .rays import rotation_to_ray, usual_camera
 
 if TYPE_CHECKING:
@@ -81,25 +80,10 @@ def put_back(head: HeadEstimate, tile: Tile, size: tuple[int, int]) -> HeadEstim
     """A head found in a tile as one of the whole picture of `size` = (height, width).
 
     The model takes any picture for one of the usual camera (`rays`); its answer is turned by the
-    angle between the ray it took the head to be seen along and that of the head in the picture. A
-    turned rotation that no yaw, pitch and roll can name stays unturned.
+    angle between the ray it took the head to be seen along and that of the head in the picture.
     """
     x0, y0, x1, y1 = head.box
     box = (x0 + tile.x, y0 + tile.y, x1 + tile.x, y1 + tile.y)
     assumed = rotation_to_ray(usual_camera((tile.height, tile.width)), head.box)
     turn = rotation_to_ray(usual_camera(size), box) @ assumed.T
-    rotation = turn @ head.rotation
-    angles = angles_from_rotation(rotation) if np.isfinite(rotation).all() else None
-    if angles is None:
-        return replace(head, box=box)
-    stated = head.rotation_covariance
-    covariance = None if stated is None else turn @ stated @ turn.T
-    return replace(
-        head,
-        box=box,
-        yaw=angles[0],
-        pitch=angles[1],
-        roll=angles[2],
-        rotation=rotation,
-        rotation_covariance=covariance,
-    )
+    return replace(head.turned(turn), box=box)

@@ -42,6 +42,7 @@ TITLES = {
     "tones": "SKIN",
     "shown": "SHOWS",
     "views": "CAMERA IS",
+    "lenses": "SEES, DEGREES",
 }
 
 

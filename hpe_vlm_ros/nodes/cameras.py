@@ -23,6 +23,7 @@ from hpe_vlm_ros.nodes.query import named_after
 from hpe_vlm_ros.nodes.statistics import Statistics
 from hpe_vlm_ros.nodes.tf import Targets
 from hpe_vlm_ros.people import People, Person, View
+from hpe_vlm_ros.perceiver import seen_by
 from hpe_vlm_ros.tracking import Ids
 
 AnyImage: TypeAlias = "Image | CompressedImage"
@@ -79,9 +80,8 @@ class Camera:
         people.tracker.settings = parameters.tracking_settings(values)
         people.judge.limit = values["looking_angle"]
         people.judge.hysteresis = values["looking_hysteresis"]
-        self._known = people.see(
-            stamp, answer.estimates, self._view(answer, shape, targets, values)
-        )
+        view = self._view(answer, shape, targets, values)
+        self._known = people.see(stamp, seen_by(view.camera, answer.estimates, view.size), view)
         return self._known
 
     def asked(
@@ -98,7 +98,8 @@ class Camera:
         """
         single = People()
         single.tracking, single.judge.limit = False, values["looking_angle"]
-        people = single.see(0, answer.estimates, self._view(answer, shape, targets, values))
+        view = self._view(answer, shape, targets, values)
+        people = single.see(0, seen_by(view.camera, answer.estimates, view.size), view)
         ids = named_after(people, self._known) if newest else {}
         return [replace(p, head=replace(p.head, id=ids.get(i, ""))) for i, p in enumerate(people)]
 

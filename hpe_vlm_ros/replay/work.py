@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
 from hpe_vlm_ros.nodes.images import ImageError
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
+from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, seen_by
 from hpe_vlm_ros.placing import intrinsics
 from hpe_vlm_ros.remote.settings import MODEL_SIDE, is_remote
 
@@ -101,7 +101,7 @@ def _look(
     height, width = rgb.shape[:2]
     camera = _camera(recording, frame, width, height)
     started = time.perf_counter()
-    found = perceiver(rgb)
+    found = seen_by(camera, perceiver(rgb), (width, height))
     seconds = time.perf_counter() - started
     free = None
     if settings.free_every and frame.info.number % settings.free_every == 0:

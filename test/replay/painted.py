@@ -25,6 +25,7 @@ WIDTH, HEIGHT = 160, 120
 FRAME_ID = "painted_optical"
 START = 1_700_000_000 * 10**9
 STEP = 10**8  # ns between frames
+FOCAL = WIDTH / 2 / np.tan(np.radians(30))  # of the camera that poses are told for
 TYPES = typestore()
 Head = tuple[int, int, int, int, int, int]  # x0, y0, x1, y1, yaw, pitch
 
@@ -121,7 +122,7 @@ def png(image: np.ndarray, stamp: int) -> Any:
     return TYPES.types[COMPRESSED](header(stamp), "png", data.ravel())
 
 
-def camera_info(stamp: int, focal: float = 150.0) -> Any:
+def camera_info(stamp: int, focal: float = FOCAL) -> Any:
     made = TYPES.types
     k = np.array([focal, 0, WIDTH / 2, 0, focal, HEIGHT / 2, 0, 0, 1.0])
     roi = made["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)

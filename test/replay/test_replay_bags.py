@@ -15,6 +15,7 @@ from mcap.writer import CompressionType, Writer
 from painted import (
     CAMERA_INFO,
     COMPRESSED,
+    FOCAL,
     HEIGHT,
     RAW,
     START,
@@ -81,7 +82,7 @@ def test_every_kind_of_bag_gives_the_same_frames(tmp_path, make, storage, compre
     assert found(recording) == expected(range(9))
     assert [f.stamp for f in recording.frames] == [START + n * STEP for n in range(9)]
     assert recording.notes == ()
-    assert recording.camera(recording.frames[3]).k[0] == 150.0
+    assert recording.camera(recording.frames[3]).k[0] == FOCAL
 
 
 @pytest.mark.parametrize("storage", [MCAP, SQLITE])
@@ -234,7 +235,7 @@ def test_the_fullest_colour_topic_is_taken_and_others_can_be_named(tmp_path):
     assert found(other) == expected(range(2))
     assert other.camera(other.frames[0]).k[0] == 99.0
     crossed = opened(bag, topics=["b/image"], info_topic="/cam/camera_info")
-    assert crossed.camera(crossed.frames[0]).k[0] == 150.0
+    assert crossed.camera(crossed.frames[0]).k[0] == FOCAL
     with pytest.raises(ReplayError, match="no images on /x.*/b/image"):
         opened(bag, topics=["/x"])
     with pytest.raises(ReplayError, match="no camera_info on /x.*/b/camera_info"):
@@ -249,7 +250,7 @@ def test_a_calibration_holds_from_its_time_on(tmp_path):
     ]
     recording = opened(write_bag(tmp_path / "bag", sorted(messages, key=lambda m: m[1])))
     focal = [recording.camera(info).k[0] for info in recording.frames]
-    assert focal == [150.0] * 3 + [200.0] * 3
+    assert focal == [FOCAL] * 3 + [200.0] * 3
 
 
 def test_an_unreadable_image_says_why(tmp_path):

@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from painted import (
+    CAMERA_INFO,
     COMPRESSED,
+    FOCAL,
     START,
     STEP,
     TYPES,
     Fatal,
     Painted,
+    camera_info,
     entries,
     header,
     heads_of,
@@ -56,8 +59,19 @@ def test_every_frame_is_perceived_as_it_was_painted(bag, perceive):
     assert [r.number for r in records] == list(range(20))
     assert [r.stamp for r in records] == [START + n * STEP for n in range(20)]
     for record in records:
-        assert [(*h.box, h.yaw, h.pitch) for h in record.heads] == heads_of(record.number)
-        assert (record.width, record.height, record.camera) == (160, 120, (150, 150, 80, 60))
+        told = [(*h.box, h.yaw, h.pitch) for h in record.heads]
+        assert told == [pytest.approx(head, abs=1e-9) for head in heads_of(record.number)]
+        assert (record.width, record.height, record.camera) == (160, 120, (FOCAL, FOCAL, 80, 60))
+
+
+def test_poses_are_in_the_frame_of_the_bags_camera(tmp_path, perceive):
+    """50 pixels to the left are 32.0 degrees before this wide lens; told for 19.8."""
+    info = ("/cam/camera_info", START, CAMERA_INFO, camera_info(START, focal=80.0))
+    messages = [info, *entries(1, info=False)]
+    (record,) = perceive(write_bag(tmp_path / "wide", messages)).records()
+    assert record.camera == (80, 80, 80, 60)
+    told, *_ = heads_of(0)
+    assert record.heads[0].yaw - told[4] == pytest.approx(19.8 - 32.0, abs=1)
 
 
 def test_each_nth_frame_up_to_a_limit(bag, perceive):

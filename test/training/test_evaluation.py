@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.answers import format_angles, format_boxes, format_referred, grid_box
 from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_angles
@@ -23,6 +24,7 @@ from training import stage5_evaluate
 from training.data.sample import Head, Looks
 from training.data.synthetic import read_synthetic
 from training.evaluation import asking, measures, running
+from training.evaluation.lenses import by_lens
 from training.evaluation.measures import Asked
 from training.evaluation.results import grouped_table, result, stored
 from training.scoring import true_heads
@@ -175,6 +177,25 @@ def test_errors_by_where_the_camera_is(samples):
     assert {name: row["heads"] for name, row in rows.items()} == {
         "below": 2, "level": 1, "above": 1, "steep": 1,
     }  # fmt: skip
+
+
+def test_errors_as_told_and_with_the_lens_known(samples):
+    """Told as before a lens of 60 degrees, heads before one of 100 stand further aside."""
+    asked, turns = [], []
+    for sample, yaw in zip([s for s in samples if s.heads], (0, 20, -50, 110, 170), strict=True):
+        focal = sample.width / 2 / math.tan(math.radians(50))
+        box = np.array([44.0, 11, 80, 49])
+        column = 62 - sample.width / 2
+        turns.append(math.atan(column / focal) - math.atan(column * math.tan(math.pi / 6) / 40))
+        across = Rotation.from_euler("y", turns[-1]).as_matrix()
+        head = Head(box, across @ rotation_from_angles(yaw, 0, 0))
+        wide = replace(sample, focal=focal, heads=[head])
+        asked.append(Asked(wide, right(wide) | {"given": [[yaw, 0.0, 0.0]]}, SCALE))
+    (row,) = by_lens(asked).values()
+    assert row["heads"] == 5 and row["geodesic_known"] == pytest.approx(0, abs=0.01)
+    assert row["geodesic_median"] == pytest.approx(math.degrees(turns[0]), abs=0.01)
+    assert row["mae_known"] == pytest.approx(0, abs=0.01) and row["mae"] > 4
+    assert by_lens([replace(one, sample=replace(one.sample, focal=None)) for one in asked]) == {}
 
 
 def test_accuracy_of_expressions(samples):

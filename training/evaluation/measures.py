@@ -62,9 +62,9 @@ def evaluation(asked: Sequence[Asked]) -> Evaluation:
     for scene in asked:
         true = true_heads(scene.sample)
         own.append(metrics.end_to_end(_own(scene.answers["own"]), true, scene.scale))
-        told.append(_given(scene, [tuple(angles) for angles in scene.answers["given"]]))
+        told.append(given_records(scene, [tuple(angles) for angles in scene.answers["given"]]))
         texts = scene.answers["poses"]["free"]
-        free.append(_given(scene, [parse_angles(text).value for text in texts]))
+        free.append(given_records(scene, [parse_angles(text).value for text in texts]))
         counts = metrics.assign(true, true, scene.scale).counts
         heads = [head for head, c in zip(scene.sample.heads, counts, strict=True) if c]
         counted += heads
@@ -176,7 +176,7 @@ def _format_score(form: Format, scenes: Sequence[Asked]) -> dict[str, float]:
     records, invalid = [], 0
     for scene in scenes:
         poses = scene.answers["poses"][form.decoding]
-        records.append(_given(scene, [form.angles(text) for text in poses]))
+        records.append(given_records(scene, [form.angles(text) for text in poses]))
         invalid += form.boxes(scene.answers["boxes"][form.decoding]) is None
     score = metrics.score(metrics.merge(records))
     return {"e_angle": 1 - score.recall, "e_bbox": invalid / len(scenes), "mae": score.mae}
@@ -191,7 +191,9 @@ def by_prompt(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
     rows |= {title: _paraphrase(title) for title in scenes[0].answers["paraphrases"]}
     scores = {
         title: metrics.score(
-            metrics.merge(_given(s, [parse_angles(t).value for t in texts(s)]) for s in scenes)
+            metrics.merge(
+                given_records(s, [parse_angles(t).value for t in texts(s)]) for s in scenes
+            )
         )
         for title, texts in rows.items()
     }
@@ -247,7 +249,7 @@ def _own(rows: list[list[float]]) -> metrics.Heads:
     return metrics.heads(table[:, :4], rotations, angles=table[:, 4:7])
 
 
-def _given(scene: Asked, answers: Sequence[Angles | None]) -> metrics.Records:
+def given_records(scene: Asked, answers: Sequence[Angles | None]) -> metrics.Records:
     """Records of answers about the true boxes of a scene; None is an invalid answer."""
     rotations = [
         np.full((3, 3), np.nan) if angles is None else rotation_from_angles(*angles)

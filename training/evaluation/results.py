@@ -15,6 +15,7 @@ from typing import Any
 
 from hpe_vlm_ros import metrics
 
+from .lenses import by_lens
 from .measures import (
     Asked,
     Evaluation,
@@ -66,6 +67,7 @@ def result(asked: Sequence[Asked]) -> dict[str, Any]:
         "tones": for_json(by_tone(scored)),
         "shown": for_json(by_visibility(scored)),
         "views": for_json(by_view(scored)),
+        "lenses": for_json(by_lens(asked)),
         "yaw": _scores(metrics.by_yaw(scored.true_boxes)),
         "size": _scores(metrics.by_size(scored.true_boxes)),
         "size_end_to_end": _scores(metrics.by_size(scored.end_to_end)),

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it is worth to know the lens: errors by field of view, as told and for the true camera."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hpe_vlm_ros import metrics
+from hpe_vlm_ros.answers import Angles
+from hpe_vlm_ros.geometry import CameraIntrinsics, rotation_from_angles
+from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
+
+from ..data.sample import Sample
+from .measures import Asked, given_records
+
+# degrees that the camera sees across, from and below
+LENSES = {"below 55": (0, 55), "55 to 65": (55, 65), "65 to 80": (65, 80), "80, more": (80, 180)}
+
+
+def field_of_view(sample: Sample) -> float:
+    """Degrees across; NaN where the camera is unknown."""
+    return (
+        math.degrees(2 * math.atan(sample.width / 2 / sample.focal)) if sample.focal else math.nan
+    )
+
+
+def by_lens(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
+    """Errors with true boxes, of rotations as the model tells them and as `perceiver.seen_by` turns
+    them into the frame of the true camera; none of empty groups."""
+    rows = {}
+    for name, (low, high) in LENSES.items():
+        scenes = [scene for scene in asked if low <= field_of_view(scene.sample) < high]
+        told = [given_records(s, [tuple(angles) for angles in s.answers["given"]]) for s in scenes]
+        if not sum(len(records.size) for records in told):
+            continue
+        as_told = metrics.score(metrics.merge(told))
+        known = metrics.score(metrics.merge([given_records(s, _turned(s)) for s in scenes]))
+        rows[name] = {
+            "heads": as_told.heads,
+            "mae": as_told.mae,
+            "mae_known": known.mae,
+            "geodesic_median": as_told.geodesic_median,
+            "geodesic_known": known.geodesic_median,
+        }
+    return rows
+
+
+def _turned(scene: Asked) -> list[Angles]:
+    sample = scene.sample
+    assert sample.focal is not None  # or it is in no group
+    middle = sample.width / 2, sample.height / 2
+    camera = CameraIntrinsics(sample.focal, sample.focal, *middle)
+    heads = [
+        HeadEstimate(tuple(head.box), *angles, rotation_from_angles(*angles), 1.0)
+        for head, angles in zip(sample.heads, scene.answers["given"], strict=True)
+    ]
+    seen = seen_by(camera, heads, (sample.width, sample.height))
+    return [(head.yaw, head.pitch, head.roll) for head in seen]
