@@ -18,8 +18,9 @@ from hpe_vlm_ros.geometry import (
     matrix_from_quaternion,
 )
 from hpe_vlm_ros.nodes.images import rgb_to_image
-from hpe_vlm_ros.perceiver import HeadPerceiver
+from hpe_vlm_ros.perceiver import HeadPerceiver, seen_by
 
+CAMERA = CameraIntrinsics(200.0, 200.0, 80.0, 60.0)
 STAMPS = [10**18 + 10**8 * i for i in range(6)]  # long ago: recordings keep their stamps
 
 
@@ -29,7 +30,7 @@ def bag(tmp_path_factory, faces):
     with BagWriter(folder) as writer:
         for stamp, face in zip(STAMPS, faces, strict=True):
             head = header(stamp, "robot_camera")
-            info = camera_info(head, CameraIntrinsics(200.0, 200.0, 80.0, 60.0), 160, 120)
+            info = camera_info(head, CAMERA, 160, 120)
             writer.write("/robot/camera_info", stamp, info)
             writer.write("/robot/image_raw", stamp, rgb_to_image(face, head))
     return folder
@@ -67,7 +68,7 @@ def test_a_bag_goes_through_the_node_and_comes_back(start, bag, faces, tiny_mode
     perceiver = HeadPerceiver.load(tiny_model, "cpu")
     total = 0
     for face, array in zip(faces, arrays, strict=True):
-        estimates = perceiver(face)
+        estimates = seen_by(CAMERA, perceiver(face), (160, 120))
         assert len(array.heads) == len(estimates)
         total += len(estimates)
         for head, estimate in zip(array.heads, estimates, strict=True):
