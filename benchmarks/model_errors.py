@@ -59,9 +59,8 @@ def measure(perceiver: HeadPerceiver, images: int) -> dict[str, Any]:
         alarms = [f for i, f in enumerate(found) if i not in taken and not _near(f.box, labelled)]
         counts["answered"] += len(pairs) + len(alarms)
         false.extend(round(float(f.score), 3) for f in alarms)
-        camera = CameraIntrinsics(sample.focal, sample.focal, sample.width / 2, sample.height / 2)
         for i, j in pairs:
-            heads.append(record(found[i], true[j], camera, perceiver))
+            heads.append(record(found[i], true[j], sample.camera, perceiver))
     return {"model": perceiver.model_id, **counts, "false_scores": false, "heads": heads}
 
 

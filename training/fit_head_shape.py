@@ -17,7 +17,7 @@ import numpy as np
 from jsonargparse import auto_cli
 from scipy.optimize import least_squares
 
-from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, head_position
+from hpe_vlm_ros.geometry import HeadShape, head_position
 
 from .data.sample import Sample
 from .data.synthetic import read_synthetic
@@ -36,12 +36,10 @@ def fit_head_shape(samples: list[Sample]) -> tuple[float, np.ndarray, np.ndarray
     rays, rotations, truths = [], [], []
     for sample in samples:
         for head in sample.heads:
-            known = head.position is not None and head.rotation is not None
-            if not (known and sample.focal and _qualifies(head.box, head.visible, sample)):
+            camera = sample.camera
+            known = camera and head.position is not None and head.rotation is not None
+            if not (known and _qualifies(head.box, head.visible, sample)):
                 continue
-            camera = CameraIntrinsics(
-                sample.focal, sample.focal, sample.width / 2, sample.height / 2
-            )
             rays.append(head_position(head.box, camera, np.eye(3), HeadShape(1.0, (0.0, 0.0, 0.0))))
             rotations.append(head.rotation)
             truths.append(head.position)

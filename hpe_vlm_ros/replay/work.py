@@ -101,8 +101,9 @@ def _look(
     height, width = rgb.shape[:2]
     camera = _camera(recording, frame, width, height)
     started = time.perf_counter()
-    found = seen_by(camera, perceiver(rgb), (width, height))
+    told = perceiver(rgb)
     seconds = time.perf_counter() - started
+    found = seen_by(camera, told, (width, height))
     free = None
     if settings.free_every and frame.info.number % settings.free_every == 0:
         free = free_reasons(perceiver, rgb, found)

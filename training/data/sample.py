@@ -9,6 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hpe_vlm_ros.geometry import CameraIntrinsics
+
 
 @dataclass(frozen=True)
 class Looks:
@@ -74,6 +76,13 @@ class Sample:
     heads: list[Head] = field(default_factory=list)
     expressions: list[Expression] = field(default_factory=list)
     all_heads: bool = True
+
+    @property
+    def camera(self) -> CameraIntrinsics | None:
+        """The camera that took the picture, where it is known."""
+        if not self.focal:
+            return None
+        return CameraIntrinsics(self.focal, self.focal, self.width / 2, self.height / 2)
 
     @property
     def likely_focal(self) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hpe_vlm_ros import metrics
 from hpe_vlm_ros.answers import Angles
-from hpe_vlm_ros.geometry import CameraIntrinsics, rotation_from_angles
+from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
 
 from ..data.sample import Sample
@@ -48,12 +48,9 @@ def by_lens(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
 
 def _turned(scene: Asked) -> list[Angles]:
     sample = scene.sample
-    assert sample.focal is not None  # or it is in no group
-    middle = sample.width / 2, sample.height / 2
-    camera = CameraIntrinsics(sample.focal, sample.focal, *middle)
     heads = [
         HeadEstimate(tuple(head.box), *angles, rotation_from_angles(*angles), 1.0)
         for head, angles in zip(sample.heads, scene.answers["given"], strict=True)
     ]
-    seen = seen_by(camera, heads, (sample.width, sample.height))
+    seen = seen_by(sample.camera, heads, (sample.width, sample.height))
     return [(head.yaw, head.pitch, head.roll) for head in seen]

@@ -13,7 +13,7 @@ import numpy as np
 from hpe_vlm_ros import metrics
 from hpe_vlm_ros.answers import Angles, parse_angles, parse_boxes, pixel_box
 from hpe_vlm_ros.geometry import angles_from_rotation, box_iou, rotation_from_angles
-from hpe_vlm_ros.rays import camera_matrix, ray_to, usual_camera
+from hpe_vlm_ros.rays import ray_to, usual_camera
 
 from ..data.sample import Head, Sample
 from ..scoring import true_heads
@@ -84,10 +84,8 @@ def camera_elevation(head: Head, sample: Sample) -> float:
     """
     if head.rotation is None:
         return math.nan
-    size = sample.height, sample.width
-    focal = sample.focal
-    camera = camera_matrix(focal, focal, *size[::-1]) if focal else usual_camera(size)
-    ray = ray_to(camera, head.box)
+    known = sample.camera
+    ray = ray_to(known.matrix if known else usual_camera((sample.height, sample.width)), head.box)
     down = head.rotation[:, 1] @ ray / np.linalg.norm(ray)
     return math.degrees(math.asin(float(np.clip(down, -1, 1))))
 

@@ -69,7 +69,7 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     split, dome = SPLITS[world.split], world.split == "panoptic"
     rng = np.random.default_rng([world.seed, split.number, 73, index])
     camera = (dome_camera if dome else random_camera)(canvas.width, canvas.height, rng)
-    aside = np.random.default_rng([world.seed, split.number, 77, index])  # `rng` stays as it is
+    aside = np.random.default_rng([world.seed, split.number, 77, index])  # else `rng` changes
     if aside.random() < split.raised:
         camera = raised_camera(canvas.width, canvas.height, aside)
     panorama, turn = lamps(rng) if dome else random_panorama(world, rng), rng.random()
