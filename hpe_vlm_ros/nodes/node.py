@@ -158,6 +158,12 @@ class PerceptionNode(LifecycleNode):
         stream, self._stream = self._stream, None
         return stream is None or stream.stop(timeout)
 
+    def destroy_node(self) -> None:
+        """Leaves the graph, also when a model that hangs keeps this object alive."""
+        self._release()
+        super().destroy_node()
+        self.__dict__.pop("_state_machine", None)  # rclpy's, which holds the node in the graph
+
     def _release(self) -> None:
         self.stop(STOP_TIMEOUT)
         for outputs in self._outputs.values():

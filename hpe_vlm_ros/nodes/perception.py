@@ -17,10 +17,10 @@ import threading
 import time
 from types import FrameType
 
-GRACE = 1.8  # seconds from a signal to the end, whatever the model is doing
-
+GRACE = 1.6  # seconds from a signal to leaving the graph, whatever the model is doing
 
 _under_way = False  # rclpy takes care of signals
+_leaving = threading.Lock()  # of the thread that takes the node out of the graph; never given back
 
 
 def leave(number: int, frame: FrameType | None) -> None:
@@ -34,11 +34,10 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, leave)
 
 import rclpy  # noqa: E402
-from rclpy.context import Context  # noqa: E402
 from rclpy.exceptions import ParameterException  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 
-from hpe_vlm_ros.nodes.node import STOP_TIMEOUT, SUCCESS, PerceptionNode  # noqa: E402
+from hpe_vlm_ros.nodes.node import FAREWELL, STOP_TIMEOUT, SUCCESS, PerceptionNode  # noqa: E402
 
 
 def spin(node: PerceptionNode) -> None:
@@ -70,7 +69,7 @@ def main(args: list[str] | None = None) -> int:
         print(f"perception: a parameter does not fit: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
-    threading.Thread(target=end_soon, args=[node.context], name="end", daemon=True).start()
+    threading.Thread(target=end_soon, args=[node], name="end", daemon=True).start()
     try:
         if node.value("autostart") and node.trigger_configure() == SUCCESS:
             node.trigger_activate()
@@ -78,20 +77,34 @@ def main(args: list[str] | None = None) -> int:
     except Exception:
         if node.context.ok():
             raise
-    if not node.stop(STOP_TIMEOUT):
-        end()
-    node.destroy_node()
+    ended = node.stop(STOP_TIMEOUT)
+    leave_graph(node)
     rclpy.try_shutdown()
+    if not ended:
+        end()
     return 0
 
 
-def end_soon(context: Context) -> None:
+def end_soon(node: PerceptionNode) -> None:
     """Ends the process a grace period after its context, even while weights are being loaded: the
     main thread may be deep in a library then, where it hears no signal."""
-    while context.ok():
+    while node.context.ok():
         time.sleep(0.1)
     time.sleep(GRACE)
+    leaving = threading.Thread(target=leave_graph, args=[node], name="leave", daemon=True)
+    leaving.start()
+    leaving.join(FAREWELL)  # what it needs, the main thread may hold
     end()
+
+
+def leave_graph(node: PerceptionNode) -> None:
+    """Takes leave of the other nodes; done by the thread that comes first.
+
+    A node that just vanishes stays in the graph for 20 seconds, and what it leaves in shared memory
+    can keep the next one from being heard (Fast DDS, pull request 4728).
+    """
+    if _leaving.acquire(timeout=FAREWELL):
+        node.destroy_node()
 
 
 def end() -> None:

@@ -78,7 +78,7 @@ def shared_node(
     """The node's process that most tests share, since starting one takes seconds."""
     process = NodeProcess(tmp_path_factory.mktemp("node") / "log")
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def crowd() -> Iterator[Peer]:
 def shared_scripted_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     process = NodeProcess(tmp_path_factory.mktemp("scripted") / "log", SCRIPTED, program=SCRIPT)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture
@@ -140,4 +140,5 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
 
     yield start
     for process in started:
-        process.kill()
+        process.end()
+        print(process.log)  # shown where the test failed

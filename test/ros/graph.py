@@ -107,9 +107,15 @@ class NodeProcess:
             assert self.alive and time.monotonic() < give_up, self.log
             time.sleep(0.05)
 
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    def end(self) -> None:
+        """Ends it, whatever it is doing. By a signal if that works: what a killed process leaves in
+        shared memory can keep the next one from being heard."""
+        self.send(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 class Peer(Node):

@@ -15,6 +15,15 @@ from scripted_node import HANG, SLOWER
 HEADS = ((80, 0),)
 
 
+def in_the_graph(peer):
+    return ("perception", peer.get_namespace()) in peer.get_node_names_and_namespaces()
+
+
+def left_the_graph(peer):
+    """Whether the node said goodbye; one that just vanishes stays for 20 seconds."""
+    return peer.spin_until(lambda: not in_the_graph(peer), 10.0)
+
+
 def test_many_rounds_of_the_lifecycle_under_a_running_stream(scripted, crowd):
     stream = crowd.create_timer(1 / 30, lambda: crowd.send(painted(HEADS)))
     for number in range(200):
@@ -98,6 +107,7 @@ def test_a_signal_while_the_model_hangs(start_node, second_peer, number):
         second_peer.spin_until(lambda: False, 0.1)
     assert process.stop(number) == 0
     assert "Traceback" not in process.log, process.log
+    assert left_the_graph(second_peer)
 
 
 @pytest.mark.parametrize("state", ["unconfigured", "active"])
@@ -115,11 +125,13 @@ def test_shutdown_by_lifecycle_ends_the_program(start_node, second_peer, state):
     assert "Traceback" not in process.log, process.log
 
 
-def test_a_signal_while_the_weights_are_loaded(start_node, monkeypatch):
+def test_a_signal_while_the_weights_are_loaded(start_node, second_peer, monkeypatch):
     monkeypatch.setenv("SCRIPTED_LOAD", "3600")
     process = start_node(program=SCRIPT, autostart=True)
     process.wait_for_words("loading")
+    assert second_peer.spin_until(lambda: in_the_graph(second_peer))
     assert process.stop(signal.SIGTERM) == 0
+    assert left_the_graph(second_peer)
     assert "Traceback" not in process.log, process.log
 
 
