@@ -140,5 +140,5 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
 
     yield start
     for process in started:
+        print(f"{process.log}\nexit status (None: it ran): {process.status}")  # if the test failed
         process.end()
-        print(process.log)  # shown where the test failed

@@ -86,7 +86,12 @@ class NodeProcess:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        return self.status is None
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status; None while it runs."""
+        return self._process.poll()
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Sends the signal and waits; the exit status."""
