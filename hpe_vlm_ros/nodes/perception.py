@@ -17,7 +17,8 @@ import threading
 import time
 from types import FrameType
 
-GRACE = 1.6  # seconds from a signal to leaving the graph, whatever the model is doing
+LAST_WORK = 1.0  # seconds for the image in work to be finished after a signal
+GRACE = 1.6  # seconds from a signal to leaving the graph, whatever the main thread is doing
 
 _under_way = False  # rclpy takes care of signals
 _leaving = threading.Lock()  # of the thread that takes the node out of the graph; never given back
@@ -37,7 +38,7 @@ import rclpy  # noqa: E402
 from rclpy.exceptions import ParameterException  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 
-from hpe_vlm_ros.nodes.node import FAREWELL, STOP_TIMEOUT, SUCCESS, PerceptionNode  # noqa: E402
+from hpe_vlm_ros.nodes.node import FAREWELL, SUCCESS, PerceptionNode  # noqa: E402
 
 
 def spin(node: PerceptionNode) -> None:
@@ -77,7 +78,7 @@ def main(args: list[str] | None = None) -> int:
     except Exception:
         if node.context.ok():
             raise
-    ended = node.stop(STOP_TIMEOUT)
+    ended = node.stop(LAST_WORK)
     leave_graph(node)
     rclpy.try_shutdown()
     if not ended:
