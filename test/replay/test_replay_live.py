@@ -44,7 +44,7 @@ def test_live_and_offline_give_the_same_numbers(tmp_path, tiny_model, private_gr
         done = subprocess.run([*command, "--wait"], cwd=ROOT, capture_output=True, text=True)
         assert f"{FRAMES} images sent, {FRAMES} answered" in done.stdout, done.stderr + node.log
     finally:
-        node.kill()
+        node.end()
     common = [str(bag), "--quiet"]
     offline = ["--model", str(tiny_model), "--device", "cpu", "--out", str(tmp_path / "offline")]
     assert main([*common, *offline]) == 0
