@@ -76,6 +76,8 @@ def report(results: dict[str, Any], drawn: dict[str, bool], merged: str = "") ->
     for name, title in TITLES.items():
         parts.append(f"## {title}")
         parts.append(f"![{title}](figures/{name}.png)" if drawn[name] else WHY[name])
+        if name == "reproduction_4" and drawn[name]:
+            parts.append(f"Trained on: {figures.bars_of(results)}.")
     return "\n\n".join(parts).replace("\n\n\n", "\n\n") + "\n"
 
 

@@ -159,6 +159,7 @@ def test_the_report_is_written_with_its_figures(two_heads, tmp_path, monkeypatch
     reproduce.main(results=results, out=tmp_path / "docs")
     text = (tmp_path / "docs" / "reproduction.md").read_text()
     assert "lowest cosine here is 0.90000.\n" in text
+    assert "Trained on: a short run; scored on 7 heads of 5 scenes.\n" in text
     assert "4 figures" in capsys.readouterr().out
     for title in ("Table III", "Table XI", "Figure 4", "Figure 5", "Figure 6"):
         assert title in text

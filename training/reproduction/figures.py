@@ -12,7 +12,7 @@ import numpy as np
 
 from ..merging import report
 from ..merging.stream import Outcome
-from .tables import Result
+from .tables import Result, origin_of
 
 BARS = {  # Figure 4: model, results at 10 and at 25 % rehearsal, the paper's MAE and accuracy
     "HPE-CogVLM": ("stage4_10", "stage4_25", (7.36, 8.36)),
@@ -50,6 +50,12 @@ def rehearsal(path: Path, results: Mapping[str, Result]) -> bool:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(path, dpi=110)
     return True
+
+
+def bars_of(results: Mapping[str, Result]) -> str:
+    """What the models of Figure 4 were trained on; what is the same for several is said once."""
+    names = [name for names in BARS.values() for name in names[:2] if name in results]
+    return "; ".join(dict.fromkeys(origin_of(results[name]) for name in names))
 
 
 def curve(path: Path, result: Result | None) -> bool:

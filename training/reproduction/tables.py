@@ -263,14 +263,16 @@ def _cells(columns: Sequence[Column], row: Row, results: Mapping[str, Result]) -
         ours, origin = ["not run"] * len(columns), _why(row)
     else:
         ours = [column.cell(result, row.group) for column in columns]
-        origin = f"{result.get('note') or 'not said'}; {_scored_on(result)}"
+        origin = origin_of(result)
     pairs = [cell for pair in zip(row.paper, ours, strict=True) for cell in pair]
     return [row.label, *pairs, origin]
 
 
-def _scored_on(result: Result) -> str:
+def origin_of(result: Result) -> str:
+    """What it was trained on, and how many heads it was scored on."""
     heads = result["summary"].get("heads")
-    return f"scored on {heads} heads of {result.get('pictures')} scenes"
+    scored = f"scored on {heads} heads of {result.get('pictures')} scenes"
+    return f"{result.get('note') or 'not said'}; {scored}"
 
 
 def _why(row: Row) -> str:
