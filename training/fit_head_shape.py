@@ -35,8 +35,8 @@ def fit_head_shape(samples: list[Sample]) -> tuple[float, np.ndarray, np.ndarray
     """
     rays, rotations, truths = [], [], []
     for sample in samples:
+        camera = sample.camera
         for head in sample.heads:
-            camera = sample.camera
             known = camera and head.position is not None and head.rotation is not None
             if not (known and _qualifies(head.box, head.visible, sample)):
                 continue

@@ -77,7 +77,7 @@ def report(results: dict[str, Any], drawn: dict[str, bool], merged: str = "") ->
         parts.append(f"## {title}")
         parts.append(f"![{title}](figures/{name}.png)" if drawn[name] else WHY[name])
         if name == "reproduction_4" and drawn[name]:
-            parts.append(f"Trained on: {figures.bars_of(results)}.")
+            parts.append(f"Trained on: {figures.trained_on(results)}.")
     return "\n\n".join(parts).replace("\n\n\n", "\n\n") + "\n"
 
 

@@ -52,7 +52,7 @@ def rehearsal(path: Path, results: Mapping[str, Result]) -> bool:
     return True
 
 
-def bars_of(results: Mapping[str, Result]) -> str:
+def trained_on(results: Mapping[str, Result]) -> str:
     """What the models of Figure 4 were trained on; what is the same for several is said once."""
     names = [name for names in BARS.values() for name in names[:2] if name in results]
     return "; ".join(dict.fromkeys(origin_of(results[name]) for name in names))
