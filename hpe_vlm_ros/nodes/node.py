@@ -29,7 +29,7 @@ from hpe_vlm_ros.tracking import Ids
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOP_TIMEOUT = 1.5  # seconds for the image in work to be finished; it is given up then
-FAREWELL = 0.3  # seconds for the last answer of a service to leave
+FAREWELL = 0.3  # seconds for the last words to other nodes to leave
 
 
 class PerceptionNode(LifecycleNode):
@@ -160,11 +160,15 @@ class PerceptionNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Leaves the graph, also when a model that hangs keeps this object alive."""
-        self._release()
+        self._close()
         super().destroy_node()
         self.__dict__.pop("_state_machine", None)  # rclpy's, which holds the node in the graph
 
     def _release(self) -> None:
+        self._close()
+        inference.free_memory()
+
+    def _close(self) -> None:
         self.stop(STOP_TIMEOUT)
         for outputs in self._outputs.values():
             outputs.close()
@@ -175,7 +179,6 @@ class PerceptionNode(LifecycleNode):
         self._cameras.clear()
         self._perceiver = None
         self._state = "unconfigured"
-        inference.free_memory()
 
     # Callbacks: they never wait
 
