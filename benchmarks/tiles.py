@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What closer looks find, and what they cost: each scene whole, then with 2 x 2 and 3 x 3 tiles.
+"""What further looks find, and what they cost: each scene whole at one look, with its mirror image,
+and with that and 2 x 2 and 3 x 3 tiles.
 
     python -m benchmarks.tiles --images 100
 
 Rendered test scenes with exact truth; a head counts from 14 pixels at the model's input on, where
 the whole scene is that input. Poses are those of the heads found. Times are medians of one run.
-The last line is one JSON object: recall, precision, geodesic_median and ms by number of tiles.
+The last line is one JSON object: recall, precision, geodesic_median and ms of one look
+("plain") and by number of tiles.
 """
 
 from __future__ import annotations
@@ -29,17 +31,22 @@ from training.data.synthetic import read_synthetic
 from training.scoring import input_scale, true_heads
 from training.testsets import SCENES
 
-COUNTS = (1, 2, 3)
+WAYS = {  # tiles a side, and whether the mirror image is looked at
+    "plain": ("whole, one look", 1, False),
+    "1": ("whole", 1, True),
+    "2": ("2 x 2", 2, True),
+    "3": ("3 x 3", 3, True),
+}
 EDGES = (20.0, 32.0, 64.0)  # pixels at the model's input
 RULES = Rules(min_size=14.0)
 
 
 def looked_at(
-    perceiver: HeadPerceiver, samples: Sequence[Sample], count: int
+    perceiver: HeadPerceiver, samples: Sequence[Sample], title: str
 ) -> tuple[Records, float]:
-    """The records of all scenes with so many tiles a side, and the median seconds of one."""
-    perceiver.tiles, records, seconds = count, [], []
-    for sample in tqdm(samples, desc=f"{count} x {count}", file=sys.stderr):
+    """The records of all scenes as the perceiver is set, and the median seconds of one."""
+    records, seconds = [], []
+    for sample in tqdm(samples, desc=title, file=sys.stderr):
         image = sample.load()
         started = time.perf_counter()
         found = perceiver(image)
@@ -51,7 +58,7 @@ def looked_at(
 
 
 def main(images: int = 100, model: Path | None = None, scenes: Path = SCENES) -> None:
-    """Print a table for each number of tiles.
+    """Print a table for each way of looking.
 
     Args:
         images: how many scenes, drawn once.
@@ -62,13 +69,13 @@ def main(images: int = 100, model: Path | None = None, scenes: Path = SCENES) ->
     chosen = np.random.default_rng(0).permutation(len(every))[:images]
     perceiver = HeadPerceiver.load(model)
     numbers: dict[str, Any] = {"model": perceiver.model_id, "images": len(chosen)}
-    for count in COUNTS:
-        records, seconds = looked_at(perceiver, [every[i] for i in chosen], count)
+    for name, (title, tiles, mirror) in WAYS.items():
+        perceiver.tiles, perceiver.mirror = tiles, mirror
+        records, seconds = looked_at(perceiver, [every[i] for i in chosen], title)
         whole = score(records)
-        name = "whole" if count == 1 else f"{count} x {count}"
-        print(format_table(name, [("all", whole), *by_size(records, EDGES)]))
+        print(format_table(title, [("all", whole), *by_size(records, EDGES)]))
         print(f"{1000 * seconds:.0f} ms\n")
-        numbers[str(count)] = {
+        numbers[name] = {
             "recall": round(whole.recall, 4),
             "precision": round(whole.precision, 4),
             "geodesic_median": round(whole.geodesic_median, 2),

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .perceiver import Heads, PixelBox
+from .boxes import PixelBox
+from .perceiver import Heads
 
 
 class Follower:

@@ -165,6 +165,20 @@ def mirror_rotation(rotation: ArrayLike) -> Array:
     return mirrored
 
 
+def mean_rotations(rotations: ArrayLike, weights: ArrayLike | None = None) -> Array:
+    """The means (N, 3, 3), in the chordal sense, of several rotations (A, N, 3, 3) each.
+
+    `weights` (A, N) are positive; None: all count alike. Source: Hartley et al., "Rotation
+    Averaging" (2013), 5.3.
+    """
+    turns = np.asarray(rotations, dtype=float)
+    parts = np.ones(turns.shape[:2]) if weights is None else np.asarray(weights, dtype=float)
+    u, _, vt = np.linalg.svd((parts[..., None, None] * turns).sum(0))
+    flip = np.where(np.linalg.det(u @ vt)[:, None, None] < 0, np.diag([1.0, 1.0, -1.0]), _IDENTITY)
+    means: Array = u @ flip @ vt
+    return means
+
+
 def quaternion_from_matrix(rotation: ArrayLike) -> tuple[float, float, float, float]:
     """Unit quaternion (x, y, z, w), w >= 0, of a rotation (3, 3)."""
     m = nearest_rotation(rotation)

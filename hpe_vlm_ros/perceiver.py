@@ -12,21 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .answers import Angles, Box, Parsed, grid_box, parse_angles, pixel_box, pose_prompt
+from .boxes import PixelBox, check_box, from_left, largest, without_duplicates
 from .geometry import (
     CameraIntrinsics,
     HeadShape,
     angles_from_rotation,
-    box_area,
-    box_iou,
-    box_overlap,
+    angles_from_rotations,
     rotation_from_angles,
 )
+from .mirror import Mirrored, joined_boxes, joined_poses
 from .rays import rotation_to_ray, usual_camera
 from .remote.settings import is_remote
 from .spread import Calibration, deviations_of, turn_covariance
@@ -36,22 +36,9 @@ if TYPE_CHECKING:
     from .vlm.decoding import Pick
     from .vlm.engine import Engine, Look
 
-DUPLICATE_IOU = 0.55
 CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
+Array = NDArray[np.float64]
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
-PixelBox = tuple[float, float, float, float]
-
-
-class Scored(Protocol):
-    """A box, on whatever grid, and how sure it is."""
-
-    @property
-    def box(self) -> tuple[float, float, float, float]: ...
-    @property
-    def score(self) -> float: ...
-
-
-Boxed = TypeVar("Boxed", bound=Scored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +113,7 @@ class HeadPerceiver:
         max_heads: int = 20,
         reuse_prefix: bool = True,
         tiles: int = 1,
+        mirror: bool | None = None,
     ):
         from .vlm.decoding import expected, most_likely
 
@@ -133,6 +121,7 @@ class HeadPerceiver:
         facts = engine.processor.facts
         self.model_id = model_id
         self.max_heads, self.tiles = max_heads, tiles
+        self.mirror, self._mirror_by_default = mirror, facts.mirror
         self.reuse_prefix = reuse_prefix
         self.backend, self.device = engine.backend.name, engine.backend.device
         self.input_size = facts.image_size  # pixels, side of the square it sees
@@ -154,6 +143,7 @@ class HeadPerceiver:
         threads: int | None = None,
         quantization: str = "none",
         tiles: int = 1,
+        mirror: bool | None = None,
     ) -> HeadPerceiver:
         """Load a model folder, or reach a server.
 
@@ -171,6 +161,9 @@ class HeadPerceiver:
             tiles: above 1, so many by so many overlapping parts of each image are looked at as
                 well, which finds heads that are small in it, see `tiles`. 2 takes up to five times
                 as long, 3 up to ten.
+            mirror: whether the mirror image is looked at as well, see `mirror`: more heads are
+                found and poses are better, in twice the time. None is as the model's config.json
+                says; a server is asked about the image alone.
 
         Raises:
             CheckpointError: (a ValueError) the folder cannot be used, and why.
@@ -186,7 +179,7 @@ class HeadPerceiver:
         folder = default_folder() if path is None else Path(path).expanduser()
         engine = load_engine(folder, device, backend, threads, quantization)
         name = f"{folder.resolve().name}-{fingerprint(folder)}"
-        return cls(engine, name, max_heads, reuse_prefix, tiles)
+        return cls(engine, name, max_heads, reuse_prefix, tiles, mirror)
 
     def __call__(self, image: NDArray[np.uint8]) -> Heads:
         """Heads in an RGB image (uint8, H x W x 3), left to right; ValueError for anything else."""
@@ -214,14 +207,17 @@ class HeadPerceiver:
         """`find` in one picture, as a whole."""
         height, width = check_image(image).shape[:2]
         drafted = None if draft is None else [grid_box(box, width, height) for box in draft]
-        look = self.look(image)
+        look, *others = looks = self._looks(image)
         found = look.detect(CROWDED * self.max_heads, drafted, slack)
         named = [pixel_box(detection.box, width, height) for detection in found]
+        for other in others:
+            again = other.detect(CROWDED * self.max_heads, drafted, slack)
+            found = joined_boxes(without_duplicates(found), without_duplicates(again))
         found = without_duplicates([d for d in found if d.score >= self._min_score])
         found, left_out = largest(found, self.max_heads)
         boxes = [detection.box for detection in found]
         scores = [self.calibration.score(d.score) for d in found]
-        heads = self._estimates(look, boxes, scores, image)
+        heads = self._estimates(looks, boxes, scores, image)
         return Heads(from_left(heads), left_out, named)
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
@@ -231,7 +227,7 @@ class HeadPerceiver:
         """
         height, width = check_image(image).shape[:2]
         grid = [grid_box(check_box(box, width, height), width, height) for box in boxes]
-        return self._estimates(self.look(image), grid, [1.0] * len(grid), image)
+        return self._estimates(self._looks(image), grid, [1.0] * len(grid), image)
 
     def unconstrained(
         self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]
@@ -255,27 +251,53 @@ class HeadPerceiver:
         pixels = self._engine.processor.pixels(check_image(image))
         return self._engine.look(pixels, self.reuse_prefix, pick or self._pick)
 
+    def _looks(self, image: NDArray[np.uint8]) -> list[Look | Mirrored]:
+        """At the image and, where that is wanted, at its mirror image."""
+        plain = self.look(image)
+        if not (self._mirror_by_default if self.mirror is None else self.mirror):
+            return [plain]
+        return [plain, Mirrored(self.look(np.ascontiguousarray(image[:, ::-1])))]
+
     def _estimates(
-        self, look: Look, boxes: list[Box], scores: list[float], image: NDArray[np.uint8]
+        self,
+        looks: Sequence[Look | Mirrored],
+        boxes: list[Box],
+        scores: list[float],
+        image: NDArray[np.uint8],
     ) -> list[HeadEstimate]:
-        height, width = image.shape[:2]
-        poses = look.estimates(boxes)
-        if not poses:
+        if not boxes:
             return []
-        triples = np.array([pose.angles for pose in poses])
-        rotations = rotation_from_angles(*triples.T)
-        spreads = turn_covariance(triples, np.array([pose.deviations for pose in poses]))
+        height, width = image.shape[:2]
+        triples, rotations, spreads = _stated(looks, boxes)
         covariances = self.calibration.covariance(spreads)
-        heads = []
-        for box, pose, score, rotation, covariance in zip(
-            boxes, poses, scores, rotations, covariances, strict=True
-        ):
-            angles = pose.angles
-            if max(abs(angles[1]), abs(angles[2])) >= 90:  # another triple may name the same turn
-                angles = angles_from_rotation(rotation) or angles
-            pixels = pixel_box(box, width, height)
-            heads.append(HeadEstimate(pixels, *angles, rotation, score, covariance))
-        return heads
+        return [
+            HeadEstimate(
+                pixel_box(box, width, height), yaw, pitch, roll, rotation, score, covariance
+            )
+            for box, (yaw, pitch, roll), rotation, score, covariance in zip(
+                boxes, triples.tolist(), rotations, scores, covariances, strict=True
+            )
+        ]
+
+
+def _stated(looks: Sequence[Look | Mirrored], boxes: list[Box]) -> tuple[Array, Array, Array]:
+    """Angles (N, 3), rotations (N, 3, 3) and their covariances (N, 3, 3), as all looks say."""
+    poses = [look.estimates(boxes) for look in looks]
+    triples = np.array([[pose.angles for pose in said] for said in poses])
+    rotations = rotation_from_angles(*np.moveaxis(triples, -1, 0))
+    deviations = np.array([[pose.deviations for pose in said] for said in poses])
+    spreads = turn_covariance(triples, deviations)
+    angles, turns, covariances = triples[0], rotations[0], spreads[0]
+    if len(looks) > 1:
+        turns, covariances = joined_poses(rotations, spreads)
+        angles, named = angles_from_rotations(turns)
+        # what no yaw, pitch and roll can name stays as the first look said it
+        angles = np.where(named[:, None], angles, triples[0])
+        turns = np.where(named[:, None, None], turns, rotations[0])
+    for index, (_, pitch, roll) in enumerate(angles):
+        if max(abs(pitch), abs(roll)) >= 90:  # another triple may name the same turn
+            angles[index] = angles_from_rotation(turns[index]) or angles[index]
+    return angles, turns, covariances
 
 
 def seen_by(
@@ -318,43 +340,6 @@ def check_counts(max_heads: int, tiles: int) -> None:
         raise ValueError(f"max_heads is {max_heads}; it must be at least 1")
     if tiles < 1:
         raise ValueError(f"tiles is {tiles}; give 1 for the whole image alone, else 2 or 3")
-
-
-def check_box(box: PixelBox, width: int, height: int) -> PixelBox:
-    """The box itself if some of it lies in the image; else a ValueError that says what to do."""
-    x0, y0, x1, y1 = box
-    if not (x0 < x1 and y0 < y1 and x0 < width and y0 < height and x1 > 0 and y1 > 0):
-        raise ValueError(
-            f"box {tuple(box)} is empty or outside the image of {width} x {height} pixels: give "
-            "x0 < x1 and y0 < y1 in pixels of this image"
-        )
-    return box
-
-
-def without_duplicates(
-    found: Sequence[Boxed], iou: float = DUPLICATE_IOU, inside: float = 1.0
-) -> list[Boxed]:
-    """Drop each box that overlaps a surer one by more than `iou`, or of which more than the share
-    `inside` lies in one."""
-    kept: list[Boxed] = []
-    for one in sorted(found, key=lambda d: -d.score):
-        others = [other.box for other in kept]
-        within = box_overlap([one.box], others) > inside * box_area([one.box])
-        if not ((box_iou([one.box], others) > iou) | within).any():
-            kept.append(one)
-    return kept
-
-
-def from_left(heads: Iterable[HeadEstimate]) -> list[HeadEstimate]:
-    """Heads in the order the middles of their boxes have in the image."""
-    return sorted(heads, key=lambda head: head.box[0] + head.box[2])
-
-
-def largest(found: Sequence[Boxed], count: int) -> tuple[list[Boxed], int]:
-    """The `count` largest of what has a box, in their order, and how many others there are."""
-    sizes = [(d.box[2] - d.box[0]) * (d.box[3] - d.box[1]) for d in found]
-    kept = sorted(range(len(found)), key=lambda i: -sizes[i])[:count]
-    return [found[i] for i in sorted(kept)], len(found) - len(kept)
 
 
 def _head_shape(fields: Mapping[str, Any] | None) -> HeadShape | None:

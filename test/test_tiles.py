@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpe_vlm_ros.boxes import without_duplicates
 from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads, without_duplicates
+from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
 from hpe_vlm_ros.tiles import INSIDE, SAME_IOU, Tile, counts, put_back, tiles_of
 

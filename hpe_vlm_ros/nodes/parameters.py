@@ -14,11 +14,13 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from hpe_vlm_ros.mirror import WISHES
 from hpe_vlm_ros.nodes.specifications import SPECIFICATIONS, TRANSPORTS, Specification
 from hpe_vlm_ros.tracking import Settings
 
 __all__ = ["SPECIFICATIONS", "TRANSPORTS", "Specification"]
 
+_CHOICES = {"image_transport": TRANSPORTS, "mirror": tuple(WISHES)}
 _BY_NAME = {specification.name: specification for specification in SPECIFICATIONS}
 Values = dict[str, Any]
 
@@ -58,8 +60,9 @@ def read(node: Node) -> Values:
 def check_change(parameters: list[Parameter], configured: bool) -> SetParametersResult:
     """Whether these values may be set now; the reason names the remedy."""
     for parameter in parameters:
-        if parameter.name == "image_transport" and parameter.value not in TRANSPORTS:
-            return _refuse(f"image_transport is '{parameter.value}': use {' or '.join(TRANSPORTS)}")
+        choices = _CHOICES.get(parameter.name)
+        if choices and parameter.value not in choices:
+            return _refuse(f"{parameter.name} is '{parameter.value}': use {' or '.join(choices)}")
         known = _BY_NAME.get(parameter.name)
         if known and not known.live and configured:
             return _refuse(f"{known.name} is read in configure: deactivate and clean up first")

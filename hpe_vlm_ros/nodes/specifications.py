@@ -121,6 +121,13 @@ SPECIFICATIONS = (
         (1, 4),
     ),
     _S(
+        "mirror",
+        "auto",
+        "Whether the mirror image of each image is looked at as well and both answers are joined: "
+        "more heads are found and poses are better, in twice the time. auto: as the model's "
+        "config.json says; the embedded one does. on, off.",
+    ),
+    _S(
         "detect_every",
         1,
         "Every so many images heads are looked for without knowing anything; between, the boxes of "

@@ -26,19 +26,9 @@ from ..answers import (
     pixel_box,
     pose_prompt,
 )
+from ..boxes import PixelBox, check_box, from_left, largest, without_duplicates
 from ..geometry import HeadShape, angles_from_rotation, rotation_from_angles
-from ..perceiver import (
-    HeadEstimate,
-    HeadPerceiver,
-    Heads,
-    PixelBox,
-    check_box,
-    check_counts,
-    check_image,
-    from_left,
-    largest,
-    without_duplicates,
-)
+from ..perceiver import HeadEstimate, HeadPerceiver, Heads, check_counts, check_image
 from ..spread import Calibration
 from . import RemoteError
 from .endpoint import Endpoint, Reply
@@ -75,7 +65,7 @@ class RemotePerceiver(HeadPerceiver):
     ):
         check_counts(max_heads, tiles)
         self._endpoint = Endpoint(url, settings or Settings())
-        self.max_heads, self.tiles = max_heads, tiles
+        self.max_heads, self.tiles, self.mirror = max_heads, tiles, None
         self.device = str(self._endpoint.address)
         self.model_id = f"{self._endpoint.model}@{self._endpoint.address.host}"
         self.input_size = MODEL_SIDE

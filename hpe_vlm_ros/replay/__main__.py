@@ -48,6 +48,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         "",
         options.max_heads,
         options.tiles,
+        options.mirror,
         options.every,
         options.frames,
         options.free_every,
@@ -63,7 +64,8 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         store = take_answers(recordings, settings, source, size, options.out, **how)
     else:
         threads = _threads(options)
-        load = Loader(options.model, options.device, options.max_heads, options.tiles, threads)
+        model = options.model, options.device, options.max_heads
+        load = Loader(*model, options.tiles, options.mirror, threads)
         how |= {"processes": options.processes, "ray_address": options.ray}
         how["quiet"] = options.quiet
         store = perceive_recordings(recordings, settings, load, options.out, **how)

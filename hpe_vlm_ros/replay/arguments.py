@@ -6,6 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from hpe_vlm_ros.mirror import WISHES
+
 from .plan import SLICE
 
 COMMANDS = ("run", "report", "compare")
@@ -117,6 +119,13 @@ def _model(to: argparse.ArgumentParser) -> None:
         default=1,
         metavar="N",
         help="above 1: look at N x N parts of each frame as well, which finds far heads (1)",
+    )
+    add(
+        "--mirror",
+        choices=WISHES,
+        default="auto",
+        help="look at the mirror image as well: finds more, takes twice as long (as the model's "
+        "config.json says; the embedded one: on)",
     )
     add(
         "--free-every",

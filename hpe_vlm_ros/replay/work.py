@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
+from hpe_vlm_ros.mirror import WISHES
 from hpe_vlm_ros.nodes.images import ImageError
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, seen_by
 from hpe_vlm_ros.placing import intrinsics
@@ -43,11 +44,17 @@ class Loader:
     device: str | None = None
     max_heads: int = 20
     tiles: int = 1
+    mirror: str = "auto"
     threads: int | None = None
 
     def __call__(self) -> Perceiver:
         return HeadPerceiver.load(
-            self.model, self.device, self.max_heads, threads=self.threads, tiles=self.tiles
+            self.model,
+            self.device,
+            self.max_heads,
+            threads=self.threads,
+            tiles=self.tiles,
+            mirror=WISHES[self.mirror],
         )
 
 

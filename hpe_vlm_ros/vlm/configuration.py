@@ -79,7 +79,8 @@ class CogVLMConfig(PreTrainedConfig):
     box encloses (`head_shape`: "diameter" in metres, "offset" of the face's origin from the box
     centre), the score below which a box is dropped (`min_score`, before calibration), whether a
     number is the most likely one or the mean of its distribution (`number_decoding` "most_likely"
-    or "expected"), and what makes spreads and scores honest (`calibration`, `spread.Calibration`).
+    or "expected"), whether the mirror image is looked at as well, unless the user says otherwise
+    (`mirror`), and what makes spreads and scores honest (`calibration`, `spread.Calibration`).
     """
 
     model_type = "cogvlm"
@@ -106,6 +107,7 @@ class CogVLMConfig(PreTrainedConfig):
     head_shape: dict[str, Any] | None = None
     min_score: float = 0.0
     number_decoding: str = "most_likely"
+    mirror: bool = False
     calibration: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:

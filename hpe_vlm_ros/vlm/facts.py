@@ -25,6 +25,7 @@ class ModelFacts:
     head_shape: Mapping[str, Any] | None = None
     min_score: float = 0.0
     number_decoding: str = "most_likely"
+    mirror: bool = False
     calibration: Mapping[str, Any] | None = None
     image_size: int = 490
     patch_size: int = 14

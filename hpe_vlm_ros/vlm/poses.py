@@ -31,6 +31,18 @@ class Pose:
     deviations: Angles
     probabilities: Weights = field(compare=False, repr=False)
 
+    def mirrored(self) -> Pose:
+        """The same head in the mirror image: -yaw, pitch, -roll."""
+        turned = np.roll(self.probabilities[::2, ::-1], 1, axis=-1)  # of k degrees to -k
+        probabilities = self.probabilities.copy()
+        probabilities[::2] = turned
+        return Pose(_mirror(self.written), _mirror(self.angles), self.deviations, probabilities)
+
+
+def _mirror(angles: Angles) -> Angles:
+    yaw, pitch, roll = angles
+    return _signed(-yaw), pitch, _signed(-roll)
+
 
 def pose_of(written: Angles, answer: Answer) -> Pose:
     """The pose in an answer that a grammar of angles has ruled; `written` are its numbers."""

@@ -156,6 +156,8 @@ def test_parameters_are_described_and_guarded(active, peer):
     assert not refused.successful and "clean up" in refused.reason
     (unknown,) = peer.set_parameters(image_transport="theora")
     assert not unknown.successful and "compressed" in unknown.reason
+    (unknown,) = peer.set_parameters(mirror="sometimes")
+    assert not unknown.successful and "auto or on or off" in unknown.reason
 
 
 def test_frames_can_be_switched_off_while_it_runs(untracked, peer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from hpe_vlm_ros.__main__ import main
-from hpe_vlm_ros.geometry import HeadShape, geodesic_degrees, rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadPerceiver, check_image, largest, without_duplicates
+from hpe_vlm_ros.boxes import largest, without_duplicates
+from hpe_vlm_ros.geometry import (
+    HeadShape,
+    geodesic_degrees,
+    mirror_rotation,
+    rotation_from_angles,
+)
+from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads, check_image
 from hpe_vlm_ros.vlm import CheckpointError, checkpoint
 from hpe_vlm_ros.vlm.engine import Detection, Engine
 from hpe_vlm_ros.vlm.poses import Pose
@@ -67,6 +74,54 @@ def test_tiles_answer_in_the_pictures_own_pixels(
     assert main(["predict", str(file), *options, "--json", str(out)]) == 0
     said = json.loads(out.read_text())["heads"]
     assert [h["box"] for h in said] == [[round(v, 1) for v in h.box] for h in heads]
+
+
+def _mirrored(heads: Heads, width: int) -> list[HeadEstimate]:
+    swapped = [
+        replace(
+            h,
+            box=(width - h.box[2], h.box[1], width - h.box[0], h.box[3]),
+            rotation=mirror_rotation(h.rotation),
+        )
+        for h in heads
+    ]
+    return sorted(swapped, key=lambda h: h.box[0] + h.box[2])
+
+
+def test_with_a_second_look_left_and_right_are_alike(
+    folder: Path, picture: NDArray[np.uint8]
+) -> None:
+    """What is said of a picture with its mirror image is what is said of the two the other way."""
+    width, flipped = picture.shape[1], np.ascontiguousarray(picture[:, ::-1])
+    for mirror, alike in ((True, True), (False, False)):
+        perceiver = HeadPerceiver.load(folder, "cpu", max_heads=5, mirror=mirror)
+        heads, others = perceiver(picture), _mirrored(perceiver(flipped), width)
+        same = len(heads) == len(others) and all(
+            np.abs(np.subtract(a.box, b.box)).max() < 0.1 + width / 500
+            and geodesic_degrees(a.rotation, b.rotation) < 0.1
+            and abs(a.score - b.score) < 1e-4
+            for a, b in zip(heads, others, strict=True)
+        )
+        assert same == alike, f"with mirror={mirror}"
+
+
+def test_the_model_says_whether_to_look_twice(
+    folder: Path, picture: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    once, twice = (HeadPerceiver.load(folder, "cpu", mirror=m)(picture) for m in (False, True))
+    scores = [h.score for h in once], [h.score for h in twice]
+    assert scores[0] != scores[1]
+    assert [h.score for h in HeadPerceiver.load(folder, "cpu")(picture)] == scores[0]
+    config = json.loads((folder / "config.json").read_text()) | {"mirror": True}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert [h.score for h in HeadPerceiver.load(folder, "cpu")(picture)] == scores[1]
+    file, out = tmp_path / "picture.png", tmp_path / "heads.jsonl"
+    cv2.imwrite(str(file), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    for wish, expected in (("off", scores[0]), ("on", scores[1]), ("auto", scores[1])):
+        options = ["--model", str(folder), "--device", "cpu", "--mirror", wish]
+        assert main(["predict", str(file), *options, "--json", str(out)]) == 0
+        said = json.loads(out.read_text())["heads"]
+        assert [h["score"] for h in said] == pytest.approx(expected, abs=1e-3)
 
 
 def test_prefix_reuse_changes_nothing(folder: Path, picture: NDArray[np.uint8]) -> None:

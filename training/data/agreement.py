@@ -9,7 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hpe_vlm_ros.geometry import angles_from_rotation, geodesic_degrees, mirror_rotation
+from hpe_vlm_ros.geometry import (
+    angles_from_rotation,
+    geodesic_degrees,
+    mean_rotations,
+    mirror_rotation,
+)
 
 from .faces import Face, FaceFinder
 from .sample import Head
@@ -91,9 +96,7 @@ def agreed_poses(
     for labeller in labellers.values():
         answers.append(labeller.rotations(image, boxes))
         answers.append(mirror_rotation(labeller.rotations(mirror, swapped)))
-    u, _, vt = np.linalg.svd(np.mean(answers, axis=0))  # the mean in the chordal sense
-    turn = np.where(np.linalg.det(u @ vt)[:, None, None] < 0, np.diag([1.0, 1.0, -1.0]), np.eye(3))
-    means = u @ turn @ vt
+    means = mean_rotations(answers)
     apart = np.max([geodesic_degrees(answer, means) for answer in answers], axis=0)
     return list(zip(means, apart.tolist(), strict=True))
 

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists of what has a box and a score: without duplicates, from left to right, the largest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from .geometry import box_area, box_iou, box_overlap
+
+DUPLICATE_IOU = 0.55
+PixelBox = tuple[float, float, float, float]
+
+
+class Scored(Protocol):
+    """A box, on whatever grid, and how sure it is."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]: ...
+    @property
+    def score(self) -> float: ...
+
+
+Boxed = TypeVar("Boxed", bound=Scored)
+
+
+def check_box(box: PixelBox, width: int, height: int) -> PixelBox:
+    """The box itself if some of it lies in the image; else a ValueError that says what to do."""
+    x0, y0, x1, y1 = box
+    if not (x0 < x1 and y0 < y1 and x0 < width and y0 < height and x1 > 0 and y1 > 0):
+        raise ValueError(
+            f"box {tuple(box)} is empty or outside the image of {width} x {height} pixels: give "
+            "x0 < x1 and y0 < y1 in pixels of this image"
+        )
+    return box
+
+
+def without_duplicates(
+    found: Sequence[Boxed], iou: float = DUPLICATE_IOU, inside: float = 1.0
+) -> list[Boxed]:
+    """Drop each box that overlaps a surer one by more than `iou`, or of which more than the share
+    `inside` lies in one."""
+    kept: list[Boxed] = []
+    for one in sorted(found, key=lambda d: -d.score):
+        others = [other.box for other in kept]
+        within = box_overlap([one.box], others) > inside * box_area([one.box])
+        if not ((box_iou([one.box], others) > iou) | within).any():
+            kept.append(one)
+    return kept
+
+
+def from_left(heads: Iterable[Boxed]) -> list[Boxed]:
+    """Heads in the order the middles of their boxes have in the image."""
+    return sorted(heads, key=lambda head: head.box[0] + head.box[2])
+
+
+def largest(found: Sequence[Boxed], count: int) -> tuple[list[Boxed], int]:
+    """The `count` largest of what has a box, in their order, and how many others there are."""
+    sizes = [(d.box[2] - d.box[0]) * (d.box[3] - d.box[1]) for d in found]
+    kept = sorted(range(len(found)), key=lambda i: -sizes[i])[:count]
+    return [found[i] for i in sorted(kept)], len(found) - len(kept)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A second look, at the mirror image: what both say together is more right than either.
+
+A model errs in one way about a picture and in another about its mirror image. Boxes that both looks
+name are joined, those that only one names keep a quarter of their score; of two poses of one head
+the mean is taken, of which the surer one is the larger part (test-time augmentation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .answers import GRID, Box
+from .geometry import mean_rotations
+from .metrics import match_boxes
+
+if TYPE_CHECKING:
+    from .vlm.engine import Detection, Look
+    from .vlm.poses import Pose
+
+SAME_IOU = 0.4  # of two boxes of one head, one in each look
+# Of the score of a box that one look alone names. On 400 of the dome's scenes recall at a precision
+# of 0.90 was 0.913 with it, 0.911 with a half, 0.912 with a twentieth, 0.880 with one look.
+ALONE = 0.25
+WISHES: dict[str, bool | None] = {"auto": None, "on": True, "off": False}  # as users spell them
+Array = NDArray[np.float64]
+
+
+def swapped(box: Box) -> Box:
+    """A box on the 0..999 grid in the mirror image."""
+    x0, y0, x1, y1 = box
+    return GRID - 1 - x1, y0, GRID - 1 - x0, y1
+
+
+class Mirrored:
+    """A look at the mirror image, asked and answering about the picture itself."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+
+    def detect(
+        self, max_heads: int, draft: Sequence[Box] | None = None, slack: int = 0
+    ) -> list[Detection]:
+        """As `Look.detect`."""
+        # heads are named from left to right
+        drafted = None if draft is None else sorted(swapped(box) for box in draft)
+        found = self._look.detect(max_heads, drafted, slack)
+        return [type(one)(swapped(one.box), one.score) for one in found]
+
+    def estimates(self, boxes: Sequence[Box]) -> list[Pose]:
+        """As `Look.estimates`."""
+        poses = self._look.estimates([swapped(box) for box in boxes])
+        return [pose.mirrored() for pose in poses]
+
+
+def joined_boxes(
+    first: Sequence[Detection], second: Sequence[Detection], iou: float = SAME_IOU
+) -> list[Detection]:
+    """What two looks found: boxes of one head are averaged by their scores."""
+    pairs = match_boxes([d.box for d in first], [d.box for d in second], iou).tolist()
+    both = [_mean(first[i], second[j]) for i, j in pairs]
+    alone = [d for i, d in enumerate(first) if i not in {pair[0] for pair in pairs}]
+    alone += [d for j, d in enumerate(second) if j not in {pair[1] for pair in pairs}]
+    return both + [type(d)(d.box, ALONE * d.score) for d in alone]
+
+
+def _mean(first: Detection, second: Detection) -> Detection:
+    weights = np.maximum([first.score, second.score], 1e-9)
+    x0, y0, x1, y1 = (round(v) for v in np.average([first.box, second.box], 0, weights).tolist())
+    return type(first)((x0, y0, x1, y1), (first.score + second.score) / 2)
+
+
+def joined_poses(rotations: Array, covariances: Array) -> tuple[Array, Array]:
+    """The mean (N, 3, 3) of two answers (2, N, 3, 3) about N heads, and its covariance.
+
+    Weights are one over the traces of the covariances (2, N, 3, 3), rad^2. Both answers come from
+    one model and err together, so the covariance is that of their mixture: the mean of both, and
+    what they are apart.
+    """
+    certainty = 1 / np.maximum(np.trace(covariances, axis1=-2, axis2=-1), 1e-9)
+    weights = certainty / certainty.sum(0)
+    turns = rotations[0] @ rotations[1].swapaxes(-1, -2)
+    apart = np.array([cv2.Rodrigues(turn)[0][:, 0] for turn in turns]).reshape(-1, 3)
+    between = weights.prod(0)[:, None, None] * apart[:, :, None] * apart[:, None, :]
+    within = (weights[..., None, None] * covariances).sum(0)
+    return mean_rotations(rotations, weights), within + between
