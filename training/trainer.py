@@ -215,7 +215,7 @@ def last_checkpoint(out: Path) -> Path | None:
     )
     whole = [folder for folder in folders if (folder / WHOLE).exists()]
     for folder in set(folders) - set(whole):
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # several processes clear at once
     return whole[-1] if whole else None
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,6 +78,19 @@ def test_half_a_checkpoint_is_cleared_away(tmp_path):
     (tmp_path / "checkpoint-12").mkdir()
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
     assert not (tmp_path / "checkpoint-12").exists()
+
+
+def test_another_process_may_clear_half_a_checkpoint_first(tmp_path, monkeypatch):
+    half, remove = tmp_path / "checkpoint-20", shutil.rmtree
+    half.mkdir()
+
+    def late(folder, **options):
+        remove(folder)  # what the process beside this one did meanwhile
+        remove(folder, **options)
+
+    monkeypatch.setattr("training.trainer.shutil.rmtree", late)
+    assert last_checkpoint(tmp_path) is None
+    assert not half.exists()
 
 
 def test_log_tells_losses_by_name(scenes, tmp_path):
