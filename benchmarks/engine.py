@@ -100,6 +100,7 @@ def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str
     folder = Path(options.model) if options.model else default_folder()
     backend, threads = options.backend, options.threads
     perceiver = HeadPerceiver.load(folder, "cpu", backend=backend, threads=threads, mirror=False)
+    shipped = HeadPerceiver.load(folder, "cpu", backend=backend, threads=threads)
     rows = []
     valid: list[bool] = []
     for heads in options.heads:
@@ -114,7 +115,7 @@ def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str
         height, width = image.shape[:2]
         boxes = [grid_box(head.box, width, height) for head in perceiver(image)]
         ways = {
-            "shipped": candidates.shared(HeadPerceiver(perceiver._engine), image),
+            "shipped": candidates.shared(shipped, image),
             "ours": candidates.shared(perceiver, image),
             "apart": candidates.apart(perceiver, image, boxes),
             "grammar": candidates.grammar_alone(perceiver, image),

@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
 class Counting:
     """A backend that notes the size of each forward: (tokens, tokens cached before, logits)."""
 
-    name = "torch"
+    name, at_once = "torch", 1
 
     def __init__(self, backend: Any):
         self._backend, self.device = backend, backend.device

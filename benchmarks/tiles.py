@@ -67,10 +67,10 @@ def main(images: int = 100, model: Path | None = None, scenes: Path = SCENES) ->
     """
     every = read_synthetic(scenes)
     chosen = np.random.default_rng(0).permutation(len(every))[:images]
-    perceiver = HeadPerceiver.load(model)
-    numbers: dict[str, Any] = {"model": perceiver.model_id, "images": len(chosen)}
+    numbers: dict[str, Any] = {"images": len(chosen)}
     for name, (title, tiles, mirror) in WAYS.items():
-        perceiver.tiles, perceiver.mirror = tiles, mirror
+        perceiver = HeadPerceiver.load(model, tiles=tiles, mirror=mirror)
+        numbers["model"] = perceiver.model_id
         records, seconds = looked_at(perceiver, [every[i] for i in chosen], title)
         whole = score(records)
         print(format_table(title, [("all", whole), *by_size(records, EDGES)]))

@@ -9,10 +9,11 @@ for head in perceiver(image):       # uint8 H x W x 3, RGB
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +36,11 @@ from .tiles import INSIDE, SAME_IOU, counts, put_back, tiles_of
 if TYPE_CHECKING:
     from .vlm.decoding import Pick
     from .vlm.engine import Engine, Look
+    from .vlm.poses import Pose
 
 CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
 Array = NDArray[np.float64]
+Said = TypeVar("Said")
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
 
 
@@ -121,7 +124,7 @@ class HeadPerceiver:
         facts = engine.processor.facts
         self.model_id = model_id
         self.max_heads, self.tiles = max_heads, tiles
-        self.mirror, self._mirror_by_default = mirror, facts.mirror
+        self.mirror = facts.mirror if mirror is None else mirror
         self.reuse_prefix = reuse_prefix
         self.backend, self.device = engine.backend.name, engine.backend.device
         self.input_size = facts.image_size  # pixels, side of the square it sees
@@ -129,6 +132,9 @@ class HeadPerceiver:
         self.free_text = facts.vocab_size >= OPEN_VOCABULARY  # answers any question, in words
         self._engine = engine
         self.calibration = Calibration.read(facts.calibration)  # of spreads and scores
+        # both looks at once, where the runtime is best used so
+        at_once = self.mirror and engine.backend.at_once > 1
+        self._beside = ThreadPoolExecutor(1, "look") if at_once else None
         self._min_score = facts.min_score
         self._pick = expected if facts.number_decoding == "expected" else most_likely
 
@@ -162,8 +168,8 @@ class HeadPerceiver:
                 well, which finds heads that are small in it, see `tiles`. 2 takes up to five times
                 as long, 3 up to ten.
             mirror: whether the mirror image is looked at as well, see `mirror`: more heads are
-                found and poses are better, in twice the time. None is as the model's config.json
-                says; a server is asked about the image alone.
+                found and poses are better, in up to twice the time. None is as the model's
+                config.json says; a server is asked about the image alone.
 
         Raises:
             CheckpointError: (a ValueError) the folder cannot be used, and why.
@@ -174,12 +180,13 @@ class HeadPerceiver:
 
             return RemotePerceiver(str(path), max_heads, tiles=tiles)
         from .vlm.loading import load_engine
-        from .vlm.model_folder import default_folder, fingerprint
+        from .vlm.model_folder import default_folder, fingerprint, load_facts
 
         folder = default_folder() if path is None else Path(path).expanduser()
-        engine = load_engine(folder, device, backend, threads, quantization)
+        twice = load_facts(folder).mirror if mirror is None else mirror
+        engine = load_engine(folder, device, backend, threads, quantization, 1 + twice)
         name = f"{folder.resolve().name}-{fingerprint(folder)}"
-        return cls(engine, name, max_heads, reuse_prefix, tiles, mirror)
+        return cls(engine, name, max_heads, reuse_prefix, tiles, twice)
 
     def __call__(self, image: NDArray[np.uint8]) -> Heads:
         """Heads in an RGB image (uint8, H x W x 3), left to right; ValueError for anything else."""
@@ -207,12 +214,11 @@ class HeadPerceiver:
         """`find` in one picture, as a whole."""
         height, width = check_image(image).shape[:2]
         drafted = None if draft is None else [grid_box(box, width, height) for box in draft]
-        look, *others = looks = self._looks(image)
-        found = look.detect(CROWDED * self.max_heads, drafted, slack)
+        looks, most = self._looks(image), CROWDED * self.max_heads
+        found, *again = self._each(looks, lambda look: look.detect(most, drafted, slack))
         named = [pixel_box(detection.box, width, height) for detection in found]
-        for other in others:
-            again = other.detect(CROWDED * self.max_heads, drafted, slack)
-            found = joined_boxes(without_duplicates(found), without_duplicates(again))
+        for others in again:
+            found = joined_boxes(without_duplicates(found), without_duplicates(others))
         found = without_duplicates([d for d in found if d.score >= self._min_score])
         found, left_out = largest(found, self.max_heads)
         boxes = [detection.box for detection in found]
@@ -254,9 +260,18 @@ class HeadPerceiver:
     def _looks(self, image: NDArray[np.uint8]) -> list[Look | Mirrored]:
         """At the image and, where that is wanted, at its mirror image."""
         plain = self.look(image)
-        if not (self._mirror_by_default if self.mirror is None else self.mirror):
+        if not self.mirror:
             return [plain]
         return [plain, Mirrored(self.look(np.ascontiguousarray(image[:, ::-1])))]
+
+    def _each(
+        self, looks: Sequence[Look | Mirrored], ask: Callable[[Look | Mirrored], Said]
+    ) -> list[Said]:
+        """What is answered to the same question by each look."""
+        if self._beside is None or len(looks) < 2:
+            return [ask(look) for look in looks]
+        later = [self._beside.submit(ask, look) for look in looks[1:]]
+        return [ask(looks[0]), *(answer.result() for answer in later)]
 
     def _estimates(
         self,
@@ -268,7 +283,7 @@ class HeadPerceiver:
         if not boxes:
             return []
         height, width = image.shape[:2]
-        triples, rotations, spreads = _stated(looks, boxes)
+        triples, rotations, spreads = _joined(self._each(looks, lambda look: look.estimates(boxes)))
         covariances = self.calibration.covariance(spreads)
         return [
             HeadEstimate(
@@ -280,15 +295,15 @@ class HeadPerceiver:
         ]
 
 
-def _stated(looks: Sequence[Look | Mirrored], boxes: list[Box]) -> tuple[Array, Array, Array]:
-    """Angles (N, 3), rotations (N, 3, 3) and their covariances (N, 3, 3), as all looks say."""
-    poses = [look.estimates(boxes) for look in looks]
+def _joined(poses: Sequence[Sequence[Pose]]) -> tuple[Array, Array, Array]:
+    """Angles (N, 3), rotations (N, 3, 3) and their covariances (N, 3, 3) of N heads, of which each
+    look has said something."""
     triples = np.array([[pose.angles for pose in said] for said in poses])
     rotations = rotation_from_angles(*np.moveaxis(triples, -1, 0))
     deviations = np.array([[pose.deviations for pose in said] for said in poses])
     spreads = turn_covariance(triples, deviations)
     angles, turns, covariances = triples[0], rotations[0], spreads[0]
-    if len(looks) > 1:
+    if len(poses) > 1:
         turns, covariances = joined_poses(rotations, spreads)
         angles, named = angles_from_rotations(turns)
         # what no yaw, pitch and roll can name stays as the first look said it

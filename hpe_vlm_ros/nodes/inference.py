@@ -55,7 +55,7 @@ class Inference:
     `check(message)` is asked before an image is answered and raises ImageError to drop it.
     `deliver(answer)` is called in the worker's thread, never after `stop`. `drafts` tells every how
     many images of a camera heads are looked for anew, and the slack between: see `Follower`.
-    `max_heads`, `tiles` and `mirror` are the perceiver's.
+    `max_heads` and `tiles` are the perceiver's.
     """
 
     def __init__(
@@ -67,11 +67,9 @@ class Inference:
         max_heads: Callable[[], int],
         drafts: Callable[[], tuple[int, int]] = lambda: (1, 0),
         tiles: Callable[[], int] = lambda: 1,
-        mirror: Callable[[], bool | None] = lambda: None,
     ) -> None:
         self._perceiver, self._check, self._deliver = perceiver, check, deliver
-        self._max_heads, self._drafts = max_heads, drafts
-        self._tiles, self._mirror = tiles, mirror
+        self._max_heads, self._drafts, self._tiles = max_heads, drafts, tiles
         self._followers: dict[str, Follower] = {}
         self._job: Job | None = None
         self._worker: NewestOnly[Job] = NewestOnly(
@@ -102,7 +100,6 @@ class Inference:
         rgb = images.to_rgb(job.message)
         height, width, _ = rgb.shape
         self._perceiver.max_heads, self._perceiver.tiles = self._max_heads(), self._tiles()
-        self._perceiver.mirror = self._mirror()
         started = time.monotonic()
         reply: str | None = None
         estimates: list[Any]

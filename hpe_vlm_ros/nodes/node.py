@@ -18,6 +18,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
+from hpe_vlm_ros.mirror import WISHES
 from hpe_vlm_ros.nodes import health, inference, parameters
 from hpe_vlm_ros.nodes.cameras import Camera
 from hpe_vlm_ros.nodes.outputs import Outputs
@@ -124,6 +125,7 @@ class PerceptionNode(LifecycleNode):
             backend=self.value("backend"),
             threads=self.value("threads") or None,
             quantization=self.value("quantization"),
+            mirror=WISHES[self.value("mirror")],
         )
         values = parameters.read(self)
         for name in values["cameras"] or ("",):

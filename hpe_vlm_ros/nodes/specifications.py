@@ -124,8 +124,9 @@ SPECIFICATIONS = (
         "mirror",
         "auto",
         "Whether the mirror image of each image is looked at as well and both answers are joined: "
-        "more heads are found and poses are better, in twice the time. auto: as the model's "
+        "more heads are found and poses are better, in up to twice the time. auto: as the model's "
         "config.json says; the embedded one does. on, off.",
+        live=False,
     ),
     _S(
         "detect_every",

@@ -15,7 +15,6 @@ from rclpy.clock import ClockType
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 
-from hpe_vlm_ros.mirror import WISHES
 from hpe_vlm_ros.nodes import extras, images, inference, parameters
 from hpe_vlm_ros.nodes.cameras import AnyImage, Camera, Complain
 from hpe_vlm_ros.nodes.extras import Shown
@@ -62,7 +61,6 @@ class Stream:
             max_heads=lambda: self._value("max_heads"),
             drafts=lambda: (self._value("detect_every"), self._value("draft_slack")),
             tiles=lambda: self._value("tiles"),
-            mirror=lambda: WISHES[self._value("mirror")],
         )
         self._queries = queries
         try:

@@ -65,7 +65,7 @@ class RemotePerceiver(HeadPerceiver):
     ):
         check_counts(max_heads, tiles)
         self._endpoint = Endpoint(url, settings or Settings())
-        self.max_heads, self.tiles, self.mirror = max_heads, tiles, None
+        self.max_heads, self.tiles, self.mirror = max_heads, tiles, False
         self.device = str(self._endpoint.address)
         self.model_id = f"{self._endpoint.model}@{self._endpoint.address.host}"
         self.input_size = MODEL_SIDE

@@ -48,6 +48,9 @@ class Backend(Protocol):
     name: str
     """Such as "torch"."""
 
+    at_once: int
+    """How many pictures are best worked on at once, each in a thread of the caller's."""
+
     lookahead: int | None
     """How many tokens are worth feeding on the chance that they are right; None for any number."""
 

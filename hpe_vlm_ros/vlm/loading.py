@@ -22,6 +22,7 @@ def load_engine(
     backend: str = "auto",
     threads: int | None = None,
     quantization: str = "none",
+    at_once: int = 1,
 ) -> Engine:
     """The model of a folder.
 
@@ -32,6 +33,7 @@ def load_engine(
             "onnx" on a GPU takes onnxruntime-gpu and an fp32 export.
         threads: of the arithmetic; None is one per core for an export, and PyTorch's own setting.
         quantization: "none", or "int8" or "int4" to round PyTorch's weights while they are loaded.
+        at_once: so many pictures will be asked about at once (`Backend.at_once`).
 
     Raises:
         CheckpointError: (a ValueError) it cannot be used, and why.
@@ -44,7 +46,7 @@ def load_engine(
     exported = _exported(folder, device, backend if quantization == "none" else "torch")
     if exported is None:
         return Engine(_torch(folder, device, quantization, threads), processor)
-    return Engine(_onnx(folder, exported, facts, threads, device or "cpu"), processor)
+    return Engine(_onnx(folder, exported, facts, threads, device or "cpu", at_once), processor)
 
 
 def _exported(folder: Path, device: str | None, backend: str) -> Path | None:
@@ -92,10 +94,15 @@ def _torch(folder: Path, device: str | None, quantization: str, threads: int | N
 
 
 def _onnx(
-    folder: Path, exported: Path, facts: ModelFacts, threads: int | None, device: str
+    folder: Path,
+    exported: Path,
+    facts: ModelFacts,
+    threads: int | None,
+    device: str,
+    at_once: int,
 ) -> Backend:
     if find_spec("onnxruntime") is None:
         raise CheckpointError(
             "the backend onnx needs ONNX Runtime: pip install onnxruntime, or use the backend torch"
         )
-    return OnnxBackend(folder, exported, facts, threads, device)
+    return OnnxBackend(folder, exported, facts, threads, device, at_once)

@@ -24,6 +24,7 @@ class TorchBackend:
     """Serves a CogVLMForCausalLM; see `backend.Backend`."""
 
     name = "torch"
+    at_once = 1
     lookahead: int | None = None  # one forward costs much the same for many tokens, on a GPU
 
     def __init__(self, model: CogVLMForCausalLM):

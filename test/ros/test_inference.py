@@ -21,7 +21,7 @@ BOX = (1.0, 2.0, 9.0, 9.0)
 class Perceiver:
     """Finds no heads but names a box, and notes the draft it gets."""
 
-    max_heads, tiles, mirror = 20, 1, None
+    max_heads, tiles = 20, 1
 
     def __init__(self) -> None:
         self.drafts: list[object] = []
@@ -37,14 +37,7 @@ class Perceiver:
 def test_each_camera_has_drafts_of_its_own_and_questions_have_none() -> None:
     perceiver, answers = Perceiver(), queue.Queue[Answer]()
     inference = Inference(
-        perceiver,
-        lambda _: None,
-        answers.put,
-        period=lambda: 0.0,
-        max_heads=lambda: 5,
-        drafts=lambda: (3, 7),
-        tiles=lambda: 2,
-        mirror=lambda: True,
+        perceiver, lambda _: None, answers.put, lambda: 0.0, lambda: 5, lambda: (3, 7), lambda: 2
     )
     message: Any = rgb_to_image(np.zeros((20, 30, 3), np.uint8), Header())
     try:
@@ -55,7 +48,7 @@ def test_each_camera_has_drafts_of_its_own_and_questions_have_none() -> None:
         inference.stop(None)
     drafted = ([BOX], 7)
     assert perceiver.drafts == [None, drafted, None, None, drafted, None]
-    assert (perceiver.max_heads, perceiver.tiles, perceiver.mirror) == (5, 2, True)
+    assert (perceiver.max_heads, perceiver.tiles) == (5, 2)
 
 
 PIECES = """

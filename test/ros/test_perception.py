@@ -158,6 +158,8 @@ def test_parameters_are_described_and_guarded(active, peer):
     assert not unknown.successful and "compressed" in unknown.reason
     (unknown,) = peer.set_parameters(mirror="sometimes")
     assert not unknown.successful and "auto or on or off" in unknown.reason
+    (refused,) = peer.set_parameters(mirror="off")
+    assert not refused.successful and "clean up" in refused.reason
 
 
 def test_frames_can_be_switched_off_while_it_runs(untracked, peer):

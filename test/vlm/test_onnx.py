@@ -86,6 +86,22 @@ def test_fp32_answers_are_torchs(folder: Path) -> None:
     assert found
 
 
+@pytest.mark.parametrize(("threads", "at_once"), [(1, 1), (2, 2)])
+def test_two_looks_at_once_answer_as_one_after_the_other(
+    folder: Path, picture: Picture, threads: int, at_once: int
+) -> None:
+    perceiver = HeadPerceiver.load(folder, "cpu", 5, backend="onnx", threads=threads, mirror=True)
+    assert perceiver._engine.backend.at_once == at_once
+    assert (perceiver._beside is None) == (at_once == 1)
+    boxes = [(30.0, 5.0, 50.0, 30.0), (0.0, 0.0, 20.0, 20.0)]
+    beside = perceiver(picture), perceiver.poses(picture, boxes)
+    perceiver._beside = None
+    again = perceiver(picture), perceiver.poses(picture, boxes)
+    for heads, others in zip(beside, again, strict=True):
+        assert [(h.box, h.score, h.yaw) for h in heads] == [(h.box, h.score, h.yaw) for h in others]
+    assert HeadPerceiver.load(folder, "cpu", threads=2, mirror=False)._beside is None
+
+
 def test_int8_is_near_and_smaller(folder: Path, exported: Path) -> None:
     torch_backend = load_engine(folder, "cpu", "torch").backend
     onnx_backend = load_engine(only(folder, "int8"), "cpu", "onnx", threads=1).backend
