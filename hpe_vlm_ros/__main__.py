@@ -69,8 +69,8 @@ def parser() -> argparse.ArgumentParser:
         "--mirror",
         choices=WISHES,
         default="auto",
-        help="look at the mirror image as well: finds more, takes up to twice as long (default: as the "
-        "model's config.json says; the one in the package: on)",
+        help="look at the mirror image as well: finds more, takes up to twice as long (default: as "
+        "the model's config.json says; the one in the package: on)",
     )
     return main
 

@@ -124,8 +124,8 @@ def _model(to: argparse.ArgumentParser) -> None:
         "--mirror",
         choices=WISHES,
         default="auto",
-        help="look at the mirror image as well: finds more, takes up to twice as long (as the model's "
-        "config.json says; the embedded one: on)",
+        help="look at the mirror image as well: finds more, takes up to twice as long (as the "
+        "model's config.json says; the embedded one: on)",
     )
     add(
         "--free-every",
