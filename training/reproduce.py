@@ -34,10 +34,9 @@ Panoptic; here a model of 14 million parameters learns from rendered scenes and 
 rendered scenes with other cameras, light, people and backgrounds (`training/testsets/panoptic`).
 Numbers are comparable down a column, never between the paper and here. MAE and geodesic errors are
 degrees; E_angle is of free answers, held by no grammar. Rows that are not run have no result in
-`training/results`. Verdicts compare numbers as they stand: between rows that were scored on a
-hundred scenes, three degrees of MAE or four points of accuracy may be chance. Rows of 100 scenes
-or of 5207 heads were scored before 109 heads so near that they reach behind the camera had their
-labels.
+`training/results`. Verdicts compare numbers as they stand: between rows that were scored on
+400 scenes, two degrees of MAE or three points of accuracy may be chance. Rows of 5207 heads were
+scored before 109 heads so near that they reach behind the camera had their labels.
 """
 
 
