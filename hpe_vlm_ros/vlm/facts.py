@@ -36,6 +36,8 @@ class ModelFacts:
             raise ValueError(
                 f"number_decoding is {self.number_decoding!r}; it must be one of {NUMBER_DECODINGS}"
             )
+        if not isinstance(self.mirror, bool):
+            raise ValueError(f"mirror is {self.mirror!r}; it must be true or false")
 
     @classmethod
     def of(cls, config: Any) -> ModelFacts:

@@ -124,6 +124,13 @@ def test_the_model_says_whether_to_look_twice(
         assert [h["score"] for h in said] == pytest.approx(expected, abs=1e-3)
 
 
+def test_a_mirror_that_is_neither_true_nor_false_is_refused(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text()) | {"mirror": "on"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="mirror is 'on'; it must be true or false"):
+        HeadPerceiver.load(folder, "cpu")
+
+
 def test_prefix_reuse_changes_nothing(folder: Path, picture: NDArray[np.uint8]) -> None:
     shared, apart = (
         HeadPerceiver.load(folder, "cpu", 4, reuse)(picture) for reuse in (True, False)
