@@ -252,7 +252,7 @@ def _rounded(value: float | int | None) -> float | int | None:
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Recall and median geodesic error in degrees, by where faces point."""
-    parts = ("all", "front", "side", "back")
+    parts = ("all", *metrics.sides([]))
     titles = "".join(f"{part:>16}" for part in parts)
     lines = [f"{'':<22}{'ms':>9}{'precision':>11}{titles}{'both: it, ours':>18}"]
     for name, row in rows.items():

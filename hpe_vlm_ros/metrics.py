@@ -27,6 +27,24 @@ Mask = NDArray[np.bool_]
 SIZE_EDGES = (32.0, 48.0, 64.0, 96.0, 128.0)
 
 
+def halves(yaw: ArrayLike) -> dict[str, Mask]:
+    """Masks (N,) of `front`, |yaw| < 90 degrees, and `back`, the rest, as in the paper's Table X.
+
+    What `mae_front` and `mae_back` mean in every report. NaN is in neither.
+    """
+    turn = np.abs(np.asarray(yaw, dtype=float))
+    return {"front": turn < 90, "back": turn >= 90}
+
+
+def sides(yaw: ArrayLike) -> dict[str, Mask]:
+    """Masks (N,) of `front` (|yaw| < 60 degrees), `side` and `back` (> 120), the rows of tables.
+
+    NaN is in none.
+    """
+    turn = np.abs(np.asarray(yaw, dtype=float))
+    return {"front": turn < 60, "side": (turn >= 60) & (turn <= 120), "back": turn > 120}
+
+
 @dataclass(frozen=True)
 class Rules:
     """Which heads count and what a hit is; a head that does not count is neither hit nor miss."""
@@ -111,8 +129,8 @@ class Records:
 class Score:
     """Summary of `Records`; degrees, and shares 0..1. NaN where there is nothing to average.
 
-    `mae` is the mean over heads of the mean over yaw, pitch and roll; front is |yaw| < 90, back the
-    rest. `without_triple` counts found heads that are in the geodesic errors only. Heads of unknown
+    `mae` is the mean over heads of the mean over yaw, pitch and roll; front and back are `halves`.
+    `without_triple` counts found heads that are in the geodesic errors only. Heads of unknown
     pose are in recall and precision only.
     """
 
@@ -212,7 +230,7 @@ def score(records: Records) -> Score:
     """Sum up; see `Score`."""
     found, triple = int(records.found.sum()), np.isfinite(records.error).all(axis=1)
     per_head = records.error[triple].mean(axis=1)
-    front = np.abs(records.yaw[triple]) < 90
+    half = halves(records.yaw[triple])
     posed = records.found & np.isfinite(records.geodesic)
     geodesic = records.geodesic[posed]
     alarms = records.false_alarms
@@ -225,23 +243,17 @@ def score(records: Records) -> Score:
         recall=_ratio(found, len(records.found)),
         precision=float("nan") if alarms is None else _ratio(found, found + alarms),
         mae=_mean(per_head),
-        mae_front=_mean(per_head[front]),
-        mae_back=_mean(per_head[~front]),
+        mae_front=_mean(per_head[half["front"]]),
+        mae_back=_mean(per_head[half["back"]]),
         geodesic_mean=_mean(geodesic),
         geodesic_median=float(np.median(geodesic)) if len(geodesic) else float("nan"),
     )
 
 
 def by_yaw(records: Records) -> list[tuple[str, Score]]:
-    """Scores of front (|yaw| < 60), side, back (|yaw| > 120) and heads without a triple."""
-    turn = np.abs(records.yaw)
-    bins = [
-        ("front", turn < 60),
-        ("side", (turn >= 60) & (turn <= 120)),
-        ("back", turn > 120),
-        ("no triple", np.isnan(turn)),
-    ]
-    return [(name, score(_part(records, mask))) for name, mask in bins]
+    """Scores of `sides` and of heads without a triple."""
+    bins = sides(records.yaw) | {"no triple": np.isnan(records.yaw)}
+    return [(name, score(_part(records, mask))) for name, mask in bins.items()]
 
 
 def by_size(records: Records, edges: tuple[float, ...] = SIZE_EDGES) -> list[tuple[str, Score]]:

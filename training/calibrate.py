@@ -116,12 +116,7 @@ def report(stated: Stated, calibration: Calibration) -> dict[str, float]:
     for name, after, before in rows:
         values = "  ".join(f"{100 * v:5.1f}" for v in (*after, *before))
         print(f"  {name:<28}{values}")
-    yaw = np.abs(stated.yaws)
-    for name, chosen in (
-        ("front", yaw < 60),
-        ("side", (yaw >= 60) & (yaw < 120)),
-        ("back", yaw >= 120),
-    ):
+    for name, chosen in metrics.sides(stated.yaws).items():
         if chosen.sum() >= 10:
             part = replace(
                 stated,

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from hpe_vlm_ros.metrics import halves, sides
+
 from .bootstrap import Area, Measure, Quantile, Ratio
 from .calibration import within_sigma
 from .records import FrameRecord
@@ -30,7 +32,7 @@ PEOPLE = (1, 2, 3, 5, 8)
 def totals(table: Scored, looking_angle: float) -> dict[str, Measure]:
     """Name to measure over all heads that count. looking_angle: degrees; see `looking_area`."""
     triple = np.isfinite(table.error).all(axis=1)
-    front, back = np.abs(table.yaw) < 60, np.abs(table.yaw) > 120
+    half = halves(table.yaw)
     found = table.counts & table.found
     mae = table.error.mean(axis=1)
     named: dict[str, Measure] = {
@@ -41,9 +43,8 @@ def totals(table: Scored, looking_angle: float) -> dict[str, Measure]:
     for column, name in enumerate(("yaw", "pitch", "roll")):
         named[f"mae_{name}"] = _mean(table, found & triple, table.error[:, column])
     named |= {
-        "mae_front": _mean(table, found & triple & front, mae),
-        "mae_side": _mean(table, found & triple & ~front & ~back, mae),
-        "mae_back": _mean(table, found & triple & back, mae),
+        "mae_front": _mean(table, found & triple & half["front"], mae),
+        "mae_back": _mean(table, found & triple & half["back"], mae),
         "geodesic_mean": _mean(table, found, table.geodesic),
         "geodesic_median": _quantile(table, found, table.geodesic, 0.5),
         "geodesic_p90": _quantile(table, found, table.geodesic, 0.9),
@@ -110,10 +111,8 @@ def by_yaw(table: Scored) -> list[Row]:
 
 
 def by_side(table: Scored) -> list[Row]:
-    """Front (|yaw| < 60), side, back (|yaw| > 120)."""
-    turn = np.abs(table.yaw)
-    parts = (("front", turn < 60), ("side", (turn >= 60) & (turn <= 120)), ("back", turn > 120))
-    return [(name, _row(table, mask & table.counts)) for name, mask in parts]
+    """The rows are `metrics.sides`."""
+    return [(name, _row(table, mask & table.counts)) for name, mask in sides(table.yaw).items()]
 
 
 def by_distance(table: Scored) -> list[Row]:
@@ -138,7 +137,7 @@ def by_people(table: Scored) -> list[Row]:
 
 
 BREAKDOWNS: dict[str, tuple[str, Callable[[Scored], list[Row]]]] = {
-    "by_side": ("Front, side and back", by_side),
+    "by_side": ("Front (|yaw| < 60°), side, back (> 120°)", by_side),
     "by_yaw": ("By yaw", by_yaw),
     "by_size": ("By head size at the model's input", by_size),
     "by_distance": ("By distance", by_distance),

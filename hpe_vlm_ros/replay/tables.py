@@ -7,7 +7,7 @@ from typing import Any
 
 UNITS = {
     "mae": "°", "mae_yaw": "°", "mae_pitch": "°", "mae_roll": "°", "mae_front": "°",
-    "mae_side": "°", "mae_back": "°", "geodesic_mean": "°", "geodesic_median": "°",
+    "mae_back": "°", "geodesic_mean": "°", "geodesic_median": "°",
     "geodesic_p90": "°", "jitter_median": "°", "jitter_p90": "°",
 }  # fmt: skip
 LABELS = {
@@ -17,9 +17,8 @@ LABELS = {
     "mae_yaw": "Yaw error, mean",
     "mae_pitch": "Pitch error, mean",
     "mae_roll": "Roll error, mean",
-    "mae_front": "Angle error, front (|yaw| < 60°)",
-    "mae_side": "Angle error, side",
-    "mae_back": "Angle error, back (|yaw| > 120°)",
+    "mae_front": "Angle error, front (|yaw| < 90°)",
+    "mae_back": "Angle error, back (|yaw| >= 90°)",
     "geodesic_mean": "Geodesic error, mean",
     "geodesic_median": "Geodesic error, median",
     "geodesic_p90": "Geodesic error, 90 % are below",

@@ -8,17 +8,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2, rankdata
 
 from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_angles
-from hpe_vlm_ros.metrics import Rules
+from hpe_vlm_ros.metrics import Rules, end_to_end, score
 from hpe_vlm_ros.replay.bootstrap import Area, Blocks, Quantile, Ratio, blocks, roc, value
 from hpe_vlm_ros.replay.calibration import reliability, surprise, within_sigma
 from hpe_vlm_ros.replay.consistency import consistency
 from hpe_vlm_ros.replay.measures import by_people, by_side, by_size, by_visible, by_yaw, totals
 from hpe_vlm_ros.replay.records import FrameRecord, Head, looking, rounded
-from hpe_vlm_ros.replay.table import rotation_vector, scored
+from hpe_vlm_ros.replay.table import as_heads, rotation_vector, scored
 from hpe_vlm_ros.replay.truth import Truth
 
 RULES = Rules(min_size=20)
@@ -63,7 +65,7 @@ def test_detection_and_errors_of_a_small_case():
     assert found["recall"] == 3 / 4 and found["precision"] == 3 / 4
     assert found["mae_yaw"] == pytest.approx(11) and found["mae_pitch"] == pytest.approx(0)
     assert found["mae"] == pytest.approx(11 / 3)
-    assert found["mae_front"] == pytest.approx(1) and found["mae_side"] == pytest.approx(10 / 3)
+    assert found["mae_front"] == pytest.approx((1 + 10 / 3) / 2)
     assert found["mae_back"] == pytest.approx(20 / 3)
     # An independent library says how far the rotations lie apart.
     apart = [
@@ -72,6 +74,22 @@ def test_detection_and_errors_of_a_small_case():
     ]
     assert found["geodesic_mean"] == pytest.approx(np.mean(apart), abs=1e-4)
     assert found["geodesic_median"] == pytest.approx(np.median(apart), abs=1e-4)
+
+
+@given(st.lists(st.floats(-180, 180), min_size=1, max_size=6))
+def test_front_and_back_mean_the_same_in_replay_and_in_training(yaws):
+    """|yaw| below 90 and the rest; 75 and 100 degrees are where a third party might differ."""
+    true = [head(15 * n, yaw, size=10) for n, yaw in enumerate([*yaws, 75.0, 100.0])]
+    found = [head(15 * n, h.yaw + 1 + n, size=10) for n, h in enumerate(true)]
+    rules = Rules(min_size=1)
+    records = [frame(0, *found)]
+    table = scored(records, Truth({("r", 0): tuple(true)}), SIZE, rules)
+    theirs = score(end_to_end(as_heads(found), as_heads(true), rules=rules))
+    mine = values(totals(table, 15))
+    assert mine["mae_front"] == pytest.approx(theirs.mae_front)
+    assert mine["mae_back"] == pytest.approx(theirs.mae_back)
+    errors = [((1 + n) / 3, abs(h.yaw) < 90) for n, h in enumerate(true)]
+    assert mine["mae_front"] == pytest.approx(np.mean([e for e, front in errors if front]))
 
 
 def _scipy(yaw: float) -> Rotation:

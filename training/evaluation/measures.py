@@ -107,22 +107,18 @@ def angle_errors(records: metrics.Records) -> dict[str, float]:
 
 
 def by_range(records: metrics.Records) -> dict[str, dict[str, float]]:
-    """`angle_errors` of front (|yaw| < 90) and back, as in the paper's Table X."""
-    front = np.abs(records.yaw) < 90
-    back = np.abs(records.yaw) >= 90
-    return {
-        name: angle_errors(part(records, mask)) for name, mask in (("front", front), ("back", back))
-    }
+    """`angle_errors` of both `metrics.halves`, as in the paper's Table X."""
+    half = metrics.halves(records.yaw)
+    return {name: angle_errors(part(records, mask)) for name, mask in half.items()}
 
 
 def by_scene(scored: Evaluation) -> dict[str, dict[str, float]]:
     """Heads and invalid free answers, alone or not, front or back, as in the paper's Table IX."""
-    front, back = np.abs(scored.free.yaw) < 90, np.abs(scored.free.yaw) >= 90
+    half = metrics.halves(scored.free.yaw)
     groups = {
-        "single front": scored.alone & front,
-        "single back": scored.alone & back,
-        "multi front": ~scored.alone & front,
-        "multi back": ~scored.alone & back,
+        f"{count} {side}": chosen & half[side]
+        for count, chosen in (("single", scored.alone), ("multi", ~scored.alone))
+        for side in half
     }
     rows = {name: metrics.score(part(scored.free, mask)) for name, mask in groups.items()}
     return {
