@@ -4,39 +4,40 @@
     python -m hpe_vlm_ros.nodes.perception --ros-args --params-file config/perception.yaml \
         -p autostart:=true
 
-Ctrl-C and SIGTERM end it with status 0 at any moment: the imports below take seconds, so the
-signals are taken care of before them.
+Ctrl-C, SIGTERM and SIGHUP end it with status 0 at any moment, however often they come: the imports
+below take seconds, so the signals are taken care of before them.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
-from types import FrameType
+
+from hpe_vlm_ros.nodes import signals
 
 LAST_WORK = 1.0  # seconds for the image in work to be finished after a signal
 GRACE = 1.6  # seconds from a signal to leaving the graph, whatever the main thread is doing
 
-_under_way = False  # rclpy takes care of signals
+_under_way = False  # there is a context to shut down
 _leaving = threading.Lock()  # of the thread that takes the node out of the graph; never given back
 
 
-def leave(number: int, frame: FrameType | None) -> None:
-    """Ends at once when nothing has been started yet; later, rclpy's handler shuts down."""
+def leave() -> None:
+    """Ends at once when nothing has been started yet; later, the context is shut down."""
     if not _under_way:
         os._exit(0)
+    rclpy.try_shutdown()
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, leave)
-    signal.signal(signal.SIGTERM, leave)
+    signals.on_first_signal(leave)
 
 import rclpy  # noqa: E402
 from rclpy.exceptions import ParameterException  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
+from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
 from hpe_vlm_ros.nodes.node import FAREWELL, SUCCESS, PerceptionNode  # noqa: E402
 
@@ -56,20 +57,25 @@ def spin(node: PerceptionNode) -> None:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Runs the node until Ctrl-C or SIGTERM; the exit status."""
-    # rclpy.init sets handlers that shut the context down and then call these; Python's own would
-    # raise a KeyboardInterrupt on top, which would only leave a traceback.
+    """Runs the node until it is told to end; the exit status: 2 for what it cannot start with."""
     global _under_way
-    signal.signal(signal.SIGINT, leave)
-    signal.signal(signal.SIGTERM, leave)
-    rclpy.init(args=args)
-    _under_way = True
+    signals.on_first_signal(leave)
     try:
-        node = PerceptionNode()
-    except (ParameterException, ValueError) as error:
-        print(f"perception: a parameter does not fit: {error}", file=sys.stderr)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        _under_way = True
+        return run(PerceptionNode())
+    except (ParameterException, ValueError, RuntimeError) as error:  # the last one is also rcl's
+        if _under_way and not rclpy.ok():
+            return 0  # told to end before there was a node
+        print(f"perception: not started: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 2
+    finally:
+        signals.ignore()
+
+
+def run(node: PerceptionNode) -> int:
+    """Serves the node until its context is shut down, and takes it out of the graph."""
     threading.Thread(target=end_soon, args=[node], name="end", daemon=True).start()
     try:
         if node.value("autostart") and node.trigger_configure() == SUCCESS:

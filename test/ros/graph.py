@@ -32,6 +32,7 @@ from hpe_vlm_ros.msg import HeadPoseArray
 ROOT = Path(__file__).parents[2]
 PARAMETERS = ROOT / "config" / "perception.yaml"
 SCRIPT = (str(Path(__file__).with_name("scripted_node.py")),)
+MODULE = ("-m", "hpe_vlm_ros.nodes.perception")
 PATIENCE = 240.0  # seconds; only a failing test waits that long
 Stamp = tuple[int, int, str]
 TRANSITIONS = {
@@ -57,7 +58,7 @@ class NodeProcess:
         log: Path,
         namespace: str = "/",
         path: Path | None = None,
-        program: tuple[str, ...] = ("-m", "hpe_vlm_ros.nodes.perception"),
+        program: tuple[str, ...] = MODULE,
         **parameters: object,
     ) -> None:
         command = [sys.executable, *program, "--ros-args"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from rosgraph_msgs.msg import Clock
 from scripted_node import HANG, SLOWER
 
 HEADS = ((80, 0),)
+SLOW_IMPORT = 'import time\nprint("importing", flush=True)\ntime.sleep(3600)\n'
 
 
 def in_the_graph(peer):
@@ -97,7 +99,16 @@ def test_simulated_time(start_node, second_peer):
     assert second_peer.answer(painted(HEADS), age=1300.0).heads  # 300 s old where the bag is
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def pester(process, *numbers):
+    """Sends these signals in turn until the process has ended; its exit status."""
+    while process.alive:
+        for number in numbers:
+            process.send(number)
+            time.sleep(0.004)
+    return process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_the_model_hangs(start_node, second_peer, number):
     process = start_node(program=SCRIPT, autostart=True, max_age=0.0, max_rate=0.0)
     second_peer.wait_for_node()
@@ -108,6 +119,47 @@ def test_a_signal_while_the_model_hangs(start_node, second_peer, number):
     assert process.stop(number) == 0
     assert "Traceback" not in process.log, process.log
     assert left_the_graph(second_peer)
+
+
+@pytest.mark.parametrize(
+    ("state", "numbers"),
+    [
+        ("importing", (signal.SIGINT,)),
+        ("unconfigured", (signal.SIGINT,)),
+        ("configuring", (signal.SIGTERM, signal.SIGINT)),
+        ("active", (signal.SIGINT,)),
+        ("active", (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)),
+    ],
+)
+def test_signals_that_come_again_and_again(
+    start_node, second_peer, tmp_path, monkeypatch, state, numbers
+):
+    """A terminal, a launch system and a person each send their own, until the very end."""
+    if state == "importing":
+        (tmp_path / "rclpy.py").write_text(SLOW_IMPORT)
+        process = start_node(path=tmp_path)
+        process.wait_for_words("importing")
+    else:
+        monkeypatch.setenv("SCRIPTED_LOAD", "3600" if state == "configuring" else "0")
+        process = start_node(program=SCRIPT, autostart=state != "unconfigured")
+        process.wait_for_words({"configuring": "loading", "active": "waiting"}.get(state, ""))
+        assert second_peer.spin_until(lambda: in_the_graph(second_peer))
+    assert pester(process, *numbers) == 0, process.log
+    assert "Traceback" not in process.log, process.log
+    if state != "importing":
+        assert left_the_graph(second_peer)
+
+
+def test_under_nohup_a_terminal_that_closes_ends_nothing(start_node, second_peer):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which the node inherits
+    try:
+        process = start_node(program=SCRIPT, autostart=True)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    second_peer.wait_for_node()
+    process.send(signal.SIGHUP)
+    assert second_peer.state() == "active"
+    assert process.stop(signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize("state", ["unconfigured", "active"])
@@ -135,10 +187,9 @@ def test_a_signal_while_the_weights_are_loaded(start_node, second_peer, monkeypa
     assert "Traceback" not in process.log, process.log
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_during_the_imports(start_node, tmp_path, number):
-    slow = 'import time\nprint("importing", flush=True)\ntime.sleep(3600)\n'
-    (tmp_path / "rclpy.py").write_text(slow)
+    (tmp_path / "rclpy.py").write_text(SLOW_IMPORT)
     process = start_node(path=tmp_path)
     process.wait_for_words("importing")
     assert process.stop(number) == 0

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 import torch
-from graph import NodeProcess, Peer, picture
+from graph import MODULE, NodeProcess, Peer, picture
 from lifecycle_msgs.srv import ChangeState
 from safetensors.torch import load_file, save_file
 
@@ -141,3 +141,14 @@ def test_a_parameter_of_the_wrong_type_is_named(start_node):
     process = start_node(max_rate=5)
     assert process.wait() == 2
     assert "max_rate" in process.log and "Traceback" not in process.log, process.log
+
+
+@pytest.mark.parametrize("text", [None, "/**: [", "- a", "/**:\n  ros__parameters:\n    model: {"])
+def test_a_parameter_file_that_cannot_be_read_is_named(start_node, tmp_path, text):
+    file = tmp_path / "robot.yaml"
+    if text is not None:
+        file.write_text(text)
+    process = start_node(program=(*MODULE, "--ros-args", "--params-file", str(file)))
+    assert process.wait() == 2
+    assert "not started" in process.log and "robot.yaml" in process.log, process.log
+    assert "Traceback" not in process.log, process.log
