@@ -21,6 +21,7 @@ import numpy as np
 
 from demo.frames import Frame, Rgb, from_pixels
 from hpe_vlm_ros.geometry import CameraIntrinsics
+from hpe_vlm_ros.pictures import read_picture
 from training.data.sample import Sample
 from training.data.synthetic import read_synthetic
 from training.testsets import SCENES
@@ -203,7 +204,7 @@ def _between(views: Sequence[View], share: float) -> View:
 def _admiral() -> Rgb | None:
     spec = find_spec("matplotlib")  # only for the picture among its sample data
     for place in (spec.submodule_search_locations or []) if spec else []:
-        bgr = cv2.imread(str(Path(place) / "mpl-data" / "sample_data" / "grace_hopper.jpg"))
-        if bgr is not None:
-            return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+        file = Path(place) / "mpl-data" / "sample_data" / "grace_hopper.jpg"
+        if file.is_file():
+            return read_picture(file)
     return None

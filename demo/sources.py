@@ -11,13 +11,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from demo import photographs
 from demo.bags import BagImages, write_frames
 from demo.frames import Frame, Rgb, SourceError, from_pixels
+from hpe_vlm_ros.pictures import (
+    PICTURES,
+    ImageError,
+    is_hidden,
+    is_picture,
+    may_move,
+    read_picture,
+)
 
 BAGS = (".mcap", ".db3", ".bag")
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 PICTURES_FPS = 2
 LONGEST = 1280  # pixels; the model sees less, and larger frames only cost time on their way
 KINDS = "a video file, a camera such as /dev/video0, a picture or folder of pictures, or a rosbag2"
@@ -59,7 +67,7 @@ def open_source(text: str | None, workplace: Path, topic: str | None = None) -> 
         return _folder(path, topic)
     if path.suffix.lower() in BAGS:
         return bag(path, topic)
-    if path.suffix.lower() in PICTURES:
+    if is_picture(path) and not may_move(path):
         return pictures([path])
     return video(path)
 
@@ -115,18 +123,19 @@ def pictures(paths: list[Path]) -> Source:
 
 
 def _folder(path: Path, topic: str | None) -> Source:
-    files = sorted(file for file in path.iterdir() if file.is_file())
+    found = (file for file in path.iterdir() if not is_hidden(file.name))
+    files = sorted(file for file in found if file.is_file())
     if (path / "metadata.yaml").is_file():
         return bag(path, topic)
     bags = [file for file in files if file.suffix.lower() in BAGS]
     if len(bags) == 1:  # a recorder that was killed leaves no metadata.yaml
         return bag(bags[0], topic)
-    found = [file for file in files if file.suffix.lower() in PICTURES]
-    if not found:
+    shown = [file for file in files if is_picture(file)]
+    if not shown:
         raise SourceError(
             f"{path}: neither a rosbag2 (no metadata.yaml) nor pictures ({' '.join(PICTURES)})"
         )
-    return pictures(found)
+    return pictures(shown)
 
 
 def _capture(path: Path, backend: int) -> cv2.VideoCapture:
@@ -154,17 +163,31 @@ def _camera(capture: cv2.VideoCapture) -> Iterator[Frame]:
 
 
 def _pictures(paths: list[Path], start: int) -> Iterator[Frame]:
+    """Those that can be read; SourceError when none of them can."""
+    failure: ImageError | None = None
+    shown = 0
     for number, path in enumerate(paths):
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if pixels is None:
-            raise SourceError(f"{path}: not a picture that OpenCV reads; move it elsewhere")
+        try:
+            pixels = read_picture(path)
+        except ImageError as error:
+            failure = error
+            tqdm.write(f"left out: {error}")
+            continue
+        shown += 1
         stamp = start + int(number * 1e9 / PICTURES_FPS)
-        yield from_pixels(_rgb(pixels), stamp, caption=path.name)
+        yield from_pixels(_small(pixels), stamp, caption=path.name)
+    if not shown and failure is not None:
+        raise SourceError(str(failure))
 
 
 def _rgb(bgr: np.ndarray) -> Rgb:
-    """RGB of OpenCV's BGR, no longer than LONGEST pixels."""
-    ratio = LONGEST / max(bgr.shape[:2])
-    if ratio < 1:
-        bgr = cv2.resize(bgr, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    return _small(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8))
+
+
+def _small(rgb: Rgb) -> Rgb:
+    """The picture, no longer than LONGEST pixels."""
+    ratio = LONGEST / max(rgb.shape[:2])
+    if ratio >= 1:
+        return rgb
+    small = cv2.resize(rgb, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .mirror import WISHES
+from .pictures import read_picture
 
 if TYPE_CHECKING:
     from .perceiver import HeadEstimate
@@ -75,20 +76,6 @@ def parser() -> argparse.ArgumentParser:
     return main
 
 
-def read_image(file: str) -> NDArray[np.uint8]:
-    """RGB pixels (H, W, 3) of a file; ValueError says why there are none."""
-    path = Path(file)
-    if not path.is_file():
-        raise ValueError(f"{file}: there is no such file")
-    try:
-        pixels = cv2.imread(file, cv2.IMREAD_COLOR)
-    except cv2.error as error:  # such as more pixels than OpenCV allows
-        raise ValueError(f"{file}: OpenCV cannot read it ({error.err})") from error
-    if pixels is None:
-        raise ValueError(f"{file}: not an image that OpenCV reads; convert it to JPEG or PNG")
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-
-
 def as_json(file: str, heads: Sequence[HeadEstimate]) -> str:
     """One line as the help text describes it; pixels and degrees to 0.1, scores to 0.001."""
     rows: list[dict[str, Any]] = [
@@ -141,7 +128,7 @@ def predict(options: argparse.Namespace) -> int:
             return complain(error)
         for file in options.images:
             try:
-                image = read_image(file)
+                image = read_picture(file)
                 heads = perceiver(image)
                 print(as_json(file, heads), file=out, flush=True)
                 if options.draw:

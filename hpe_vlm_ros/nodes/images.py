@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.pictures import ImageError, Rgb, decode
+
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage, Image
     from std_msgs.msg import Header
-
-Rgb = NDArray[np.uint8]
 
 MIN_SIDE = 16
 """Pixels; an image with a shorter side shows no head that could be turned into an answer."""
@@ -42,14 +42,6 @@ _ENCODINGS: dict[str, tuple[int, int | None]] = {
     "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
 }
 _SUBSAMPLED = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv")
-
-
-class ImageError(ValueError):
-    """An image that cannot be used. The text says why and what to do; `kind` groups such texts."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
 
 
 def to_rgb(message: Image | CompressedImage) -> Rgb:
@@ -80,18 +72,15 @@ def compressed_to_rgb(message: CompressedImage) -> Rgb:
             f"format '{message.format}' is a depth image: set image_topic to the colour camera",
         )
     try:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8), flags)
-    except cv2.error:
-        bgr = None
-    if bgr is None:
+        rgb = decode(message.data, upright=False)
+    except ImageError as error:
         raise ImageError(
             "undecodable",
             f"cannot decode the compressed image (format '{message.format}', "
             f"{len(message.data)} bytes): publish JPEG or PNG, or set image_transport to raw",
-        )
-    _check_size(bgr.shape[1], bgr.shape[0])
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+        ) from error
+    _check_size(rgb.shape[1], rgb.shape[0])
+    return rgb
 
 
 def rgb_to_image(rgb: Rgb, header: Header) -> Image:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,11 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hpe_vlm_ros.nodes.images import ImageError
+from hpe_vlm_ros.pictures import NOT_READ, PICTURES, ImageError, pictures_below, read_picture
 
 from .frames import Calibration, Frame, FrameInfo, ReplayError, Rgb
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 FRAME_ID = "camera_optical"
 
 
@@ -41,7 +39,7 @@ class Pictures:
         for info in self.frames:
             file = folder / info.name if folder.is_dir() else folder
             size = file.stat().st_size if file.is_file() else 0
-            yield Frame(info, FRAME_ID, size, partial(_picture, file))
+            yield Frame(info, FRAME_ID, size, partial(read_picture, file))
 
     def camera(self, info: FrameInfo) -> Calibration | None:
         return None
@@ -84,11 +82,25 @@ class Video:
 
 def open_pictures(path: Path, id: str) -> Pictures:
     """A picture, or all pictures below a folder by name; ReplayError when there are none."""
-    names = [path.name] if path.is_file() else sorted(_below(path))
+    names = [path.name] if path.is_file() else pictures_below(path)
+    notes = _not_read(path)
     if not names:
-        raise ReplayError(f"{path}: neither a rosbag2 nor pictures ({' '.join(PICTURES)})")
+        why = f"neither a rosbag2 nor pictures ({' '.join(PICTURES)})"
+        raise ReplayError("; ".join((f"{path}: {why}", *notes)))
     frames = [FrameInfo(i, 0, (i + 1) * 10**9, name=name) for i, name in enumerate(names)]
-    return Pictures(id, str(path), tuple(frames))
+    return Pictures(id, str(path), tuple(frames), notes)
+
+
+def _not_read(folder: Path) -> tuple[str, ...]:
+    """A note on the pictures below a folder that are of a kind which OpenCV does not read."""
+    names = pictures_below(folder, NOT_READ)
+    if not names:
+        return ()
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return (
+        f"{len(names)} left out, of a kind that OpenCV does not read ({shown}): "
+        "convert to JPEG or PNG",
+    )
 
 
 def open_video(path: Path, id: str) -> Video:
@@ -113,31 +125,9 @@ def open_video(path: Path, id: str) -> Video:
     return Video(id, str(path), tuple(frames), notes)
 
 
-def is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURES
-
-
-def _below(folder: Path) -> Iterator[str]:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            file = Path(place, name)
-            if is_picture(file):
-                yield file.relative_to(folder).as_posix()
-
-
 def _capture(path: Path) -> cv2.VideoCapture:
     cv2.utils.logging.setLogLevel(0)  # what it prints about bad files, the errors here say better
     return cv2.VideoCapture(str(path), cv2.CAP_ANY)
-
-
-def _picture(file: Path) -> Rgb:
-    try:
-        bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ImageError("undecodable", f"{file}: OpenCV cannot read it ({error.err})") from error
-    if bgr is None:
-        raise ImageError("undecodable", f"{file}: not a picture that OpenCV reads")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _rgb(bgr: Rgb | None, number: int) -> Rgb:

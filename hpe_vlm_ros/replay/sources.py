@@ -7,9 +7,11 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
+from hpe_vlm_ros.pictures import is_picture, may_move
+
 from .bag_recording import open_bag
 from .bags import looks_like_bag
-from .files import is_picture, open_pictures, open_video
+from .files import open_pictures, open_video
 from .frames import Recording, ReplayError
 
 
@@ -27,7 +29,7 @@ def open_sources(
             for topic in topics or (None,):
                 id = f"{name}:{topic}" if len(topics) > 1 else name
                 recordings.append(open_bag(path, id, topic, info_topic))
-        elif path.is_dir() or is_picture(path):
+        elif path.is_dir() or (is_picture(path) and not may_move(path)):
             recordings.append(open_pictures(path, name))
         else:
             recordings.append(open_video(path, name))

@@ -54,6 +54,16 @@ def test_pictures_play_by_name_and_large_ones_shrink(tmp_path):
     assert second.shape == (48, 64, 3) and second[0, 0, 2] > 230 > second[0, 0, 0]
 
 
+def test_pictures_that_cannot_be_read_are_left_out_and_named(tmp_path, capsys):
+    for name in ("._a.png", "cut.png", "page.png"):
+        (tmp_path / name).write_text("not a picture")
+    cv2.imwrite(str(tmp_path / "b.png"), colour(0, 0, 250))
+    frames = list(open_source(str(tmp_path), tmp_path).frames)
+    assert [frame.caption for frame in frames] == ["b.png"]
+    said = capsys.readouterr().out
+    assert "cut.png" in said and "page.png: not a picture" in said and "._a" not in said
+
+
 def test_no_more_frames_than_asked_for(tmp_path):
     for name in "abcd":
         cv2.imwrite(str(tmp_path / f"{name}.png"), colour(0, 0, 0))

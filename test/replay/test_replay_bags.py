@@ -283,6 +283,33 @@ def test_pictures_go_by_name_and_videos_by_frame(tmp_path):
     assert abs(int(third.rgb()[0, 0, 0]) - 160) < 8
 
 
+def test_a_folder_from_an_archive_shows_the_user_s_own_pictures(tmp_path):
+    folder = tmp_path / "album"
+    kinds = {"a.jfif": ".jpg", "b.JPG": ".jpg", "c.webp": ".webp", "cut.jpg": ".jpg"}
+    kinds["d.gif"] = ".gif"
+    for name in ("__MACOSX/._a.jpg", "._b.jpg", "IMG_1.HEIC"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    for name, kind in kinds.items():
+        data = cv2.imencode(kind, paint(heads_of(0)))[1].tobytes()
+        (folder / name).write_bytes(data[:-50] if name == "cut.jpg" else data)
+    recording = opened(folder)
+    assert [frame.name for frame in recording.frames] == list(kinds)
+    assert "1 left out, of a kind that OpenCV does not read (IMG_1.HEIC)" in recording.notes[0]
+    for frame in recording.read():
+        if frame.info.name == "cut.jpg":
+            with pytest.raises(ImageError, match=r"cut\.jpg: not a picture .* or cut short"):
+                frame.rgb()
+        else:
+            assert frame.rgb().shape == (HEIGHT, WIDTH, 3)
+    alone = opened(folder / "d.gif")  # which may be a film, and plays as one
+    assert alone.kind == "video" and len(alone.frames) == 1
+    for name in kinds:
+        (folder / name).unlink()
+    with pytest.raises(ReplayError, match=r"nor pictures .*IMG_1.HEIC\): convert to JPEG"):
+        opened(folder)
+
+
 def test_names_are_as_short_as_tells_them_apart(tmp_path):
     for place in ("x/bag", "y/bag"):
         (tmp_path / place).parent.mkdir()

@@ -4,6 +4,7 @@
 import pytest
 import torch
 
+from hpe_vlm_ros.pictures import ImageError
 from hpe_vlm_ros.vlm.configuration import embedded
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from training.data.augment import Augmentation
@@ -50,3 +51,17 @@ def test_questions_every_second_step(batches):
     asked = [(batches(ask_every=2).part(step).targets >= 0).any().item() for step in range(4)]
     assert asked == [True, False, True, False]
     assert not (batches(ask_every=0).part(0).targets >= 0).any()
+
+
+def test_a_damaged_picture_does_not_end_a_run_but_a_lost_disk_does(batches, caplog):
+    damaged = batches()
+    first, *others = (sample.image_path for sample in damaged.samples)
+    first.write_bytes(first.read_bytes()[:500])
+    parts = [damaged.part(step) for step in range(4)]
+    assert f"{first.name}: not a picture that OpenCV reads, or cut short" in caplog.text
+    assert [len(part.pixel_values) for part in parts] == [4] * 4
+    assert torch.equal(damaged.part(2).pixel_values, parts[2].pixel_values)
+    for path in others:
+        path.unlink()
+    with pytest.raises(ImageError):
+        damaged.part(0)

@@ -248,18 +248,20 @@ def test_predict_goes_on_after_bad_files(
     folder: Path, picture: NDArray[np.uint8], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = write(tmp_path / "a.png", picture)
-    text, empty = tmp_path / "notes.jpg", tmp_path / "empty.jpg"
+    text, empty, cut = (tmp_path / f"{name}.jpg" for name in ("notes", "empty", "cut"))
     text.write_text("not an image")
+    cut.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes()[:-100])
     empty.touch()
     missing = tmp_path / "missing.jpg"
     out, drawn = tmp_path / "lines.jsonl", tmp_path / "drawn"
-    files = [str(text), good, str(missing), str(empty), good]
+    files = [str(text), good, str(missing), str(empty), str(cut), good]
     options = ["--json", str(out), "--draw", str(drawn), "--model", str(folder), "--device", "cpu"]
     assert main(["predict", *files, *options]) == 1
     assert [json.loads(line)["image"] for line in out.read_text().splitlines()] == [good, good]
     errors = capsys.readouterr().err
-    for part in ("notes.jpg: not an image", "missing.jpg: there is no such", "empty.jpg: not an"):
+    for part in ("notes.jpg: not a picture", "missing.jpg: there is no", "empty.jpg: an empty"):
         assert part in errors
+    assert "cut.jpg: not a picture that OpenCV reads, or cut short" in errors
     assert sorted(file.name for file in drawn.iterdir()) == ["a-2.jpg", "a.jpg"]
     image = cv2.imread(str(drawn / "a.jpg"))
     assert image is not None and image.shape == picture.shape

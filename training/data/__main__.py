@@ -19,7 +19,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from tqdm import tqdm
 
 from .readers import READERS
-from .reading import Report, picture_size
+from .reading import Report
 from .sample import Sample
 from .synthetic import scene_record
 
@@ -51,7 +51,7 @@ def check_pixels(samples: list[Sample], report: Report) -> list[Sample]:
     whole = []
     for sample in tqdm(samples, unit="picture"):
         try:
-            picture_size(sample.image_path, decode=True)
+            sample.load()
         except ValueError:
             report.leave_out("picture damaged", sample.image_path)
             report.kept["images"] -= 1

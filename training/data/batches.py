@@ -4,12 +4,14 @@ saw."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from torch.utils.data import Dataset
 
+from hpe_vlm_ros.pictures import ImageError
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 from .augment import Augmentation, camera_faults, mirrored, render_view
@@ -19,6 +21,8 @@ from .packing import Batch, pack
 from .prompts import PackingOptions, Prompt, build_prompts, referring_prompts
 from .sample import Expression, Head, Sample
 
+_log = logging.getLogger(__name__)
+MOST_DAMAGED = 10  # pictures in a row: then something else is wrong, such as a disk that has gone
 REHEARSED = PackingOptions(max_poses=0, max_referring=3)
 
 
@@ -69,8 +73,7 @@ class StepBatches:
         chosen = list(enumerate(self.indices(step)))[rank::world]
         for place, index in chosen:
             rng = np.random.default_rng((self.seed, step, place))
-            sample, is_new = self.samples[index], index < self.taught
-            view, seen = self._view(sample, is_new, rng)
+            sample, is_new, view, seen = self._readable(int(index), rng)
             images.append(self.processor.image_tensor(view))
             heads.append(seen)
             complete.append(sample.all_heads)
@@ -78,6 +81,24 @@ class StepBatches:
             prompts.append(self._prompts(seen, sample, packing, rng) if asked else [])
         tokenizer = self.processor.tokenizer
         return pack(images, prompts, heads, complete, self.num_image_tokens, tokenizer)
+
+    def _readable(
+        self, index: int, rng: np.random.Generator
+    ) -> tuple[Sample, bool, np.ndarray, list[Head]]:
+        """A sample, whether it is new, and how it is seen.
+
+        In the place of a picture that cannot be read the next one is taken, so that one damaged
+        file does not end a long run; after MOST_DAMAGED of them in a row it does (ImageError).
+        """
+        for number in range(index, index + MOST_DAMAGED):
+            number %= len(self.samples)
+            sample, is_new = self.samples[number], number < self.taught
+            try:
+                return sample, is_new, *self._view(sample, is_new, rng)
+            except ImageError as error:
+                failure = error
+                _log.warning("%s; the picture after it is taken", error)
+        raise failure
 
     def _prompts(
         self, heads: list[Head], sample: Sample, packing: PackingOptions, rng: np.random.Generator

@@ -24,7 +24,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
@@ -33,11 +32,13 @@ from hpe_vlm_ros.geometry import box_iou
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads
 
 from .lines import same_settings, whole_lines
+from .reading import picture_size
 from .sample import Head, Sample
 from .synthetic import read_synthetic, scene_record
 
 LABELS, SETTINGS = "labels.jsonl", "settings.json"
 MOST = 100  # heads of one photograph
+UNREADABLE = "photographs that cannot be read"
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,18 @@ def _head(found: HeadEstimate, limits: Limits) -> Head:
     return Head(np.array(found.box), found.rotation if is_sure else None)
 
 
-def to_look_at(photos: Path, weak: Path) -> Iterator[Sample]:
+def to_look_at(photos: Path, weak: Path, counts: Counter[str]) -> Iterator[Sample]:
     """The photographs to train on: with labelled faces, and those in which none was found."""
     yield from read_synthetic(weak / "train")
     for line in whole_lines(weak / "left_out.jsonl"):
         if line["part"] == "train" and line["why"] == "no face":
-            image = cv2.imread(str(photos / line["photo"]), cv2.IMREAD_COLOR)
-            if image is None:
-                raise FileNotFoundError(f"{photos / line['photo']}: no readable photograph")
-            yield Sample(photos / line["photo"], image.shape[1], image.shape[0], None)
+            photo = photos / line["photo"]
+            if not photo.exists():
+                raise FileNotFoundError(f"{photo}: no such photograph; is PHOTOS the right folder?")
+            try:
+                yield Sample(photo, *picture_size(photo), None)
+            except ValueError:
+                counts[UNREADABLE] += 1
 
 
 def label_folder(
@@ -106,11 +110,16 @@ def label_folder(
     output.mkdir(parents=True, exist_ok=True)
     done = {line["image"] for line in whole_lines(file)}
     with file.open("a") as out:
-        for sample in tqdm(list(to_look_at(photos, weak)), unit="photo"):
+        for sample in tqdm(list(to_look_at(photos, weak, counts)), unit="photo"):
             if os.path.relpath(sample.image_path, output) in done:
                 counts["photographs done before"] += 1
                 continue
-            whole = completed(sample, sample.load(), finder, limits, counts)
+            try:
+                image = sample.load()
+            except ValueError:
+                counts[UNREADABLE] += 1
+                continue
+            whole = completed(sample, image, finder, limits, counts)
             out.write(json.dumps(scene_record(whole, output)) + "\n")
             counts["photographs labelled"] += 1
     return counts

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hpe_vlm_ros.pictures import is_hidden
+
 from .landmarks import REFERENCE_FACE, Lens, label_head
 from .reading import NoLabel, Report, read_json, usable_picture
 from .sample import Sample
@@ -77,7 +79,8 @@ def read_panoptic(
     for name in _present(root, part, report):
         cameras = read_calibration(root / name / f"calibration_{name}.json")
         for number in range(HD_CAMERAS):
-            frames = sorted((root / name / "hdImgs" / f"00_{number:02d}").glob("*.jpg"))
+            files = (root / name / "hdImgs" / f"00_{number:02d}").glob("*.jpg")
+            frames = sorted(file for file in files if not is_hidden(file.name))
             if number not in cameras or not frames:
                 report.leave_out("camera without frames or calibration", f"{name} 00_{number:02d}")
                 continue

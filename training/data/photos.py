@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+from hpe_vlm_ros.pictures import PICTURES, pictures_below
+
 HELD_OUT_OF = 5  # one clip in so many
 # Frames of a video are usually numbered with four digits or more: what stands before is the clip.
 NUMBERED_FRAMES = (r".*(?=[_-]\d{4,}\.\w+$)",)
@@ -16,10 +17,10 @@ NUMBERED_FRAMES = (r".*(?=[_-]\d{4,}\.\w+$)",)
 
 def find_photos(folder: Path) -> list[Path]:
     """All pictures below a folder, relative to it, sorted; FileNotFoundError if there is none."""
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = pictures_below(folder)
     if not found:
-        raise FileNotFoundError(f"{folder}: no pictures ({', '.join(SUFFIXES)})")
-    return [path.relative_to(folder) for path in found]
+        raise FileNotFoundError(f"{folder}: no pictures ({', '.join(PICTURES)})")
+    return sorted(map(Path, found))
 
 
 def clip_of(photo: Path, clips: Sequence[str] = NUMBERED_FRAMES) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 from collections import Counter
 from collections.abc import Mapping
@@ -15,10 +16,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from hpe_vlm_ros.pictures import read_picture
+
 from .sample import Sample
 
 EXAMPLES = 5
-EXIF_ORIENTATION = 0x0112
 _log = logging.getLogger(__name__)
 
 
@@ -84,22 +86,44 @@ class Report:
 
 @lru_cache(maxsize=1 << 18)
 def picture_size(path: Path, decode: bool = False) -> tuple[int, int]:
-    """(width, height) of a picture as OpenCV shows it, thus turned as its EXIF mark says.
+    """(width, height) of a picture as `Sample.load` shows it, thus turned as its EXIF mark says.
 
-    Only the header is read unless `decode` asks for every pixel, which finds truncated files.
-    Raises ValueError naming a file that is missing or no picture.
+    Only the header is read where the picture carries no such mark, unless `decode` asks for every
+    pixel, which finds truncated files. Raises ValueError naming a file that is missing, no picture,
+    or larger than Pillow opens (179 million pixels).
     """
     try:
         with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(EXIF_ORIENTATION, 1) >= 5
-            if decode:
-                image.load()
+            size, marked = image.size, _may_be_turned(image, path)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such picture") from None
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
+    # Pillow raises whatever a damaged file leads it to, and for a huge one a kind of its own.
+    except Exception as error:
         raise ValueError(f"{path}: not a readable picture ({error})") from error
-    return (height, width) if turned else (width, height)
+    if not (decode or marked):
+        return size
+    height, width, _ = read_picture(path).shape  # marks that are odd turn it as OpenCV takes them
+    return width, height
+
+
+def _may_be_turned(image: Image.Image, path: Path) -> bool:
+    """Whether the file holds what may be an EXIF mark, or is of a format where that is unknown."""
+    if image.format == "JPEG":
+        return any(name == "APP1" for name, _ in image.applist)
+    if image.format == "PNG":
+        return b"eXIf" in _png_chunks(path)
+    return True
+
+
+def _png_chunks(path: Path) -> list[bytes]:
+    """The types of a PNG file's chunks (PNG specification, 5.3); a mark may follow the pixels."""
+    types = []
+    with path.open("rb") as file:
+        file.seek(8)  # the signature
+        while len(head := file.read(8)) == 8:
+            types.append(head[4:])
+            file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)  # and the checksum
+    return types
 
 
 def usable_picture(
@@ -109,13 +133,10 @@ def usable_picture(
 
     `size` is what the labels say: boxes of a picture that is another size would be wrong.
     """
-    if not path.exists():
-        report.leave_out("picture missing", path)
-        return None
     try:
         found = picture_size(path)
     except ValueError:
-        report.leave_out("picture unreadable", path)
+        report.leave_out("picture unreadable" if os.path.exists(path) else "picture missing", path)
         return None
     if size is not None and size != found:
         report.leave_out("picture of another size than its labels", f"{path} {found} not {size}")

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from hpe_vlm_ros.geometry import CameraIntrinsics
+from hpe_vlm_ros.pictures import read_picture
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,5 @@ class Sample:
         return float(max(self.width, self.height)) if self.focal is None else self.focal
 
     def load(self) -> np.ndarray:
-        """Read the picture, uint8 H x W x 3 RGB. Raises ValueError naming an unreadable file."""
-        image = cv2.imread(str(self.image_path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f"{self.image_path}: not a readable image; render or copy it again")
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        """Read the picture, uint8 H x W x 3 RGB. Raises ImageError naming an unreadable file."""
+        return read_picture(self.image_path)

@@ -26,8 +26,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
 from tqdm import tqdm
+
+from hpe_vlm_ros.pictures import ImageError, read_picture
 
 from .agreement import FILTERS, Filters, Labeller, label_photo
 from .faces import FaceFinder
@@ -78,13 +79,13 @@ def label_folder(
         clip = clip_of(photo, clips)
         part = "held_out" if is_held_out(clip, seed) else "train"
         origin = {"photo": photo.as_posix(), "clip": clip}
-        image = cv2.imread(str(photos / photo), cv2.IMREAD_COLOR)
-        heads, fields = [], []
-        if image is not None:
-            rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-            heads, fields = label_photo(rgb, finder, labellers, filters)
+        heads, fields, why = [], [], "no face"
+        try:
+            image = read_picture(photos / photo)
+            heads, fields = label_photo(image, finder, labellers, filters)
+        except ImageError:
+            why = "unreadable"
         if not heads:
-            why = "unreadable" if image is None else "no face"
             progress.add("left_out", origin | {"part": part, "why": why})
             counts[f"left out, {why}"] += 1
             continue

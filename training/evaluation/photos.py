@@ -31,6 +31,7 @@ from hpe_vlm_ros.drawing import contact_sheet, draw_heads
 from hpe_vlm_ros.geometry import geodesic_degrees
 from hpe_vlm_ros.metrics import match_boxes
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
+from hpe_vlm_ros.pictures import read_picture
 
 from ..testsets import PHOTOS
 
@@ -65,14 +66,13 @@ def compare(
 ) -> Iterator[tuple[list[Compared], NDArray[np.uint8], list[HeadEstimate]]]:
     """Each photograph's labelled heads with the answers to them, the picture, and all answers.
 
-    Raises FileNotFoundError that names a photograph that is not there.
+    Raises FileNotFoundError or ImageError that names a photograph which cannot be read.
     """
     for row in rows:
         path = folder / row["image"]
-        image = cv2.imread(str(path))
-        if image is None:
-            raise FileNotFoundError(f"{path}: no readable photograph; is PHOTOS the right folder?")
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such photograph; is PHOTOS the right folder?")
+        image = read_picture(path)
         found = perceiver(image)
         boxes = [label["box"] for label in row["heads"]]
         pairs = match_boxes([head.box for head in found], boxes, IOU)

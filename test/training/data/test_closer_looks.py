@@ -110,3 +110,11 @@ def test_a_photograph_that_is_gone_is_named(weak, tmp_path):
     (weak[0] / "none.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
         label_folder(*weak, tmp_path / "closer", sees())
+
+
+def test_a_photograph_that_is_damaged_is_counted(weak, tmp_path):
+    whole = (weak[0] / "face.png").read_bytes()
+    (weak[0] / "face.png").write_bytes(whole[:-30])
+    (weak[0] / "none.png").write_text("<html></html>")
+    counts = label_folder(*weak, tmp_path / "closer", sees())
+    assert counts == {"photographs that cannot be read": 2}

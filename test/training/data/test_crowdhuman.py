@@ -2,8 +2,10 @@
 """CrowdHuman's .odgt lines."""
 
 import json
+import struct
 
 import pytest
+from PIL import Image
 
 from training.data.crowdhuman import read_crowdhuman
 
@@ -71,6 +73,23 @@ def test_everything_left_out_is_counted(folder, report):
     }
     assert report.kept == {"images": 2, "heads": 4, "expressions": 0}
     assert report.source == {"images": 4370}
+
+
+def test_odd_pictures_are_counted_and_never_blamed_on_the_label_file(folder, report):
+    """An ASCII orientation, a page in place of a picture, a link to nowhere, a folder."""
+    images, names = folder / "Images", ("ascii", "page", "link", "folder")
+    mark = b"Exif\0\0MM" + struct.pack(">HIHHHI4sI", 42, 8, 1, 0x0112, 2, 2, b"6", 0)
+    Image.new("RGB", (80, 60)).save(images / "ascii.jpg", exif=mark)
+    (images / "page.jpg").write_text("<html></html>")
+    (images / "link.jpg").symlink_to(images / "nowhere.png")
+    (images / "folder.jpg").mkdir()
+    with (folder / "annotation_val.odgt").open("w") as file:
+        for name in names:
+            boxes = [person([10, 5, 20, 25], SEEN)]
+            file.write(json.dumps({"ID": name, "gtboxes": boxes}) + "\n")
+    (sample,) = read(folder, report=report)
+    assert (sample.image_path.stem, sample.width, sample.height) == ("ascii", 80, 60)
+    assert report.left_out == {"picture unreadable": 2, "picture missing": 1}
 
 
 def test_filters(folder, report):
