@@ -265,7 +265,7 @@ SPECIFICATIONS = (
     _S(
         "autostart",
         False,
-        "Whether the node configures and activates itself when it starts. For use without a launch "
-        "system; the launch file's argument of this name drives the node from outside instead.",
+        "Whether the node configures and activates itself when it starts. The launch file sets it "
+        "to its own argument of this name, which is true by default.",
     ),
 )

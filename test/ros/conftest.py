@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from graph import ROOT, SCRIPT, NodeProcess, Peer, shipped_parameters
+from graph import ROOT, SCRIPT, SECOND, NodeProcess, Peer, shipped_parameters
 
-SECOND = "/second"
 SCRIPTED = "/scripted"
 
 

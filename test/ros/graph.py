@@ -34,6 +34,7 @@ PARAMETERS = ROOT / "config" / "perception.yaml"
 SCRIPT = (str(Path(__file__).with_name("scripted_node.py")),)
 MODULE = ("-m", "hpe_vlm_ros.nodes.perception")
 PATIENCE = 240.0  # seconds; only a failing test waits that long
+SECOND = "/second"  # the namespace of nodes that a test starts for itself
 Stamp = tuple[int, int, str]
 TRANSITIONS = {
     "configure": Transition.TRANSITION_CONFIGURE,

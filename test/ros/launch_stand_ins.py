@@ -9,6 +9,7 @@ tests use those instead.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from typing import Any
 class LaunchContext:
     def __init__(self) -> None:
         self.launch_configurations: dict[str, str] = {}
+        self.is_shutdown = False
 
 
 class DeclareLaunchArgument:
@@ -69,13 +71,32 @@ class LifecycleNode:
         parameters: list[Any],
         arguments: list[str],
         output: str,
+        respawn: bool,
+        respawn_delay: float,
+        on_exit: Callable[[ProcessExited, LaunchContext], None] | None,
     ) -> None:
         self.given = dict(locals())
 
 
-class EmitEvent:
-    def __init__(self, *, event: Any) -> None:
-        self.event = event
+@dataclass
+class ProcessExited:
+    returncode: int
+
+
+@dataclass
+class ProcessIO:
+    text: bytes
+
+
+class OnProcessIO:
+    def __init__(
+        self,
+        *,
+        target_action: LifecycleNode,
+        on_stdout: Callable[[ProcessIO], None],
+        on_stderr: Callable[[ProcessIO], None],
+    ) -> None:
+        self.target, self.on_stdout, self.on_stderr = target_action, on_stdout, on_stderr
 
 
 class RegisterEventHandler:
@@ -88,41 +109,24 @@ class OnStateTransition:
         self,
         *,
         target_lifecycle_node: LifecycleNode,
-        start_state: str,
         goal_state: str,
-        entities: list[Any],
+        entities: list[OpaqueFunction],
     ) -> None:
         self.target, self.entities = target_lifecycle_node, entities
-        self.start_state, self.goal_state = start_state, goal_state
-
-
-class ChangeState:
-    def __init__(
-        self, *, lifecycle_node_matcher: Callable[[Any], bool], transition_id: int
-    ) -> None:
-        self.lifecycle_node_matcher, self.transition_id = lifecycle_node_matcher, transition_id
-
-
-def matches_action(action: Any) -> Callable[[Any], bool]:
-    return lambda other: other is action
+        self.goal_state = goal_state
 
 
 PLACES = {
     "launch": [LaunchContext, LaunchDescription],
     "launch.action": [type("Action", (), {})],
-    "launch.actions": [
-        DeclareLaunchArgument,
-        EmitEvent,
-        OpaqueFunction,
-        RegisterEventHandler,
-    ],
-    "launch.events": [matches_action],
+    "launch.actions": [DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler],
+    "launch.event_handlers": [OnProcessIO],
+    "launch.events": [],
+    "launch.events.process": [ProcessExited, ProcessIO],
     "launch.substitutions": [LaunchConfiguration],
     "launch_ros": [],
     "launch_ros.actions": [LifecycleNode],
     "launch_ros.event_handlers": [OnStateTransition],
-    "launch_ros.events": [],
-    "launch_ros.events.lifecycle": [ChangeState],
     "launch_ros.parameter_descriptions": [ParameterValue],
 }
 

@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The launch file: with the real `launch` where that is installed, else with stand-ins for it."""
+"""The launch file: with the real `launch` where that is installed, else with stand-ins for it; and
+the node processes that it asks for."""
 
+import os
+import signal
+import subprocess
 import sys
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import List  # noqa: UP035, launch compares with exactly this
 
 import launch_stand_ins
 import pytest
-from graph import PARAMETERS, ROOT, shipped_parameters
-from lifecycle_msgs.msg import Transition
+import yaml
+from graph import PATIENCE, ROOT, SCRIPT, SECOND, shipped_parameters
+from lifecycle_msgs.msg import TransitionEvent
+from rcl_interfaces.srv import GetParameters
+from rclpy.parameter import parameter_value_to_python
 
-OWN = {"params_file", "use_sim_time", "namespace", "name", "autostart", "log_level"}
+OWN = {"params_file", "use_sim_time", "namespace", "name", "autostart", "respawn", "log_level"}
+
+# The real classes hide what they were given.
+SHOWN = "LifecycleNode", "ParameterValue", "RegisterEventHandler", "OnStateTransition"
+SHOWN += "OpaqueFunction", "OnProcessIO"
 
 
 @pytest.fixture
@@ -22,9 +32,8 @@ def launch_file(monkeypatch):
     spec = spec_from_file_location("perception_launch", ROOT / "launch" / "perception.launch.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    # The real classes hide what they were given.
-    monkeypatch.setattr(module, "LifecycleNode", launch_stand_ins.LifecycleNode)
-    monkeypatch.setattr(module, "ParameterValue", launch_stand_ins.ParameterValue)
+    for name in SHOWN:
+        monkeypatch.setattr(module, name, getattr(launch_stand_ins, name))
     return module
 
 
@@ -43,9 +52,7 @@ def start(launch_file, **given):
     assert not given
     entities = launch_file.start(context)
     (node,) = (e for e in entities if isinstance(e, launch_stand_ins.LifecycleNode))
-    file, values = node.given["parameters"]
-    assert Path(file).samefile(PARAMETERS)
-    return entities, node.given, values
+    return entities, node.given, node.given["parameters"][-1]
 
 
 def test_every_parameter_is_an_argument_and_every_argument_is_described(launch_file):
@@ -64,9 +71,10 @@ def test_the_executable_is_installed_under_the_name_that_is_launched(launch_file
     assert f"install(PROGRAMS scripts/{script.name} " in (ROOT / "CMakeLists.txt").read_text()
 
 
-def test_without_arguments_the_parameter_file_stands(launch_file):
+def test_without_arguments_nothing_is_passed_that_is_a_default(launch_file):
+    """So that SetParameter in an including launch file, which comes before, stays in force."""
     _, node, values = start(launch_file)
-    assert values == {"autostart": False}
+    assert node["parameters"] == [{"autostart": True}]
     assert node["arguments"] == ["--ros-args", "--log-level", "info"]
 
 
@@ -96,7 +104,7 @@ def test_arguments_reach_the_node_in_the_types_of_its_parameters(launch_file):
         "max_heads": 3,
         "publish_tf": False,
         "use_sim_time": True,
-        "autostart": False,
+        "autostart": True,
     }
     assert type(values["max_rate"]) is float
     for name, value in values.items():
@@ -110,21 +118,167 @@ def test_a_value_of_the_wrong_type_is_named(launch_file):
         start(launch_file, max_rate="fast")
 
 
-@pytest.mark.skipif(find_spec("launch_ros") is not None, reason="the real classes hide these")
-def test_autostart_configures_and_then_activates_once(launch_file):
-    (handler, node, configure), _, _ = start(launch_file)
-    assert configure.event.transition_id == Transition.TRANSITION_CONFIGURE
-    assert configure.event.lifecycle_node_matcher(node)
-    (activate,) = handler.event_handler.entities
-    assert activate.event.transition_id == Transition.TRANSITION_ACTIVATE
-    assert activate.event.lifecycle_node_matcher(node)
-    assert handler.event_handler.target is node
-    # From configuring only: a later deactivate also ends in inactive, and must stay there.
-    assert handler.event_handler.start_state == "configuring"
-    assert handler.event_handler.goal_state == "inactive"
+def test_a_parameter_file_is_passed_and_one_that_is_missing_refused(
+    launch_file, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "robot.yaml").write_text("/**:\n  ros__parameters:\n    max_heads: 3\n")
+    for text in (str(tmp_path / "robot.yaml"), "~/robot.yaml"):
+        _, node, _ = start(launch_file, params_file=text)
+        assert node["parameters"][:-1] == [str(tmp_path / "robot.yaml")]
+    for text in ("/nonexistent.yaml", str(tmp_path), "~/other.yaml"):
+        with pytest.raises(FileNotFoundError, match=f"params_file:={text} is no file"):
+            start(launch_file, params_file=text)
 
 
-def test_without_autostart_only_the_node_is_started(launch_file):
-    entities, _, values = start(launch_file, autostart="false")
-    assert len(entities) == 1
-    assert values == {"autostart": False}
+class Launched:
+    """The node process as launch_ros would start it, and what comes of that for launch.
+
+    deaf: transitions are not heard, as where they come too soon."""
+
+    def __init__(self, launch_file, peer, tmp_path, set_parameters=(), deaf=False, **given):
+        entities, self._given, _ = start(launch_file, namespace=SECOND, **given)
+        handlers = [e.event_handler for e in entities if hasattr(e, "event_handler")]
+        self._io, self._transition = sorted(handlers, key=lambda h: type(h).__name__)
+        self.heard = []
+        self._files, self._set, self._log = tmp_path, set_parameters, tmp_path / "launch.log"
+        self.context = launch_stand_ins.LaunchContext()
+        topic = "perception/transition_event"
+        if not deaf:
+            peer.create_subscription(TransitionEvent, topic, self._on_transition, 10)
+        self.process = self._run()
+
+    @property
+    def log(self):
+        return self._log.read_text()
+
+    def end(self, number):
+        """Ends the process by a signal; its status, after launch has heard of it."""
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self):
+        status = self.process.wait(PATIENCE)
+        self._io.on_stderr(launch_stand_ins.ProcessIO(self._log.read_bytes()))
+        if self._given["on_exit"] is not None:
+            self._given["on_exit"](launch_stand_ins.ProcessExited(status), self.context)
+        if self._given["respawn"]:
+            self.process = self._run()
+        return status
+
+    def _run(self):
+        given = self._given
+        command = [sys.executable, *SCRIPT, *given["arguments"]]
+        command += ["-r", f"__node:={given['name']}", "-r", f"__ns:={given['namespace']}"]
+        for name, value in self._set:
+            command += ["-p", f"{name}:={value}"]
+        for number, parameters in enumerate(given["parameters"]):
+            command += ["--params-file", self._file(number, parameters)]
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
+        with self._log.open("ab") as log:
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+
+    def _file(self, number, parameters):
+        if isinstance(parameters, str):
+            return parameters
+        plain = {n: getattr(value, "value", value) for n, value in parameters.items()}
+        file = self._files / f"parameters{number}.yaml"
+        file.write_text(yaml.safe_dump({"/**": {"ros__parameters": plain}}))
+        return str(file)
+
+    def _on_transition(self, event):
+        if event.goal_state.label == self._transition.goal_state:
+            self.heard.append(event)
+            for action in self._transition.entities:
+                action.function(self.context)
+
+
+@pytest.fixture
+def launch(launch_file, second_peer, tmp_path):
+    made = []
+
+    def run(**given):
+        made.append(Launched(launch_file, second_peer, tmp_path, **given))
+        return made[-1]
+
+    yield run
+    for launched in made:
+        print(launched.log)
+        launched.process.send_signal(signal.SIGINT)
+        launched.process.wait(PATIENCE)
+
+
+def values_of(peer, *names):
+    request = GetParameters.Request(names=names)
+    response = peer.call(GetParameters, "perception/get_parameters", request)
+    return [parameter_value_to_python(value) for value in response.values]
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_the_node_takes_itself_to_active_and_may_end_then(launch, second_peer, deaf):
+    """Launch sees that by the node's words or, where those are kept back, by its transition."""
+    launched = launch(max_rate="5", deaf=deaf, log_level="info" if deaf else "error")
+    second_peer.wait_for_node()
+    assert second_peer.state() == "active"
+    if not deaf:  # it came before the two had found each other: once more
+        assert second_peer.transition("deactivate") and second_peer.transition("activate")
+        assert second_peer.spin_until(lambda: launched.heard)
+    assert values_of(second_peer, "max_rate") == [5.0]
+    assert launched.end(signal.SIGTERM) == 0
+
+
+def test_without_autostart_it_waits_for_others(launch, second_peer, tmp_path):
+    file = tmp_path / "robot.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    autostart: true\n")
+    launched = launch(autostart="false", params_file=str(file))
+    assert second_peer.state() == "unconfigured"
+    second_peer.activate()
+    assert launched.end(signal.SIGTERM) == 0
+
+
+def test_what_an_including_launch_file_sets_stays_in_force(launch, second_peer, tmp_path):
+    file = tmp_path / "robot.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    looking_angle: 20.0\n")
+    launch(
+        set_parameters=[("max_heads", 7), ("max_age", 0.5), ("use_sim_time", "true")],
+        max_age="2.0",
+        params_file=str(file),
+    )
+    second_peer.wait_for_node()
+    assert values_of(second_peer, "max_heads", "max_age", "use_sim_time", "looking_angle") == [
+        7, 2.0, True, 20.0,
+    ]  # fmt: skip
+
+
+def test_launch_fails_when_the_node_cannot_start(launch):
+    with pytest.raises(RuntimeError, match=r"ended \(status 2\) before it was active"):
+        launch(max_heads="0").ended()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_launch_fails_when_the_node_ends_on_its_way_to_active(launch, monkeypatch, number):
+    monkeypatch.setenv("SCRIPTED_LOAD", "3600")
+    launched = launch()
+    while "loading" not in launched.log:
+        assert launched.process.poll() is None
+    with pytest.raises(RuntimeError, match="before it was active"):
+        launched.end(number)
+
+
+def test_what_ends_because_launch_ends_is_no_failure(launch, monkeypatch):
+    monkeypatch.setenv("SCRIPTED_LOAD", "3600")
+    launched = launch()
+    while "loading" not in launched.log:
+        assert launched.process.poll() is None
+    launched.context.is_shutdown = True
+    assert launched.end(signal.SIGINT) == 0
+
+
+def test_a_node_that_respawns_is_active_again(launch, second_peer):
+    launched = launch(respawn="true")
+    for _ in range(2):
+        second_peer.wait_for_node()
+        assert second_peer.spin_until(lambda: "waiting for images" in launched.log)
+        launched._log.write_text("")
+        assert launched.end(signal.SIGKILL) == -signal.SIGKILL
+    assert second_peer.spin_until(lambda: "waiting for images" in launched.log)
