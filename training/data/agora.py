@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from hpe_vlm_ros.pictures import is_hidden
+
 from .frame_pickle import read_frame
 from .landmarks import REFERENCE_FACE, Lens, label_head, project
 from .reading import NoLabel, Report, usable_picture
@@ -70,13 +72,14 @@ def read_agora(
     Raises FileNotFoundError, or ValueError naming a file that is no such table.
 
     Args:
-        annotations: a folder with *_withjv.pkl files of one part, or one such file.
+        annotations: a folder with *_withjv.pkl files of one part, or one such file; they may be
+            compressed (.gz, .bz2, .xz, .zip) and written anew by any pandas up to 3.
         images: the folder with the pictures, at any depth (train_0 to train_9 side by side).
         report: takes the counts; without one they are only logged.
     """
     annotations = Path(annotations)
     report = Report() if report is None else report
-    files = [annotations] if annotations.is_file() else sorted(annotations.glob("*_withjv.pkl"))
+    files = [annotations] if annotations.is_file() else _tables(annotations)
     if not files:
         raise FileNotFoundError(
             f"{annotations}: no *_withjv.pkl; download AGORA's SMPL-X ground truth with joints"
@@ -92,6 +95,13 @@ def read_agora(
     whole = len(files) == FILES_A_PART and part in SOURCE_COUNTS
     report.finish(samples, SOURCE_COUNTS[part] if whole else {})
     return samples
+
+
+def _tables(folder: Path) -> list[Path]:
+    """The tables of a folder, each once: a compressed copy only where there is no other."""
+    found = sorted(folder.glob("*_withjv.pkl*"), reverse=True)  # so that the plain one comes last
+    once = {file.name.split(".")[0]: file for file in found if not is_hidden(file.name)}
+    return sorted(once.values())
 
 
 def agora_lens(name: str, size: tuple[int, int]) -> Lens:

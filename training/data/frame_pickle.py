@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a pickled pandas DataFrame as plain columns: without pandas, and without running code.
 
-AGORA's ground truth comes as such pickles, written by pandas of 2021. A frame is a block manager: a
-list of blocks, each a 2-D array of some rows ("items") of the transposed table, and two axes, the
-column names and the row labels. The classes below take what pandas pickles of each; every other
-name in the file is refused.
+AGORA's ground truth comes as such pickles, written by pandas of 2021; people write them again with
+theirs, up to pandas 3. A frame is a block manager: a list of blocks, each a 2-D array of some rows
+("items") of the transposed table or one column of a kind of pandas' own (`frame_arrays`), and two
+axes, the column names and the row labels. The classes below take what pandas pickles of each;
+every other name in the file is refused.
 """
 
 from __future__ import annotations
 
 import _codecs
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .reading import load_plain_pickle
+from .frame_arrays import Array, array_names
+from .plain_pickle import load_plain_pickle
 
 _FRAME_MODULES = ("pandas.core.frame", "pandas")
 _MANAGER_MODULES = ("pandas.core.internals.managers", "pandas.core.internals")
@@ -26,6 +29,11 @@ _INDEX_MODULES = (
     "pandas.core.indexes.range",
     "pandas.core.indexes.numeric",  # Int64Index, until pandas 2
     "pandas",
+)
+_REWRITE = (
+    "if you trust the file, write its columns as plain objects, where pandas is installed: "
+    'python -c "import pandas as pd; '
+    "pd.read_pickle('{file}').astype(object).to_pickle('{file}')\""
 )
 _NUMPY_MODULES = ("numpy.core", "numpy._core")  # before and since numpy 2
 
@@ -56,7 +64,9 @@ class _Manager:
 
 
 class _Index(list):
-    """The labels of an axis."""
+    """The labels of an axis, and what they are called."""
+
+    name: Any = None
 
 
 def _block(values: Any, placement: Any, ndim: int = 2, *_: Any) -> tuple[Any, Any]:
@@ -64,9 +74,11 @@ def _block(values: Any, placement: Any, ndim: int = 2, *_: Any) -> tuple[Any, An
 
 
 def _index(cls: Any, data: dict[str, Any]) -> _Index:
-    if "start" in data:
-        return _Index(range(data["start"], data["stop"], data["step"]))
-    return _Index(data["data"])
+    ranged = "start" in data
+    labels = range(data["start"], data["stop"], data["step"]) if ranged else data["data"]
+    index = _Index(labels)
+    index.name = data.get("name")
+    return index
 
 
 def _table() -> dict[tuple[str, str], Callable[..., Any]]:
@@ -74,6 +86,8 @@ def _table() -> dict[tuple[str, str], Callable[..., Any]]:
         ("builtins", "slice"): slice,
         ("__builtin__", "slice"): slice,
         ("_codecs", "encode"): _codecs.encode,  # how old protocols write bytes
+        ("builtins", "bytearray"): bytearray,
+        ("__builtin__", "bytearray"): bytearray,
         ("numpy", "dtype"): np.dtype,
         ("numpy", "ndarray"): np.ndarray,
     }
@@ -86,6 +100,7 @@ def _table() -> dict[tuple[str, str], Callable[..., Any]]:
         for name in ("Index", "RangeIndex", "Int64Index")
     }
     table |= {(module, "_new_Index"): _index for module in _INDEX_MODULES}
+    table |= array_names()
     for base in _NUMPY_MODULES:
         table[f"{base}.multiarray", "_reconstruct"] = _part_of_numpy("multiarray", "_reconstruct")
         table[f"{base}.multiarray", "scalar"] = _part_of_numpy("multiarray", "scalar")
@@ -100,12 +115,19 @@ def _part_of_numpy(module: str, name: str) -> Callable[..., Any]:
 
 
 def read_frame(path: Path) -> dict[str, list[Any]]:
-    """The columns of a pickled DataFrame, each a list with one value a row.
+    """The columns of a pickled DataFrame, each a list with a value a row; an index with a name too.
 
-    Raises FileNotFoundError, or ValueError naming a file that holds anything but a frame of plain
-    columns (numbers or Python objects).
+    Columns may be of numbers, Python objects, texts (in pandas' or Arrow's storage), numbers that
+    may be missing, or categories; what is missing there is None. Compressed files are read as
+    `load_plain_pickle` says.
+    Raises FileNotFoundError, or ValueError naming a file that holds anything else.
     """
-    frame = load_plain_pickle(path, _table())
+    try:
+        frame = load_plain_pickle(path, _table())
+    except ValueError as error:
+        if re.search(r"it (names|holds) (pandas|pyarrow|Arrow)", str(error)) is None:
+            raise
+        raise ValueError(f"{error}; {_REWRITE.format(file=path.name)}") from error
     manager = getattr(frame, "manager", None)
     if not isinstance(manager, _Manager) or len(manager.axes) != 2:
         raise ValueError(f"{path}: not a pickled pandas DataFrame")
@@ -113,11 +135,16 @@ def read_frame(path: Path) -> dict[str, list[Any]]:
     columns = dict(_columns(manager, names))
     if set(columns) != set(names) or any(len(column) != len(rows) for column in columns.values()):
         raise ValueError(f"{path}: a DataFrame whose blocks do not fit its axes; download it again")
+    if rows.name is not None:
+        columns.setdefault(rows.name, list(rows))
     return columns
 
 
 def _columns(manager: _Manager, names: _Index) -> Iterator[tuple[str, list[Any]]]:
     for values, placement in manager.blocks:
         positions = np.arange(len(names))[placement]
+        if isinstance(values, Array):
+            yield names[int(np.ravel(positions)[0])], list(values)
+            continue
         for position, row in zip(np.atleast_1d(positions), np.atleast_2d(values), strict=True):
             yield names[position], list(row)

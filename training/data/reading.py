@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all readers share: a counted report of what was left out, pictures' sizes, safe pickles."""
+"""What all readers share: a counted report of what was left out, and pictures' sizes."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import pickle
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
@@ -93,8 +93,10 @@ def picture_size(path: Path, decode: bool = False) -> tuple[int, int]:
     or larger than Pillow opens (179 million pixels).
     """
     try:
-        with Image.open(path) as image:
-            size, marked = image.size, _may_be_turned(image, path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of marks that are odd, and of large pictures
+            with Image.open(path) as image:
+                size, marked = image.size, _may_be_turned(image, path)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such picture") from None
     # Pillow raises whatever a damaged file leads it to, and for a huge one a kind of its own.
@@ -167,37 +169,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not a JSON file ({error}); download it again") from error
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Builds nothing but plain values and the classes of a table."""
-
-    def __init__(self, file: Any, classes: Mapping[tuple[str, str], Any]) -> None:
-        super().__init__(file, encoding="utf-8", errors="replace")  # text of Python 2
-        self.classes = classes
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.classes:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is not data")
-        return self.classes[module, name]
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError(f"it refers to another object ({pid!r})")
-
-
-def load_plain_pickle(path: Path, classes: Mapping[tuple[str, str], Any] | None = None) -> Any:
-    """Contents of a pickle of numbers, texts, lists and dicts: it can run no code.
-
-    A pickle can name any callable of any module, and the ordinary loader calls it. Here only the
-    (module, name) pairs of `classes` resolve, to what the table gives. Raises FileNotFoundError,
-    or ValueError naming a file that holds anything else or is damaged.
-    """
-    with path.open("rb") as file:
-        try:
-            return _PlainUnpickler(file, classes or {}).load()
-        # A damaged pickle can fail in any operation of the unpickler's.
-        except Exception as error:
-            raise ValueError(f"{path}: refused, not a pickle of plain data: {error}") from error
 
 
 def subsample(samples: list[Sample], count: int, seed: int) -> list[Sample]:

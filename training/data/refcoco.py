@@ -11,14 +11,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from .reading import (
-    NoLabel,
-    Report,
-    clip_xywh,
-    load_plain_pickle,
-    read_json,
-    usable_picture,
-)
+from .plain_pickle import load_plain_pickle
+from .reading import NoLabel, Report, clip_xywh, read_json, usable_picture
 from .sample import Expression, Sample
 
 # Which of several splits the paper's counts fit, and how many references each part has.

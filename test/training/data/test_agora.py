@@ -185,3 +185,18 @@ def test_other_tables_are_refused(agora, joints):
         read_agora(annotations, images)
     with pytest.raises(FileNotFoundError, match="withjv"):
         read_agora(images, images)
+
+
+def test_tables_as_pandas_3_and_gzip_write_them(agora, joints, report):
+    """A compressed copy beside the table counts once, and a file of macOS not at all."""
+    annotations, images = agora([(OUTDOORS, [(CLEAR, joints((10, 0, 0), (1, 0, 7)))])])
+    file = annotations / "train_0_withjv.pkl"
+    frame = pd.read_pickle(file)
+    frame["imgPath"] = frame["imgPath"].astype("str")
+    frame.columns = frame.columns.astype("str")
+    frame.to_pickle(annotations / "train_0_withjv.pkl.gz")
+    (annotations / "._train_0_withjv.pkl").write_bytes(b"\0\5")
+    assert len(read_agora(annotations, images)) == 1
+    file.unlink()
+    (sample,) = read_agora(annotations, images, report)
+    assert len(sample.heads) == 1 and not report.left_out

@@ -8,6 +8,7 @@ import types
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from training.data.frame_pickle import read_frame
@@ -38,6 +39,62 @@ def test_some_rows_of_a_frame(frame, tmp_path):
     """Its index is no plain range, its blocks are views."""
     frame.iloc[[2, 0]].to_pickle(tmp_path / "frame.pkl")
     assert read_frame(tmp_path / "frame.pkl") == {k: [v[2], v[0]] for k, v in CONTENT.items()}
+
+
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
+@pytest.mark.parametrize("missing", [pd.NA, np.nan])
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_text_columns_of_pandas_3(tmp_path, storage, missing, protocol):
+    """By default in Arrow's layout; names of columns are text too."""
+    texts = pd.Series(["ä", None, "", "long text", "e"], dtype=pd.StringDtype(storage, missing))
+    whole = pd.DataFrame({"name": texts, "people": pd.Series([[1]] * 5, dtype=object)})
+    for frame in (whole, whole.iloc[1:4], whole.iloc[[4, 0]], pd.concat([whole, whole])):
+        frame.to_pickle(tmp_path / "frame.pkl", protocol=protocol)
+        expected = [text if isinstance(text, str) else None for text in frame["name"]]
+        assert read_frame(tmp_path / "frame.pkl") == {
+            "name": expected,
+            "people": [[1]] * len(frame),
+        }
+
+
+def test_columns_that_pandas_converts(tmp_path):
+    frame = pd.DataFrame({"a": ["x", "y", "x"], "b": [1, None, 3], "c": [0.5, None, 1.5]})
+    frame["d"] = [True, None, False]
+    converted = frame.convert_dtypes()
+    converted["e"] = frame["a"].astype("category")
+    converted["f"] = pd.Categorical([4, None, 7])
+    converted.to_pickle(tmp_path / "frame.pkl.gz")
+    assert read_frame(tmp_path / "frame.pkl.gz") == {
+        "a": ["x", "y", "x"],
+        "b": [1, None, 3],
+        "c": [0.5, None, 1.5],
+        "d": [True, None, False],
+        "e": ["x", "y", "x"],
+        "f": [4, None, 7],
+    }
+
+
+def test_an_index_with_a_name_is_a_column(frame, tmp_path):
+    frame.set_index("name").to_pickle(tmp_path / "frame.pkl")
+    assert read_frame(tmp_path / "frame.pkl") == CONTENT
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.array([1, 2, 3], dtype=pd.ArrowDtype(pa.int64())),
+        pd.array([0, 0, 1], dtype="Sparse[int]"),
+    ],
+)
+def test_other_kinds_of_columns_get_a_remedy_that_works(frame, tmp_path, column):
+    frame["more"] = column
+    file = tmp_path / "train_0_withjv.pkl"
+    frame.to_pickle(file)
+    with pytest.raises(ValueError, match=r"where pandas is installed: python -c") as refused:
+        read_frame(file)
+    program = str(refused.value).split('python -c "')[1].rstrip('"')
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    assert read_frame(file)["name"] == CONTENT["name"]
 
 
 def test_the_layout_before_pandas_1_3(tmp_path, monkeypatch):

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all readers share."""
 
-import os
-import pickle
 import struct
 import zlib
 
@@ -17,7 +15,6 @@ from training.data.reading import (
     NoLabel,
     Report,
     clip_xywh,
-    load_plain_pickle,
     picture_size,
     subsample,
     usable_picture,
@@ -153,44 +150,6 @@ def test_truncated_pictures_are_found_by_decoding(tmp_path, picture):
     assert picture_size(path) == (64, 48)
     with pytest.raises(ValueError, match="half.jpg"):
         picture_size(path, decode=True)
-
-
-class _Bomb:
-    def __init__(self, marker):
-        self.marker = marker
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.marker),)
-
-
-def test_a_pickle_cannot_run_code(tmp_path):
-    marker, file = tmp_path / "ran", tmp_path / "refs.p"
-    file.write_bytes(pickle.dumps([{"ref_id": 1}, _Bomb(marker)]))
-    with pytest.raises(ValueError, match=r"refs\.p: refused.*mkdir"):
-        load_plain_pickle(file)
-    assert not marker.exists()
-    pickle.loads(file.read_bytes())  # the ordinary loader would have
-    assert marker.exists()
-
-
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_plain_data_is_read(tmp_path, protocol):
-    content = [{"a": (1, 2.5, None, True), "b": ["text", "ü"]}, 10**20]
-    file = tmp_path / "plain.p"
-    file.write_bytes(pickle.dumps(content, protocol))
-    assert load_plain_pickle(file) == content
-
-
-@given(st.binary(max_size=60))
-def test_damaged_pickles_are_refused_or_plain(tmp_path_factory, content):
-    file = tmp_path_factory.getbasetemp() / "damaged.p"
-    file.write_bytes(content)
-    try:
-        value = load_plain_pickle(file)
-    except ValueError as error:
-        assert "damaged.p" in str(error)
-    else:
-        assert type(value).__module__ == "builtins"
 
 
 def test_report_compares_with_the_source(report, caplog):
