@@ -155,7 +155,7 @@ class HeadPerceiver:
 
         Args:
             path: the folder; None is the embedded default that comes with the package. An address
-                such as "http://gpu.local:23333/v1" is that of a server, see `remote.perceiver`.
+                such as "http://gpu.local:8000/v1#name" is that of a server, see `remote.perceiver`.
             device: such as "cpu" or "cuda:0"; None is the CPU for a model that is exported, else
                 the best there is.
             max_heads: the most heads to return for one image, the largest of up to twice as many.

@@ -28,7 +28,7 @@ SPECIFICATIONS = (
         "model",
         "",
         "Folder with the model's weights (config.json, model.safetensors, tokenizer), or address "
-        "of a server (http://gpu.local:23333/v1). Empty: the embedded default of the package.",
+        "of a server (http://gpu.local:23333/v1#name). Empty: the embedded default of the package.",
         live=False,
     ),
     _S(

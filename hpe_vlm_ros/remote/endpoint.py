@@ -13,10 +13,11 @@ from threading import Lock
 from typing import Any
 
 from . import RemoteError
-from .exchange import Exchange, Refused, Request, Unanswered
+from .exchange import Exchange, Refused, Request, Unanswered, said
 from .settings import Address, Settings, api_key
 
 COMPLETIONS = "/chat/completions"
+SHOWN = 5  # names of models in a message
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Endpoint:
         self._lock = Lock()
         self._not_before = 0.0  # when a busy server may be asked again, by any thread
         self._tells_tokens = True  # until it refuses
-        self.model = self._only_model()
+        self.model = self._known_model(self.address.model)
 
     def ask(
         self, prompts: Sequence[str], picture: str, tokens: int, deadline: float
@@ -55,15 +56,26 @@ class Endpoint:
             for future in waiting:  # one failed: the others need not begin
                 future.cancel()
 
-    def _only_model(self) -> str:
-        """The name under which the server knows its model."""
+    def _known_model(self, wanted: str | None) -> str:
+        """The name under which the server knows the model: the one it has, or the one wanted.
+
+        Of several none is taken unasked: vLLM lists a base model before its adapters.
+        """
         deadline = time.monotonic() + self.settings.timeout
         listed = self._repeat(Request("/models"), deadline).get("data")
         entries = listed if isinstance(listed, list) else []
-        names = [entry.get("id") for entry in entries if isinstance(entry, dict)]
-        if not names or not isinstance(names[0], str):
+        found = [entry.get("id") for entry in entries if isinstance(entry, dict)]
+        names = [name for name in found if isinstance(name, str)]
+        if not names:
             raise RemoteError(f"{self.address}/models names no model: is it an OpenAI-style API?")
-        return names[0]
+        if wanted in names or (wanted is None and len(names) == 1):
+            return wanted or names[0]
+        shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+        problem = f"has several models ({shown})" if wanted is None else f"has no model {wanted!r}"
+        raise RemoteError(
+            f"{self.address} {problem}: name one of {shown} behind the address, as in "
+            f"{self.address}#{names[-1]}"
+        )
 
     def _body(self, prompt: str, picture: str, tokens: int) -> dict[str, Any]:
         content = [
@@ -119,15 +131,29 @@ class Endpoint:
 
 
 def _reply(content: dict[str, Any]) -> Reply:
-    """RemoteError where there is no text, whatever else is there."""
+    """RemoteError where there is no text, with what the server says about that."""
     try:
         choice = content["choices"][0]
-        text = choice["message"]["content"]
+        message = choice["message"]
+        text = message["content"]
     except (KeyError, IndexError, TypeError) as error:
         raise RemoteError("the server's reply holds no answer") from error
+    if isinstance(text, list):  # in parts
+        parts = [part.get("text") for part in text if isinstance(part, dict)]
+        text = "".join(part for part in parts if isinstance(part, str))
     if not isinstance(text, str):
-        raise RemoteError("the server's reply holds no text")
+        raise RemoteError(f"the server's reply holds no text{_why(choice, message)}")
     return Reply(text, _tokens(choice.get("logprobs")))
+
+
+def _why(choice: dict[str, Any], message: dict[str, Any]) -> str:
+    """Why a model said nothing, as far as the reply tells."""
+    if message.get("refusal"):
+        return f": the model refuses ({said(str(message['refusal']))})"
+    if message.get("reasoning_content") or message.get("reasoning"):
+        return ": the model only reasons; have the server turn that off"
+    reason = choice.get("finish_reason")
+    return f" (finish_reason {reason})" if reason else ""
 
 
 def _tokens(found: Any) -> list[tuple[str, float]]:

@@ -16,6 +16,7 @@ from . import RemoteError
 from .settings import Address
 
 MOST_REPLY = 4_000_000  # bytes
+MOST_SAID = 300  # characters of a server's own message
 BUSY = {408, 425, 429, 500, 502, 503, 504}  # worth another attempt
 
 
@@ -100,22 +101,54 @@ class Exchange:
         content = reply.read(MOST_REPLY + 1)
         if reply.length and len(content) <= MOST_REPLY:  # cut short, by the watchdog or the server
             raise http.client.IncompleteRead(content, reply.length)
-        if reply.status in BUSY:
-            raise Unanswered(
-                f"{where}: status {reply.status} {reply.reason}", _wait(reply.getheader)
-            )
         if reply.status != 200:
-            text = f"{where}: status {reply.status} {reply.reason}{_hint(reply.status)}"
+            message = self._without_key(told(content))
+            text = f"{where}: status {reply.status} {reply.reason}{_hint(reply.status)}{message}"
+            if reply.status in BUSY:
+                raise Unanswered(text, _wait(reply.getheader))
             raise Refused(text, reply.status)
         if len(content) > MOST_REPLY:
             raise RemoteError(f"{where}: the reply has more than {MOST_REPLY} bytes")
         try:
             found = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RemoteError(f"{where}: the reply is not JSON ({error})") from error
         if not isinstance(found, dict):
             raise RemoteError(f"{where}: the reply is no JSON object")
+        if not found.keys() & {"choices", "data"}:  # some report errors with status 200
+            message = self._without_key(told(content))
+            raise RemoteError(f"{where}: the reply holds no answer{message}")
         return found
+
+    def _without_key(self, text: str) -> str:
+        """A server may repeat the key that it refuses."""
+        return text.replace(self._key, "...") if self._key else text
+
+
+def told(content: bytes) -> str:
+    """': the server says "..."', of a reply in one of the shapes that servers give to errors;
+    empty where it says nothing to people.
+
+    {"error": {"message"}} of OpenAI and vLLM, {"error"}, {"message"} of older vLLM and LMDeploy,
+    {"detail"} of FastAPI, or plain text.
+    """
+    text = content[:MOST_REPLY].decode(errors="replace").strip()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = "" if text.startswith("<") else text  # a page is not for a log
+    for name in ("error", "message", "detail"):
+        if isinstance(found, dict) and found.get(name):
+            found = found[name]
+    if isinstance(found, list):
+        found = "; ".join(str(e.get("msg", e) if isinstance(e, dict) else e) for e in found)
+    return f': the server says "{said(found)}"' if isinstance(found, str) and found else ""
+
+
+def said(text: str) -> str:
+    """Foreign text, fit for a message: one line of at most MOST_SAID characters."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= MOST_SAID else line[:MOST_SAID] + "..."
 
 
 def _cut(sock: socket.socket) -> None:

@@ -50,7 +50,8 @@ class Found(NamedTuple):
 
 
 class RemotePerceiver(HeadPerceiver):
-    """As HeadPerceiver; `url` is such as http://gpu.local:23333/v1.
+    """As HeadPerceiver; `url` is such as http://gpu.local:23333/v1, or http://gpu.local:8000/v1#name
+    where the server has several models or adapters.
 
     The key, if the server wants one, comes from the environment variable HPE_VLM_API_KEY.
     """

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from . import RemoteError
 
@@ -14,9 +15,19 @@ SCHEMES = ("http", "https")
 MODEL_SIDE = 490  # pixels of the public model's input, which scores by size refer to
 
 
+# What people write of http://host:port/v1: the port or a host with dots tells it from a folder.
+_BARE = re.compile(
+    r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}(/\S*)?(#\S*)?|([\w-]+(\.[\w-]+)+|localhost)/v\d+/?(#\S*)?"
+)
+
+
 def is_remote(model: object) -> bool:
-    """Whether a model is named by the address of a server rather than by a folder."""
-    return str(model).startswith(tuple(f"{scheme}://" for scheme in SCHEMES))
+    """Whether a model is named by the address of a server rather than by a folder.
+
+    Without a scheme that is what looks like one and is no file or folder; then http is meant.
+    """
+    text = str(model).strip()
+    return "://" in text or (_BARE.fullmatch(text) is not None and not os.path.exists(text))
 
 
 @dataclass(frozen=True)
@@ -46,18 +57,23 @@ class Settings:
 
 @dataclass(frozen=True)
 class Address:
-    """A parsed http(s)://host[:port]/path; the key is no part of it and never shown."""
+    """A parsed [http(s)://]host[:port]/path[#model]; the key is no part of it and never shown.
+
+    model: the name of one of the server's models or adapters, None where it is not given.
+    """
 
     scheme: str
     host: str
     port: int
     path: str
+    model: str | None = None
 
     @classmethod
     def parse(cls, url: str) -> Address:
         """RemoteError for anything that is no address of a server, or that holds a password."""
+        url = url.strip()
         try:
-            parts = urlsplit(url)
+            parts = urlsplit(url if "://" in url else f"http://{url}")
             host, port = parts.hostname, parts.port
         except ValueError as error:
             raise RemoteError(f"{_safe(url)} is no address of a server: {error}") from error
@@ -70,10 +86,11 @@ class Address:
                 f"the address of {host} holds a password: put the key into the environment "
                 f"variable {KEY_VARIABLE} instead"
             )
-        if parts.query or parts.fragment:
+        if parts.query:
             raise RemoteError(f"{_safe(url)}: leave out what follows the path")
-        default = 443 if parts.scheme == "https" else 80
-        return cls(parts.scheme, host, port or default, parts.path.rstrip("/"))
+        port = port or (443 if parts.scheme == "https" else 80)
+        model = unquote(parts.fragment) or None
+        return cls(parts.scheme, host, port, parts.path.rstrip("/"), model)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -82,8 +99,8 @@ class Address:
 
 def _safe(url: str) -> str:
     """The address without what may be secret in it."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def api_key() -> str | None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,7 +21,7 @@ from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, p
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.remote import RemoteError
 from hpe_vlm_ros.remote.perceiver import RemotePerceiver
-from hpe_vlm_ros.remote.settings import Settings
+from hpe_vlm_ros.remote.settings import Address, Settings, is_remote
 
 LEFT, RIGHT = (100, 200, 200, 400), (600, 100, 800, 500)
 QUICK = Settings(timeout=5, backoff=0.001)
@@ -39,6 +40,11 @@ def answers(**changed: Any) -> Callable[[dict[str, Any]], Reply]:
         return found if isinstance(found, Reply) else said(found)
 
     return answer
+
+
+def null(message: dict[str, Any] | None = None, **choice: Any) -> dict[str, Any]:
+    """A reply without text."""
+    return {"choices": [choice | {"message": {"content": None} | (message or {})}]}
 
 
 def test_heads_come_as_from_any_perceiver(server: Server, picture: NDArray[np.uint8]) -> None:
@@ -197,7 +203,15 @@ def test_a_server_that_never_ends_is_given_up_in_time(
         (Reply([1]), "no JSON object"),
         (Reply({}), "holds no answer"),
         (Reply({"choices": []}), "holds no answer"),
-        (Reply({"choices": [{"message": {"content": None}}]}), "holds no text"),
+        (Reply({"choices": None}), "holds no answer"),
+        (Reply({"choices": [{"message": None}]}), "holds no answer"),
+        (Reply(null()), "holds no text$"),
+        (Reply(null(finish_reason="length")), r"holds no text \(finish_reason length\)"),
+        (Reply(null({"refusal": "No\nfaces."})), r"the model refuses \(No faces\.\)"),
+        (Reply(null({"reasoning_content": "Hm"})), "the model only reasons"),
+        (Reply({"error": {"message": "out of memory"}}), 'no answer.*says "out of memory"'),
+        (Reply({"object": "error", "message": "busy", "code": 9}), 'no answer.*says "busy"'),
+        (Reply(b"[" * 100_000), "not JSON"),
         (Reply(status=401), "status 401 .*set HPE_VLM_API_KEY"),
         (Reply(status=404), "status 404 .*usually in /v1"),
         (Reply(status=302, headers={"Location": "http://elsewhere/"}), "status 302"),
@@ -212,6 +226,101 @@ def test_nonsense_is_named_and_not_asked_for_again(
     with pytest.raises(RemoteError, match=message):
         perceiver(picture)
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 503])
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            {"error": {"message": "At most 0 image(s)", "type": "BadRequestError"}},
+            "At most 0 image",
+        ),
+        (
+            {"object": "error", "message": "maximum context length is 2048"},
+            "maximum context length",
+        ),
+        ({"error": "model not loaded"}, "model not loaded"),
+        (
+            {"detail": [{"loc": ["body"], "msg": "Field required"}, {"msg": "x"}]},
+            "Field required; x",
+        ),
+        ({"detail": "Not Found"}, "Not Found"),
+        (b"upstream\n gone\x1b[31m", r"upstream gone \[31m"),
+        (b"a" * 999, r"a{300}\.\.\."),
+    ],
+)
+def test_the_server_s_own_words_are_part_of_the_error(
+    server: Server, picture: NDArray[np.uint8], status: int, body: Any, message: str
+) -> None:
+    perceiver = RemotePerceiver(server.url, settings=QUICK)
+    server.answer = lambda asked: Reply(body, status=status)
+    with pytest.raises(RemoteError, match=f'status {status}.*the server says "{message}'):
+        perceiver(picture)
+
+
+@pytest.mark.parametrize("body", [b"<html>502</html>", b"", b"{}", b"[]", b"3", b'{"error": null}'])
+def test_a_server_that_says_nothing_to_people_is_not_quoted(
+    server: Server, picture: NDArray[np.uint8], body: bytes
+) -> None:
+    perceiver = RemotePerceiver(server.url, settings=QUICK)
+    server.answer = lambda asked: Reply(body, status=400)
+    with pytest.raises(RemoteError, match="status 400 Bad Request$"):
+        perceiver(picture)
+
+
+def test_text_in_parts_is_read(server: Server, picture: NDArray[np.uint8]) -> None:
+    parts = [{"type": "text", "text": "[["}, {"type": "text", "text": "100,200,200,400]]"}]
+    server.answer = answers(boxes=Reply({"choices": [{"message": {"content": parts}}]}))
+    assert len(RemotePerceiver(server.url)(picture)) == 1
+
+
+def test_a_model_is_taken_by_its_name(server: Server, picture: NDArray[np.uint8]) -> None:
+    """vLLM lists the base model first, then its adapters."""
+    names = ["vicuna", "org/head poses"]
+    server.models = Reply({"data": [{"id": name} for name in names]})
+    server.answer = answers()
+    for name, written in (("vicuna", "vicuna"), ("org/head poses", "org/head%20poses")):
+        perceiver = HeadPerceiver.load(f"{server.url}#{written}")
+        assert len(perceiver(picture)) == 2 and perceiver.model_id == f"{name}@127.0.0.1"
+        assert server.asked[-1]["model"] == name
+    with pytest.raises(RemoteError, match=r"several models \(vicuna, org/head poses\).*/v1#org"):
+        HeadPerceiver.load(server.url)
+    with pytest.raises(RemoteError, match="has no model 'head': name one of vicuna, org/head"):
+        HeadPerceiver.load(f"{server.url}#head")
+
+
+def test_an_address_without_scheme_is_one(
+    server: Server, picture: NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answer = answers()
+    assert len(HeadPerceiver.load(server.url.removeprefix("http://"))(picture)) == 2
+    assert (
+        len(HeadPerceiver.load(f" {server.url.replace('http', 'HTTP')}#cogvlm-merged ")(picture))
+        == 2
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpu:8000").mkdir()
+    for text in (
+        "gpu.local:23333/v1",
+        "10.0.0.7:8000",
+        "[::1]:80/v1",
+        "gpu.local/v1",
+        "localhost/v1/",
+    ):
+        assert is_remote(text) and is_remote(f"{text}#name"), text
+    for text in (
+        "models/embedded",
+        "runs/v1",
+        "gpu:8000",
+        "./a:8000x",
+        "model.v2",
+        "/tmp/a:8000",
+        "",
+    ):
+        assert not is_remote(text), text
+    assert str(Address.parse("gpu.local:23333/v1#a/b")) == "http://gpu.local:23333/v1"
+    assert Address.parse("[::1]:80/v1").host == "::1"
 
 
 def test_never_more_questions_at_once_than_allowed(
@@ -243,6 +352,10 @@ def test_the_key_comes_from_the_environment_and_goes_into_no_message(
     with pytest.raises(RemoteError) as raised:
         perceiver(picture)
     assert "s3cret" not in str(raised.value)
+    server.answer = lambda body: Reply({"error": {"message": "wrong key: s3cret."}}, status=401)
+    with pytest.raises(RemoteError, match=r"wrong key: \.\.\.\.") as raised:
+        perceiver(picture)
+    assert "s3cret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -252,6 +365,8 @@ def test_the_key_comes_from_the_environment_and_goes_into_no_message(
         ("http://robot:s3cret@gpu/v1", "HPE_VLM_API_KEY"),
         ("http://gpu:99999/v1", "no address"),
         ("http://gpu/v1?key=s3cret", "leave out"),
+        ("ftp://gpu/v1", "write it as http"),
+        ("robot:s3cret@gpu:80/v1", "HPE_VLM_API_KEY"),
     ],
 )
 def test_addresses_that_are_none(url: str, message: str) -> None:
