@@ -206,8 +206,8 @@ def content(folder: Path) -> list[FrameRecord]:
 def _read(path: Path) -> int:
     bag = Bag(path)
     try:
-        names = [topic.name for topic in bag.topics if "image" in topic.name]
-        return sum(len(data) for _, _, data in bag.messages(names))
+        topics = [topic for topic in bag.topics if "image" in topic.name]
+        return sum(len(data) for _, _, data in bag.messages(topics))
     finally:
         bag.close()
 

@@ -41,7 +41,21 @@ _ENCODINGS: dict[str, tuple[int, int | None]] = {
     "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
     "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
 }
+DEPTH = ("16UC1", "32FC1")
+"""What REP-118 calls the encodings of depth: millimetres and metres."""
 _SUBSAMPLED = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv")
+
+
+def is_depth(message: Image | CompressedImage) -> bool:
+    """Whether an image of either kind is one of depth, as its encoding or format says.
+
+    A compressed one is too where it decodes to one channel of more than 8 bits.
+    """
+    if hasattr(message, "encoding"):
+        return message.encoding in DEPTH
+    if message.format.startswith(DEPTH) or "compressedDepth" in message.format:
+        return True
+    return _is_deep(np.frombuffer(message.data, np.uint8))
 
 
 def to_rgb(message: Image | CompressedImage) -> Rgb:
@@ -66,11 +80,8 @@ def compressed_to_rgb(message: CompressedImage) -> Rgb:
     """
     if len(message.data) == 0:
         raise ImageError("empty", "empty compressed image (0 bytes): check the camera driver")
-    if "compressedDepth" in message.format:
-        raise ImageError(
-            "encoding",
-            f"format '{message.format}' is a depth image: set image_topic to the colour camera",
-        )
+    if is_depth(message):
+        raise _of_depth(f"format '{message.format}', or one channel of 16 bits,")
     try:
         rgb = decode(message.data, upright=False)
     except ImageError as error:
@@ -156,6 +167,8 @@ def _check(message: Image) -> None:
             "empty",
             f"empty image ({width}x{height}, {len(message.data)} bytes): check the camera driver",
         )
+    if is_depth(message):
+        raise _of_depth(f"encoding '{encoding}'")
     if encoding not in _ENCODINGS:
         raise ImageError(
             "encoding",
@@ -176,6 +189,23 @@ def _check(message: Image) -> None:
             f"{width}x{height} {encoding} image with step {message.step} and {len(message.data)} "
             f"bytes: needs a step of at least {row} and {needed} bytes; check the camera driver",
         )
+
+
+def _of_depth(what: str) -> ImageError:
+    return ImageError("encoding", f"{what} is a depth image: set image_topic to the colour camera")
+
+
+def _is_deep(data: NDArray[np.uint8]) -> bool:
+    """Whether a picture has one channel of more than 8 bits. JPEG has 8, a PNG's header says."""
+    if data[:2].tobytes() == b"\xff\xd8":
+        return False
+    if data[:8].tobytes() == b"\x89PNG\r\n\x1a\n":
+        return len(data) > 25 and (data[24], data[25]) == (16, 0)  # bits, and 0 for grey
+    try:
+        picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return False
+    return picture is not None and picture.ndim == 2 and picture.dtype != np.uint8
 
 
 def _check_size(width: int, height: int) -> None:

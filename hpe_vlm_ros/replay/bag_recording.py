@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from hpe_vlm_ros.nodes.images import ImageError, to_rgb
 
-from .bags import CAMERA_INFO, COMPRESSED, RAW, Bag, Topic, shared_bag
+from .bags import CAMERA_INFO, Bag, Broken, Topic, shared_bag
 from .frames import Calibration, Frame, FrameInfo, ReplayError, Rgb
+from .topics import calibration_topic, chosen_topic, image_topic
 
 _STAMP = struct.Struct("<iI")  # a message begins with its header, that with sec and nanosec
-_DEPTH = ("16UC1", "32FC1")
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,14 @@ class BagRecording:
         times = [f.recorded for f in self.frames]
         bag = shared_bag(self.path, self.rescue)
         seen: Counter[int] = Counter()
-        for topic, recorded, data in bag.messages([self.topic], min(times), max(times) + 1):
+        topics = [image_topic(bag, self.topic)]
+        for topic, recorded, data in bag.messages(topics, min(times), max(times) + 1):
             info = wanted.pop((recorded, seen[recorded]), None)
             seen[recorded] += 1
             if info is not None:
                 yield _frame(bag, topic, info, data)
+            if not wanted:
+                return
         if wanted:
             raise ReplayError(
                 f"{self.path}: {len(wanted)} frames that were there have gone; leave the bag alone "
@@ -73,25 +76,21 @@ def open_bag(
     """
     try:
         return _indexed(path, id, topic, info_topic, rescue=False)
-    except _Damaged:
+    except Broken:
         return _indexed(path, id, topic, info_topic, rescue=True)
-
-
-class _Damaged(Exception):
-    """Broken within, where rescuing gives more."""
 
 
 def _indexed(
     path: Path, id: str, topic: str | None, info_topic: str | None, rescue: bool
 ) -> BagRecording:
     bag = shared_bag(str(path), rescue)
-    chosen, notes = _image_topic(bag, topic)
-    calibration = _info_topic(bag, chosen, info_topic)
+    chosen, notes = chosen_topic(bag, topic)
+    calibration = calibration_topic(bag, chosen, info_topic)
     frames: list[FrameInfo] = []
     cameras: list[Calibration] = []
     seen: Counter[int] = Counter()
     size = 0
-    topics = [chosen.name, calibration.name] if calibration else [chosen.name]
+    topics = [chosen, calibration] if calibration else [chosen]
     try:
         for found, recorded, data in bag.messages(topics):
             if found.kind == CAMERA_INFO:
@@ -100,10 +99,10 @@ def _indexed(
             size += len(data)
             frames.append(FrameInfo(len(frames), header_stamp(data), recorded, seen[recorded]))
             seen[recorded] += 1
+    except Broken:
+        raise
     except ReplayError as error:
-        if not rescue and _has_mcap(path):
-            raise _Damaged from error
-        notes.append(f"{error}; the {len(frames)} images before that are used")
+        notes.append(f"{error}; the {len(frames)} images that can be read are used")
     if not frames:
         raise ReplayError(f"{path}: no images on {chosen.name}; name another with --topic")
     notes += bag.notes + bag.losses() + _oddities(frames)
@@ -113,49 +112,6 @@ def _indexed(
         id, str(path), chosen.name, tuple(frames), tuple(cameras), tuple(notes), rescue, size,
         calibration.name if calibration else "",
     )  # fmt: skip
-
-
-def _image_topic(bag: Bag, wanted: str | None) -> tuple[Topic, list[str]]:
-    images = [t for t in bag.topics if t.kind in (RAW, COMPRESSED) and t.count != 0]
-    if wanted is not None:
-        for topic in images:
-            if topic.name in (wanted, f"/{wanted}"):
-                return topic, []
-    colour = [t for t in images if not t.name.endswith("/compressedDepth") and not _depth(bag, t)]
-    names = ", ".join(t.name for t in images) or "none"
-    if wanted is not None or not colour:
-        kinds = ", ".join(sorted({t.kind for t in bag.topics})) or "nothing"
-        missing = f"no images on {wanted}" if wanted else "no colour images in this bag"
-        raise ReplayError(f"{bag.path}: {missing}; image topics: {names}; it holds {kinds}")
-    best = max(colour, key=lambda t: (t.count or 0, t.kind == RAW))
-    others = [t.name for t in colour if t != best]
-    note = f"{bag.path.name}: used {best.name}; --topic takes another: {', '.join(others)}"
-    return best, [note] if others else []
-
-
-def _depth(bag: Bag, topic: Topic) -> bool:
-    """Whether the first image of a raw topic is a depth image."""
-    if topic.kind != RAW:
-        return False
-    try:
-        for _, _, data in bag.messages([topic.name]):
-            return bag.decode(data, RAW).encoding in _DEPTH
-    except ReplayError:
-        pass  # said later, when its frames are read
-    return False
-
-
-def _info_topic(bag: Bag, image: Topic, wanted: str | None) -> Topic | None:
-    """As named; else camera_info beside the images; else the only one there is."""
-    infos = {t.name: t for t in bag.topics if t.kind == CAMERA_INFO}
-    if wanted is not None:
-        if wanted not in infos:
-            there = ", ".join(infos) or "none"
-            raise ReplayError(f"{bag.path}: no camera_info on {wanted}; there are: {there}")
-        return infos[wanted]
-    base = image.name.removesuffix("/compressed")
-    beside = infos.get(str(PurePosixPath(base).parent / "camera_info"))
-    return beside or (next(iter(infos.values())) if len(infos) == 1 else None)
 
 
 def _add_camera(cameras: list[Calibration], bag: Bag, recorded: int, data: bytes) -> None:
@@ -204,7 +160,3 @@ def _frame(bag: Bag, topic: Topic, info: FrameInfo, data: bytes) -> Frame:
 
 def _undecodable(text: str) -> Rgb:
     raise ImageError("undecodable", text)
-
-
-def _has_mcap(path: Path) -> bool:
-    return path.suffix == ".mcap" or (path.is_dir() and any(path.glob("*.mcap*")))

@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .bag_recording import BagRecording, open_bag
 from .export import write_csv, write_parquet
-from .files import open_pictures, open_video
+from .files import open_pictures
 from .frames import Recording, ReplayError
 from .outbag import write_bag
 from .page import html
@@ -25,6 +25,7 @@ from .summary import Scoring, summary
 from .truth import Truth, joined, match
 from .truth_files import read_truth
 from .truth_store import keep_labels
+from .videos import open_video
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ def find_truth(recordings: Sequence[Recording], wanted: Wanted) -> Truth | None:
     if wanted.truth_topic is not None:
         for recording in recordings:
             if isinstance(recording, BagRecording):
-                arrays = read_arrays(Path(recording.path), wanted.truth_topic)
+                arrays, notes = read_arrays(Path(recording.path), wanted.truth_topic)
                 name = f"{recording.path} {wanted.truth_topic}"
-                found = entries(arrays, name)
-                parts.append(match(found, [recording], name, wanted.tolerance))
+                found = match(entries(arrays, name), [recording], name, wanted.tolerance)
+                new = tuple(note for note in notes if note not in recording.notes)
+                parts.append(replace(found, notes=new + found.notes))
     return joined(parts) if parts else None
 
 
@@ -69,7 +71,7 @@ def finish(
     if not run["placed"]:
         records, notes = placed(records, run, wanted.scoring.looking_angle, wanted.track)
     named = wanted.truth_topic if wanted.truth is None else str(wanted.truth)
-    run |= {"tracking": wanted.track, "truth": named, "notes": notes}
+    run |= {"tracking": wanted.track, "truth": named, "notes": [*run.get("notes", ()), *notes]}
     folder = store.folder
     write_csv(folder / "heads.csv", records)
     if wanted.parquet:

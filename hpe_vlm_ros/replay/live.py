@@ -25,6 +25,7 @@ from .bag_recording import BagRecording, header_stamp, open_bag
 from .bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, Bag, shared_bag, typestore
 from .frames import ReplayError
 from .outbag import DEFAULT_TOPIC, TF, VERSION
+from .topics import image_topic
 
 READY = 600.0  # seconds; the largest models load for minutes
 
@@ -117,10 +118,12 @@ class _Link:
         self._node = rclpy.create_node("replay_live", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
-        kinds = {t.name: t.kind for t in self._bag.topics}
-        names = [n for n in (recording.info_topic, recording.topic) if n]
+        self._topics = [
+            t for t in self._bag.topics if t.name == recording.info_topic and t.kind == CAMERA_INFO
+        ]
+        self._topics.append(image_topic(self._bag, recording.topic))
         self._out = {
-            name: self._node.create_publisher(_class(kinds[name]), name, 5) for name in names
+            t.name: self._node.create_publisher(_class(t.kind), t.name, 5) for t in self._topics
         }
         self._types = typestore()
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +151,7 @@ class _Link:
         begin = time.monotonic()
         total = len(self._recording.frames)
         with tqdm(total=total, unit="frame", disable=None) as bar:
-            for topic, recorded, data in self._bag.messages(list(self._out)):
+            for topic, recorded, data in self._bag.messages(self._topics):
                 due = begin + (recorded - first) / 1e9 / self._how.rate
                 self._spin_until(lambda: False, due - time.monotonic())
                 self._out[topic.name].publish(bytes(data))

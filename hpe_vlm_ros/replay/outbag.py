@@ -26,6 +26,7 @@ from .bag_recording import BagRecording
 from .bags import CAMERA_INFO, HEADS, shared_bag, typestore
 from .frames import Recording
 from .records import FrameRecord, Head
+from .topics import image_topic
 
 Item = tuple[int, str, str, "bytes | memoryview"]
 """Time of recording (ns), topic, type and bytes of a message."""
@@ -76,8 +77,9 @@ def _copies(recording: Recording | None) -> Iterator[Item]:
     if not isinstance(recording, BagRecording):
         return
     bag = shared_bag(recording.path, recording.rescue)
-    names = [t.name for t in bag.topics if t.name == recording.topic or t.kind == CAMERA_INFO]
-    for topic, recorded, data in bag.messages(names):
+    topics = [image_topic(bag, recording.topic)]
+    topics += [topic for topic in bag.topics if topic.kind == CAMERA_INFO]
+    for topic, recorded, data in bag.messages(topics):
         yield recorded, topic.name, topic.kind, data
 
 

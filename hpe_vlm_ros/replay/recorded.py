@@ -14,7 +14,7 @@ import numpy as np
 from hpe_vlm_ros.geometry import matrix_from_quaternion, rotation_from_face
 from hpe_vlm_ros.nodes.images import ImageError
 
-from .bags import HEADS, Bag, Topic
+from .bags import HEADS, Bag, Broken, Topic
 from .frames import Recording, ReplayError
 from .records import FrameRecord, Head, rounded
 from .truth import Entry
@@ -33,22 +33,48 @@ class Array:
     model: str
 
 
-def read_arrays(path: Path, topic: str | None) -> list[Array]:
-    """All of a topic (None: the only one of HeadPoseArray); ReplayError when there is none."""
-    bag = Bag(path)
+def read_arrays(path: Path, topic: str | None) -> tuple[list[Array], list[str]]:
+    """All of a topic (None: the only one of HeadPoseArray), and notes about what is amiss.
+
+    ReplayError when there is none.
+    """
+    try:
+        return _arrays(path, topic, rescue=False)
+    except Broken:
+        return _arrays(path, topic, rescue=True)
+
+
+def _arrays(path: Path, topic: str | None, rescue: bool) -> tuple[list[Array], list[str]]:
+    bag = Bag(path, rescue)
+    found, faults, notes = list[Array](), list[str](), list[str]()
     try:
         chosen = _topic(bag, topic)
-        found = []
-        for _, recorded, data in bag.messages([chosen.name]):
-            message = bag.decode(data, HEADS)
-            stamp = message.header.stamp.sec * _STAMP + message.header.stamp.nanosec
-            heads = tuple(head for pose in message.heads if (head := head_of(pose)) is not None)
-            took = message.inference_latency
-            seconds = took.sec + took.nanosec / _STAMP
-            found.append(Array(stamp or recorded, heads, seconds, str(message.model_id)))
-        return found
+        for _, recorded, data in bag.messages([chosen]):
+            try:
+                found.append(_array(bag.decode(data, HEADS), recorded))
+            except ReplayError as error:
+                faults.append(str(error))
+    except Broken:
+        raise
+    except ReplayError as error:
+        if not found:
+            raise
+        notes.append(f"{error}; the {len(found)} messages that can be read are used")
     finally:
         bag.close()
+    if faults and not found:
+        raise ReplayError(faults[0])
+    if faults:
+        notes.append(f"{len(faults)} messages of {chosen.name} are left out: {faults[0]}")
+    return found, [*bag.notes, *bag.losses(), *notes]
+
+
+def _array(message: Any, recorded: int) -> Array:
+    stamp = message.header.stamp.sec * _STAMP + message.header.stamp.nanosec
+    heads = tuple(head for pose in message.heads if (head := head_of(pose)) is not None)
+    took = message.inference_latency
+    seconds = took.sec + took.nanosec / _STAMP
+    return Array(stamp or recorded, heads, seconds, str(message.model_id))
 
 
 def entries(arrays: Iterable[Array], where: str) -> list[Entry]:
@@ -66,13 +92,15 @@ class Recorded:
     model_id: str
     arrays: dict[int, Array]
     input_size: int
+    notes: tuple[str, ...] = ()
     head_shape: None = None
 
     @classmethod
     def read(cls, path: Path, topic: str | None, input_size: int) -> Recorded:
-        arrays = read_arrays(path, topic)
+        arrays, notes = read_arrays(path, topic)
         models = sorted({array.model for array in arrays})
-        return cls(", ".join(models), {array.stamp: array for array in arrays}, input_size)
+        by_stamp = {array.stamp: array for array in arrays}
+        return cls(", ".join(models), by_stamp, input_size, tuple(notes))
 
     def records(self, recording: Recording) -> Iterator[FrameRecord]:
         """Those of a recording's frames that were answered. Pictures are decoded for their size."""

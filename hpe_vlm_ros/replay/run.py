@@ -111,6 +111,7 @@ def details(
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "environment": environment(getattr(perceiver, "device", None)),
         "placed": isinstance(perceiver, Recorded),
+        "notes": list(perceiver.notes) if isinstance(perceiver, Recorded) else [],
         "recordings": [_about(recording, settings) for recording in recordings],
     }
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from hpe_vlm_ros.pictures import is_picture, may_move
 
 from .bag_recording import open_bag
-from .bags import looks_like_bag
-from .files import open_pictures, open_video
+from .data_files import looks_like_bag
+from .files import open_pictures
 from .frames import Recording, ReplayError
+from .videos import open_video
 
 
 def open_sources(

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of a bag's topics are replayed."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from hpe_vlm_ros.nodes.images import ImageError, is_depth, to_rgb
+
+from .bags import CAMERA_INFO, COMPRESSED, RAW, Bag, Topic
+from .frames import ReplayError
+
+
+class Look(IntEnum):
+    """What a topic's images are; DEEP are of one channel of 16 bits."""
+
+    DEPTH, DEEP, GREY, COLOUR = range(4)
+
+
+_RAW_LOOKS = {"mono16": Look.DEEP, "mono8": Look.GREY, "8UC1": Look.GREY}
+
+
+def image_topic(bag: Bag, name: str) -> Topic:
+    """The images of a topic; of two types under one name, those there are more of.
+
+    ReplayError names what is there when there are none.
+    """
+    found = [t for t in _images(bag) if t.name in (name, f"/{name}")]
+    if not found:
+        raise ReplayError(f"{bag.path}: no images on {name}; {_instead(bag)}")
+    return max(found, key=lambda topic: topic.count or 0)
+
+
+def chosen_topic(bag: Bag, wanted: str | None) -> tuple[Topic, list[str]]:
+    """The images to replay, as named or else the fullest, and notes about the choice.
+
+    Depth is never chosen unless named, and one channel of 16 bits only where there is nothing
+    else: some cameras send their depth so. ReplayError when there is nothing to choose.
+    """
+    if wanted is not None:
+        return image_topic(bag, wanted), []
+    looks = {topic: _look(bag, topic) for topic in _images(bag)}
+    colour = [topic for topic, look in looks.items() if look > Look.DEEP]
+    colour = colour or [topic for topic, look in looks.items() if look == Look.DEEP]
+    if not colour:
+        raise ReplayError(f"{bag.path}: no colour images in this bag; {_instead(bag)}")
+    best = max(colour, key=lambda t: (t.count or 0, looks[t], t.kind == RAW))
+    others = [topic.name for topic in colour if topic != best]
+    note = f"{bag.path.name}: used {best.name}; --topic takes another: {', '.join(others)}"
+    return best, [note] if others else []
+
+
+def _images(bag: Bag) -> list[Topic]:
+    return [t for t in bag.topics if t.kind in (RAW, COMPRESSED) and t.count != 0]
+
+
+def _instead(bag: Bag) -> str:
+    """What the bag holds, for messages."""
+    images = ", ".join(topic.name for topic in _images(bag)) or "none"
+    kinds = ", ".join(sorted({topic.kind for topic in bag.topics})) or "nothing of ROS 2"
+    foreign = f"; not of ROS 2: {', '.join(bag.foreign)}" if bag.foreign else ""
+    return f"image topics: {images}; it holds {kinds}{foreign}"
+
+
+def _look(bag: Bag, topic: Topic) -> Look:
+    """Of the first image that can be read."""
+    try:
+        for _, _, data in bag.messages([topic]):
+            message = bag.decode(data, topic.kind)
+            if not message.data.size:
+                continue
+            if is_depth(message):
+                return Look.DEPTH
+            if topic.kind == RAW:
+                return _RAW_LOOKS.get(message.encoding, Look.COLOUR)
+            rgb = to_rgb(message)
+            return Look.COLOUR if np.ptp(rgb, axis=2).any() else Look.GREY
+    except (ReplayError, ImageError):
+        pass  # said later, when its frames are read
+    return Look.COLOUR
+
+
+def calibration_topic(bag: Bag, image: Topic, wanted: str | None) -> Topic | None:
+    """As named; else camera_info beside the images; else the only one there is."""
+    infos = {t.name: t for t in bag.topics if t.kind == CAMERA_INFO}
+    if wanted is not None:
+        if wanted not in infos:
+            there = ", ".join(infos) or "none"
+            raise ReplayError(f"{bag.path}: no camera_info on {wanted}; there are: {there}")
+        return infos[wanted]
+    base = image.name.removesuffix("/compressed")
+    beside = infos.get(str(PurePosixPath(base).parent / "camera_info"))
+    return beside or (next(iter(infos.values())) if len(infos) == 1 else None)
