@@ -177,7 +177,9 @@ def _topics(connections: Sequence[Any]) -> list[Topic]:
 
 
 def _defined(connection: Connection) -> bool:
-    return connection.msgdef.format == MessageDefinitionFormat.MSG
+    """Recorders that cannot find a definition leave it empty."""
+    definition = connection.msgdef
+    return definition.format == MessageDefinitionFormat.MSG and bool(definition.data.strip())
 
 
 def _reason(error: Exception) -> str:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import IntEnum
+from itertools import islice
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -20,6 +22,7 @@ class Look(IntEnum):
     DEPTH, DEEP, GREY, COLOUR = range(4)
 
 
+TRIED = 5  # images, of which the first may be damaged
 _RAW_LOOKS = {"mono16": Look.DEEP, "mono8": Look.GREY, "8UC1": Look.GREY}
 
 
@@ -66,19 +69,19 @@ def _instead(bag: Bag) -> str:
 
 
 def _look(bag: Bag, topic: Topic) -> Look:
-    """Of the first image that can be read."""
+    """Of the first images, by the first of them that can be read."""
+    if topic.name.endswith("/compressedDepth"):
+        return Look.DEPTH
     try:
-        for _, _, data in bag.messages([topic]):
+        for _, _, data in islice(bag.messages([topic]), TRIED):
             message = bag.decode(data, topic.kind)
-            if not message.data.size:
-                continue
             if is_depth(message):
                 return Look.DEPTH
             if topic.kind == RAW:
                 return _RAW_LOOKS.get(message.encoding, Look.COLOUR)
-            rgb = to_rgb(message)
-            return Look.COLOUR if np.ptp(rgb, axis=2).any() else Look.GREY
-    except (ReplayError, ImageError):
+            with suppress(ImageError):
+                return Look.COLOUR if np.ptp(to_rgb(message), axis=2).any() else Look.GREY
+    except ReplayError:
         pass  # said later, when its frames are read
     return Look.COLOUR
 
@@ -87,10 +90,11 @@ def calibration_topic(bag: Bag, image: Topic, wanted: str | None) -> Topic | Non
     """As named; else camera_info beside the images; else the only one there is."""
     infos = {t.name: t for t in bag.topics if t.kind == CAMERA_INFO}
     if wanted is not None:
-        if wanted not in infos:
+        named = infos.get(wanted) or infos.get(f"/{wanted}")
+        if named is None:
             there = ", ".join(infos) or "none"
             raise ReplayError(f"{bag.path}: no camera_info on {wanted}; there are: {there}")
-        return infos[wanted]
+        return named
     base = image.name.removesuffix("/compressed")
     beside = infos.get(str(PurePosixPath(base).parent / "camera_info"))
     return beside or (next(iter(infos.values())) if len(infos) == 1 else None)

@@ -15,11 +15,18 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from hpe_vlm_ros.geometry import HeadShape, rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadEstimate
-from hpe_vlm_ros.replay.bags import CAMERA_INFO, COMPRESSED, RAW, typestore
+from hpe_vlm_ros.replay.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, shared_bag, typestore
+from hpe_vlm_ros.replay.frames import Recording
+from hpe_vlm_ros.replay.outbag import Builder
+from hpe_vlm_ros.replay.records import FrameRecord
+from hpe_vlm_ros.replay.sources import open_sources
+from hpe_vlm_ros.replay.truth_files import true_head
 
 WIDTH, HEIGHT = 160, 120
 FRAME_ID = "painted_optical"
@@ -166,6 +173,28 @@ def write_bag(
     return folder
 
 
+def write_mcap(
+    file: Path, messages: Sequence[Entry], chunk_size: int = 1 << 20, profile: str = "ros2"
+) -> Path:
+    """The messages as MCAP's own library writes them, without metadata.yaml."""
+    with file.open("wb") as out:
+        writer = McapWriter(out, chunk_size=chunk_size, compression=CompressionType.NONE)
+        writer.start(profile=profile, library="test")
+        add_messages(writer, messages)
+        writer.finish()
+    return file
+
+
+def add_messages(writer: Any, messages: Sequence[Entry]) -> None:
+    """Through a writer of MCAP's library."""
+    channels: dict[str, int] = {}
+    for topic, time, kind, message in messages:
+        if topic not in channels:
+            schema = writer.register_schema(kind, "ros2msg", b"")
+            channels[topic] = writer.register_channel(topic, "cdr", schema)
+        writer.add_message(channels[topic], time, bytes(TYPES.serialize_cdr(message, kind)), time)
+
+
 def truth_rows(count: int, turned: int = 0) -> list[dict[str, Any]]:
     """Ground truth of the frames as JSON; the yaw is off by `turned` degrees."""
     return [
@@ -178,3 +207,38 @@ def truth_rows(count: int, turned: int = 0) -> list[dict[str, Any]]:
         }
         for number in range(count)
     ]
+
+
+def opened(*paths: Path, **options: object) -> Recording:
+    shared_bag.cache_clear()  # tests overwrite bags in place
+    (recording,) = open_sources([str(path) for path in paths], **options)
+    return recording
+
+
+def found(recording: Recording) -> list[tuple[int, list[tuple[float, ...]]]]:
+    """Number of each frame, and the box, yaw and pitch of its heads."""
+    look = Painted()
+    return [
+        (frame.info.number, [(*h.box, h.yaw, h.pitch) for h in look(frame.rgb())])
+        for frame in recording.read()
+    ]
+
+
+def expected(numbers: range | list[int]) -> list[tuple[int, list[tuple[float, ...]]]]:
+    return [(n, [tuple(map(float, head)) for head in heads_of(n)]) for n in numbers]
+
+
+HEADS_TOPIC = "/perception/head_poses"
+
+
+def answers(count: int) -> list[Entry]:
+    """What a live node would have answered to `entries`."""
+    build, found = Builder(TYPES, "painted"), list[Entry]()
+    for number in range(count):
+        stamp = START + number * STEP
+        heads = tuple(
+            true_head(head[:4], rotation_from_angles(*head[4:], 0)) for head in heads_of(number)
+        )
+        record = FrameRecord("bag", number, stamp, stamp, "", FRAME_ID, WIDTH, HEIGHT, heads)
+        found.append((HEADS_TOPIC, stamp + 2000, HEADS, build.array(record)))
+    return found

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mcap.writer import CompressionType, Writer
+from mcap.writer import Writer as McapWriter
 from painted import (
     CAMERA_INFO,
     COMPRESSED,
@@ -22,45 +22,30 @@ from painted import (
     STEP,
     TYPES,
     WIDTH,
-    Painted,
+    add_messages,
     camera_info,
     entries,
+    expected,
+    found,
     header,
     heads_of,
+    opened,
     paint,
     png,
     raw,
     write_bag,
+    write_mcap,
 )
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from hpe_vlm_ros.nodes.images import ImageError
-from hpe_vlm_ros.replay.bags import shared_bag
-from hpe_vlm_ros.replay.frames import Recording, ReplayError
+from hpe_vlm_ros.replay.frames import ReplayError
+from hpe_vlm_ros.replay.recorded import read_arrays
 from hpe_vlm_ros.replay.sources import open_sources
 
 MCAP, SQLITE = StoragePlugin.MCAP, StoragePlugin.SQLITE3
 MODES = CompressionMode
 ROOT = Path(__file__).parents[2]
-
-
-def opened(*paths: Path, **options: object) -> Recording:
-    shared_bag.cache_clear()  # tests overwrite bags in place
-    (recording,) = open_sources([str(path) for path in paths], **options)
-    return recording
-
-
-def found(recording: Recording) -> list[tuple[int, list[tuple[float, ...]]]]:
-    """Number of each frame, and the box, yaw and pitch of its heads."""
-    look = Painted()
-    return [
-        (frame.info.number, [(*h.box, h.yaw, h.pitch) for h in look(frame.rgb())])
-        for frame in recording.read()
-    ]
-
-
-def expected(numbers: range | list[int]) -> list[tuple[int, list[tuple[float, ...]]]]:
-    return [(n, [tuple(map(float, head)) for head in heads_of(n)]) for n in numbers]
 
 
 @pytest.mark.parametrize("make", [raw, png])
@@ -122,14 +107,7 @@ def test_a_truncated_mcap_gives_what_is_readable_and_states_the_loss(tmp_path, m
 def test_a_damaged_chunk_costs_only_its_own_frames(tmp_path):
     bag = tmp_path / "bag"
     bag.mkdir()
-    with (bag / "bag.mcap").open("wb") as file:
-        writer = Writer(file, chunk_size=300_000, compression=CompressionType.NONE)
-        writer.start(profile="ros2", library="test")
-        schema = writer.register_schema(RAW, "ros2msg", b"")
-        channel = writer.register_channel("/cam/image", "cdr", schema)
-        for _, time, _, message in entries(60, raw, info=False):
-            writer.add_message(channel, time, bytes(TYPES.serialize_cdr(message, RAW)), time)
-        writer.finish()
+    write_mcap(bag / "bag.mcap", entries(60, raw, info=False), chunk_size=300_000)
     content = bytearray((bag / "bag.mcap").read_bytes())
     middle = len(content) // 2
     content[middle : middle + 64] = bytes(b ^ 0xFF for b in content[middle : middle + 64])
@@ -149,23 +127,66 @@ def test_an_mcap_whose_index_alone_is_gone_loses_nothing(tmp_path):
     assert any("nothing else was lost" in note for note in recording.notes)
 
 
-def test_unknown_and_odd_message_types_do_no_harm(tmp_path):
-    bag = tmp_path / "bag"
-    bag.mkdir()
-    with (bag / "odd.mcap").open("wb") as file:
-        writer = Writer(file)
-        writer.start(profile="ros2", library="test")
-        odd = writer.register_schema("acme/msg/Blob", "ros2msg", b"acme/Nonsense[[ x\n!!")
-        channel = writer.register_channel("/blob", "cdr", odd)
-        writer.add_message(channel, START, b"\x00\x01\x00\x00junk", START)
-        kind = writer.register_schema(COMPRESSED, "ros2msg", b"std_msgs/Header header\n")
-        images = writer.register_channel("/cam/image/compressed", "cdr", kind)
-        for topic, time, _, message in entries(3, info=False):
-            assert topic == "/cam/image/compressed"
-            data = bytes(TYPES.serialize_cdr(message, COMPRESSED))
-            writer.add_message(images, time, data, time)
+@pytest.mark.parametrize("profile", ["ros2", "", "foxglove"])
+@pytest.mark.parametrize("size", [1 << 20, 3000])
+def test_topics_that_are_not_of_ros_2_do_no_harm(tmp_path, profile, size):
+    """JSON, protobuf, messages without schema, and odd definitions, beside a camera."""
+    file = tmp_path / "mixed.mcap"
+    with file.open("wb") as out:
+        writer = McapWriter(out, chunk_size=size)
+        writer.start(profile=profile, library="test")
+        odd = (
+            ("/blob", "cdr", "acme/msg/Blob", "ros2msg", b"acme/Nonsense[[ x\n!!"),
+            ("/status", "json", "Status", "jsonschema", b"{}"),
+            ("/image", "protobuf", "foxglove.CompressedImage", "protobuf", b"\xff\xfe\x00"),
+            ("/cam/image/compressed", "json", "Image", "jsonschema", b"{}"),
+            ("/log", "json", None, None, None),
+            ("/raw", "cdr", None, None, None),
+        )
+        channels = []
+        for topic, encoding, name, how, text in odd:
+            schema = writer.register_schema(name, how, text) if name else 0
+            channels.append(writer.register_channel(topic, encoding, schema))
+        for part in (entries(6)[:4], entries(6)[4:]):
+            for channel in channels:
+                writer.add_message(channel, part[0][1], b"\x00\x01\x00\x00junk", part[0][1])
+            add_messages(writer, part)
         writer.finish()
-    assert found(opened(bag)) == expected(range(3))
+    recording = opened(file)
+    assert found(recording) == expected(range(6))
+    assert found(recording.only(recording.frames[4:])) == expected([4, 5])
+    assert recording.info_topic == "/cam/camera_info" and recording.notes == ()
+
+
+def test_an_mcap_without_images_of_ros_2_says_what_it_holds(tmp_path):
+    file = tmp_path / "json.mcap"
+    with file.open("wb") as out:
+        writer = McapWriter(out)
+        writer.start()
+        schema = writer.register_schema("Image", "jsonschema", b"{}")
+        writer.add_message(writer.register_channel("/image", "json", schema), START, b"{}", START)
+        writer.finish()
+    with pytest.raises(ReplayError, match=r"holds nothing of ROS 2; not of ROS 2: /image \(json"):
+        opened(file)
+
+
+def test_recordings_of_ros_1_get_the_hint_to_convert(tmp_path):
+    mcap = tmp_path / "one.mcap"
+    with mcap.open("wb") as out:
+        writer = McapWriter(out)
+        writer.start(profile="ros1")
+        schema = writer.register_schema("sensor_msgs/Image", "ros1msg", b"")
+        writer.add_message(writer.register_channel("/image", "ros1", schema), START, b"x", START)
+        writer.finish()
+    folder = tmp_path / "drive"
+    folder.mkdir()
+    old = folder / "drive.bag"
+    old.write_bytes(b"#ROSBAG V2.0\n")
+    for path in (mcap, old, folder):
+        with pytest.raises(ReplayError, match="of ROS 1.*rosbags-convert --src FILE.bag"):
+            opened(path)
+        with pytest.raises(ReplayError, match="rosbags-convert"):
+            read_arrays(path, None)
 
 
 @pytest.mark.parametrize("content", [b"hello", b""])
@@ -244,6 +265,64 @@ def test_the_fullest_colour_topic_is_taken_and_others_can_be_named(tmp_path):
     assert [r.id for r in both] == ["bag:/b/image", "bag:/cam/image/compressed"]
 
 
+def compressed(image: np.ndarray, stamp: int, format: str, suffix: str) -> object:
+    _, data = cv2.imencode(suffix, image)
+    return TYPES.types[COMPRESSED](header(stamp), format, data.ravel())
+
+
+DEEP = np.full((HEIGHT, WIDTH), 1000, np.uint16)
+SHALLOW = np.full((HEIGHT, WIDTH), 100, np.uint8)
+DEPTHS = {
+    "16UC1": (RAW, raw(DEEP, START, "16UC1")),
+    "32FC1": (RAW, raw(DEEP.astype(np.float32), START, "32FC1")),
+    "mono16": (RAW, raw(DEEP, START, "mono16")),
+    "jpeg of depth": (COMPRESSED, compressed(SHALLOW, START, "16UC1; jpeg compressed ", ".jpg")),
+    "png of depth": (COMPRESSED, compressed(DEEP, START, "16UC1; png compressed ", ".png")),
+    "tiff of depth": (COMPRESSED, compressed(DEEP, START, "32FC1; tiff compressed ", ".tiff")),
+    "unnamed png": (COMPRESSED, compressed(DEEP, START, "png", ".png")),
+    "unnamed tiff": (COMPRESSED, compressed(DEEP.astype(np.float32), START, "tiff", ".tiff")),
+    "compressedDepth": (COMPRESSED, compressed(DEEP, START, "16UC1; compressedDepth png", ".png")),
+}
+
+
+@pytest.mark.parametrize("name", DEPTHS)
+@pytest.mark.parametrize("make", [raw, png])
+def test_depth_is_not_taken_for_colour_however_it_is_sent(tmp_path, name, make):
+    kind, message = DEPTHS[name]
+    messages = entries(3, make)
+    messages += [("/a/depth/image", START + n, kind, message) for n in range(9)]
+    recording = opened(write_bag(tmp_path / "bag", sorted(messages, key=lambda m: m[1])))
+    assert recording.topic.startswith("/cam/image") and recording.notes == ()
+    depth = opened(tmp_path / "bag", topics=["/a/depth/image"])
+    frame = next(iter(depth.read()))
+    if name != "mono16":  # a camera may well be of 16 bits, and its encoding says so
+        with pytest.raises(ImageError, match="is a depth image: set image_topic"):
+            frame.rgb()
+
+
+def test_colour_goes_before_grey_of_the_same_number(tmp_path):
+    grey = raw(SHALLOW, START, "mono8")
+    messages = entries(3) + [("/a/infra", START + n, RAW, grey) for n in range(3)]
+    recording = opened(write_bag(tmp_path / "bag", sorted(messages, key=lambda m: m[1])))
+    assert recording.topic == "/cam/image/compressed"
+
+
+def test_a_damaged_first_image_does_not_hide_depth(tmp_path):
+    broken = TYPES.types[COMPRESSED](header(START), "jpeg", np.zeros(9, np.uint8))
+    messages = entries(3) + [("/a/depth", START, COMPRESSED, broken)]
+    messages += [("/a/depth", START + n, *DEPTHS["unnamed png"]) for n in range(1, 9)]
+    recording = opened(write_bag(tmp_path / "bag", sorted(messages, key=lambda m: m[1])))
+    assert recording.topic == "/cam/image/compressed"
+
+
+def test_a_topic_of_two_types_is_read_as_each_message_is(tmp_path):
+    """As where a driver was restarted with another transport under the same name."""
+    messages = [("/cam/image/compressed", *m[1:]) for m in entries(2, raw, info=False)]
+    write_mcap(tmp_path / "bag_0.mcap", messages)
+    write_mcap(tmp_path / "bag_1.mcap", entries(3, first=2))
+    assert [heads for _, heads in found(opened(tmp_path))] == [h for _, h in expected([2, 3, 4])]
+
+
 def test_a_calibration_holds_from_its_time_on(tmp_path):
     messages = entries(6) + [
         ("/cam/camera_info", START + 3 * STEP, CAMERA_INFO, camera_info(START, 200.0))
@@ -261,7 +340,7 @@ def test_an_unreadable_image_says_why(tmp_path):
         frame.rgb()
 
 
-def test_pictures_go_by_name_and_videos_by_frame(tmp_path):
+def test_pictures_go_by_name(tmp_path):
     folder = tmp_path / "pictures"
     (folder / "sub").mkdir(parents=True)
     for name, number in (("b.png", 1), ("a.png", 0), ("sub/c.png", 2)):
@@ -271,43 +350,6 @@ def test_pictures_go_by_name_and_videos_by_frame(tmp_path):
     assert found(recording) == expected(range(3))
     assert [f.name for f in recording.frames] == ["a.png", "b.png", "sub/c.png"]
     assert not recording.sequence
-    writer = cv2.VideoWriter(
-        str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (WIDTH, HEIGHT)
-    )
-    for level in range(40, 240, 40):
-        writer.write(np.full((HEIGHT, WIDTH, 3), level, np.uint8))
-    writer.release()
-    video = opened(tmp_path / "clip.avi")
-    assert np.diff([f.time for f in video.frames]).tolist() == [STEP] * 4
-    third = next(iter(video.only(video.frames[3:]).read()))
-    assert abs(int(third.rgb()[0, 0, 0]) - 160) < 8
-
-
-def test_a_folder_from_an_archive_shows_the_user_s_own_pictures(tmp_path):
-    folder = tmp_path / "album"
-    kinds = {"a.jfif": ".jpg", "b.JPG": ".jpg", "c.webp": ".webp", "cut.jpg": ".jpg"}
-    kinds["d.gif"] = ".gif"
-    for name in ("__MACOSX/._a.jpg", "._b.jpg", "IMG_1.HEIC"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(b"\0\5\x16\7")
-    for name, kind in kinds.items():
-        data = cv2.imencode(kind, paint(heads_of(0)))[1].tobytes()
-        (folder / name).write_bytes(data[:-50] if name == "cut.jpg" else data)
-    recording = opened(folder)
-    assert [frame.name for frame in recording.frames] == list(kinds)
-    assert "1 left out, of a kind that OpenCV does not read (IMG_1.HEIC)" in recording.notes[0]
-    for frame in recording.read():
-        if frame.info.name == "cut.jpg":
-            with pytest.raises(ImageError, match=r"cut\.jpg: not a picture .* or cut short"):
-                frame.rgb()
-        else:
-            assert frame.rgb().shape == (HEIGHT, WIDTH, 3)
-    alone = opened(folder / "d.gif")  # which may be a film, and plays as one
-    assert alone.kind == "video" and len(alone.frames) == 1
-    for name in kinds:
-        (folder / name).unlink()
-    with pytest.raises(ReplayError, match=r"nor pictures .*IMG_1.HEIC\): convert to JPEG"):
-        opened(folder)
 
 
 def test_names_are_as_short_as_tells_them_apart(tmp_path):

@@ -31,6 +31,16 @@ def message(rows, encoding, padding=0, **fields):
     return made
 
 
+def deep():
+    """One channel of 16 bits, as cameras of depth have it."""
+    return noise(HEIGHT, WIDTH).astype(np.uint16) * 256
+
+
+def coded(suffix, pixels, format):
+    data = cv2.imencode(suffix, pixels)[1].tobytes()
+    return CompressedImage(format=format, data=array("B", data))
+
+
 def colours():
     """(encoding, stored pixels, the RGB they stand for), the latter worked out here."""
     rgb, alpha = noise(HEIGHT, WIDTH, 3), noise(HEIGHT, WIDTH, 1)
@@ -101,8 +111,19 @@ def broken():
     yield "short", good, f"at least {WIDTH * 3}"
     yield "empty", CompressedImage(format="jpeg"), "0 bytes"
     yield "undecodable", CompressedImage(format="jpeg", data=array("B", b"text")), "'jpeg', 4 bytes"
+    yield "encoding", message(deep(), "16UC1"), "'16UC1' is a depth image: set image_topic"
+    yield "encoding", message(deep().astype(np.float32), "32FC1"), "colour camera"
     depth = CompressedImage(format="16UC1; compressedDepth", data=array("B", b"text"))
     yield "encoding", depth, "colour camera"
+    yield (
+        "encoding",
+        coded(".jpg", deep().astype(np.uint8), "16UC1; jpeg compressed "),
+        "depth image",
+    )
+    yield "encoding", coded(".png", deep(), "16UC1; png compressed "), "depth image"
+    yield "encoding", coded(".tiff", deep().astype(np.float32), "32FC1; tiff compressed "), "depth"
+    yield "encoding", coded(".png", deep(), "png"), "one channel of 16 bits"
+    yield "encoding", coded(".tiff", deep(), "tiff"), "one channel of 16 bits"
 
 
 @pytest.mark.parametrize(("kind", "bad", "words"), list(broken()))
@@ -111,6 +132,15 @@ def test_bad_images_say_what_and_what_to_do(kind, bad, words):
         to_rgb(bad)
     assert caught.value.kind == kind
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".jpg"])
+def test_grey_of_8_bits_and_colour_of_16_are_no_depth(suffix):
+    grey = np.repeat(noise(HEIGHT, WIDTH)[:, :1], WIDTH, 1)
+    np.testing.assert_allclose(to_rgb(coded(suffix, grey, "mono8"))[..., 0], grey, atol=40)
+    if suffix != ".jpg":
+        bgr = noise(HEIGHT, WIDTH, 3).astype(np.uint16) * 256
+        np.testing.assert_allclose(to_rgb(coded(suffix, bgr, "x"))[..., ::-1], bgr // 256, atol=1)
 
 
 def test_compressed_images_keep_the_pixels_as_coded():
