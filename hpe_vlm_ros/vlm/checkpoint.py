@@ -15,7 +15,14 @@ from safetensors.torch import save_file
 
 from . import CheckpointError, memory
 from .configuration import CogVLMConfig
-from .model_folder import WEIGHTS, default_folder, fingerprint, load_processor, read_json
+from .model_folder import (
+    WEIGHTS,
+    default_folder,
+    fingerprint,
+    load_processor,
+    read_json,
+    refuse_adapter,
+)
 from .modeling import CogVLMForCausalLM
 from .processing import CogVLMProcessor
 from .quantization import Quantizer
@@ -50,6 +57,7 @@ def save(
 def load_config(folder: Path) -> CogVLMConfig:
     if not folder.is_dir():
         raise CheckpointError(f"there is no model folder {folder}: check the path")
+    refuse_adapter(folder)
     content = read_json(folder / "config.json")
     try:
         return CogVLMConfig.from_dict(content)

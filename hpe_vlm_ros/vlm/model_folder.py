@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+PEFT = "adapter_config.json"
 EXPORTS, SUMMARY = "onnx", "export.json"  # exports lie in onnx/int8 or onnx/fp32
 DEFAULT = Path("models") / "embedded"
 SHARE = Path("share") / "hpe_vlm_ros"
@@ -50,11 +52,24 @@ def load_facts(folder: str | Path) -> ModelFacts:
     folder = Path(folder)
     if not folder.is_dir():
         raise CheckpointError(f"there is no model folder {folder}: check the path")
+    refuse_adapter(folder)
     content = read_json(folder / "config.json")
     try:
         return ModelFacts.read(content)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / 'config.json'}: {error}") from error
+
+
+def refuse_adapter(folder: Path, original: Path | str = "ORIGINAL") -> None:
+    """CheckpointError for a folder that holds what peft saves, adapters without the model."""
+    if not (folder / PEFT).is_file() or any((folder / name).is_file() for name in (WEIGHTS, INDEX)):
+        return
+    places = (("original", original), ("adapter", folder), ("out", f"{folder}-folded"))
+    options = " ".join(f"--{name} {shlex.quote(str(place))}" for name, place in places)
+    raise CheckpointError(
+        f"{folder} holds a peft adapter, not a model: fold it first: "
+        f"python -m training.fold_adapter {options}"
+    )
 
 
 def load_processor(folder: str | Path, config: CogVLMConfig | ModelFacts) -> CogVLMProcessor:

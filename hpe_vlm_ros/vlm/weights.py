@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from . import CheckpointError
-from .model_folder import INDEX, WEIGHTS, read_json
+from .model_folder import INDEX, WEIGHTS, read_json, refuse_adapter
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 IGNORED = "rotary_emb.inv_freq"  # a constant that some exporters store
@@ -26,6 +26,7 @@ Place = Callable[[nn.Module, str, Tensor], bool]
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a folder, all present."""
+    refuse_adapter(folder)
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if (folder / INDEX).is_file():

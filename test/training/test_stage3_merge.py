@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -11,14 +12,18 @@ import cv2
 import pytest
 import torch
 from jsonargparse import ArgumentParser
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 
-from hpe_vlm_ros.vlm import checkpoint
+from hpe_vlm_ros.vlm import CheckpointError, checkpoint
 from hpe_vlm_ros.vlm.configuration import CogVLMConfig, grounding_generalist_17b
+from hpe_vlm_ros.vlm.model_folder import load_facts
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
-from training import stage3_merge
+from training import fold_adapter, stage3_merge
 from training.lora import add_lora, fold_lora, save_adapter, trainable
 from training.merging import report
+from training.merging.lora_folding import ADAPTER_WEIGHTS
 from training.merging.stream import ORIGINAL, SAME, TUNED, Outcome
 from training.stage import READ_OUTS, read_outs_of
 
@@ -131,6 +136,53 @@ def test_an_adapter_of_another_model_is_refused(models, tmp_path):
         (odd / file.name).write_bytes(file.read_bytes().replace(b"layers.3.mlp", b"layers.9.mlp"))
     with pytest.raises(ValueError, match=r"changes model.vision.transformer.layers.9.mlp.fc1.bias"):
         merged(models, tmp_path / "out", tuned=odd)
+
+
+def test_a_broken_adapter_is_named(models, tmp_path):
+    odd = shutil.copytree(models / "adapter", tmp_path / "odd")
+    tensors = load_file(odd / ADAPTER_WEIGHTS)
+    name = next(name for name in tensors if name.endswith("lora_B.weight"))
+    tensors[name][0, 0] = torch.nan
+    save_file(tensors, odd / ADAPTER_WEIGHTS)
+    module = name.removesuffix(".lora_B.weight")
+    with pytest.raises(ValueError, match=rf"odd: {module}.weight has values that are not finite"):
+        merged(models, tmp_path / "out", tuned=odd)
+
+
+def test_an_adapter_of_peft_is_folded_by_the_command_that_is_given(models, tmp_path):
+    """Twice the update of an own adapter would be another model: peft's is an ordinary LoRA."""
+    model = checkpoint.load_model(models / "original")
+    targets = ["language_expert_dense", "attention.dense"]
+    adapted = get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules=targets))
+    torch.manual_seed(1)
+    for parameter in trainable(adapted):
+        parameter.data = 0.1 * torch.randn_like(parameter)
+    adapted.save_pretrained(tmp_path / "my adapter")
+    with pytest.raises(ValueError, match="holds a peft adapter, .* fold it first: python") as error:
+        merged(models, tmp_path / "out", tuned=tmp_path / "my adapter")
+    module, *arguments = shlex.split(str(error.value).split("python -m ")[1])
+    assert module == "training.fold_adapter"
+    assert arguments[::2] == ["--original", "--adapter", "--out"]
+    fold_adapter.main(*map(Path, arguments[1::2]))
+    folded = tmp_path / "my adapter-folded"
+    before, after = weights(models / "original"), weights(folded)
+    changed = {name for name, tensor in after.items() if not tensor.equal(before[name])}
+    assert {name.split(".")[-2] for name in changed} == {"language_expert_dense", "dense"}
+    state = load_file(tmp_path / "my adapter" / "adapter_model.safetensors")
+    name = "model.layers.1.self_attn.language_expert_dense"
+    a, b = (state[f"base_model.model.{name}.lora_{letter}.weight"] for letter in "AB")
+    torch.testing.assert_close(after[f"{name}.weight"], before[f"{name}.weight"] + 2 * b @ a)
+    merged(models, tmp_path / "out", tuned=folded)
+    for load in (checkpoint.load_model, load_facts):
+        with pytest.raises(CheckpointError, match="fold it first: python .*--original ORIGINAL"):
+            load(tmp_path / "my adapter")
+
+
+def test_a_pickled_adapter_is_refused(models, tmp_path):
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_model.bin").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match="pickled ones can run code"):
+        fold_adapter.main(models / "original", tmp_path / "adapter", tmp_path / "out")
 
 
 def test_weights_of_another_configuration_are_refused(models, tmp_path):

@@ -10,6 +10,7 @@ from typing import Protocol
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from hpe_vlm_ros.vlm.model_folder import refuse_adapter
 from hpe_vlm_ros.vlm.weights import IGNORED, weight_files
 
 from .lora_folding import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, fold
@@ -18,9 +19,11 @@ Shape = tuple[int, ...]
 
 
 class Source(Protocol):
-    """Named tensors; `shapes` is known without reading them."""
+    """Named tensors; `shapes` is known without reading them. `folder` holds configuration and
+    tokenizer, `weights` what makes these tensors differ from others."""
 
     folder: Path
+    weights: Path
     shapes: dict[str, Shape]
 
     def read(self, name: str) -> Tensor: ...
@@ -34,7 +37,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        self.folder = self.weights = folder
         self.files: dict[Path, list[str]] = {}
         self.shapes: dict[str, Shape] = {}
         self.types: dict[str, str] = {}
@@ -64,7 +67,7 @@ class Adapted:
 
     def __init__(self, base: Checkpoint, folder: Path):
         options = json.loads((folder / ADAPTER_OPTIONS).read_text(encoding="utf-8"))
-        self.folder = base.folder  # where configuration and tokenizer lie
+        self.folder, self.weights = base.folder, folder
         self.shapes = base.shapes
         self._scale = options["alpha"] / options["rank"]
         self._base, self._file = base, folder / ADAPTER_WEIGHTS
@@ -90,7 +93,8 @@ class Adapted:
 
 
 def tuned_source(folder: Path, base: Checkpoint) -> Source:
-    """A model folder, or an adapter folder on top of `base`."""
+    """A model folder, or an adapter folder on top of `base`; CheckpointError for one of peft's."""
+    refuse_adapter(folder, base.folder)
     return Adapted(base, folder) if (folder / ADAPTER_WEIGHTS).is_file() else Checkpoint(folder)
 
 

@@ -26,6 +26,7 @@ from .registry import Layer, Method
 from .similarity import row_cosine
 from .sources import Checkpoint, Source
 
+PIECE = 1 << 22  # values in float32 at a time
 ORIGINAL, TUNED, BLEND, SAME = "original", "tuned", "blend", "same"
 
 
@@ -38,17 +39,34 @@ class Outcome:
 
 
 def similarities(original: Source, tuned: Source, projections: Collection[str]) -> dict[str, float]:
-    """Row-wise cosines of the projections, named by their modules, that differ."""
+    """Row-wise cosines of the projections, named by their modules, that differ.
+
+    Reads every tensor of both models: ValueError that names one with NaN or infinity in it.
+    """
     found = {}
-    for name in tqdm(projections, "compare", unit="projection", disable=None):
-        weight = f"{name}.weight"
-        before = original.read(weight)
-        after = _stored(weight, tuned.read(weight), before.dtype)
-        if not torch.equal(before, after):
-            found[name] = row_cosine(before, after)
-            if math.isnan(found[name]):
-                raise ValueError(f"{weight} has values that are not finite: a broken model")
+    weights = {f"{name}.weight": name for name in projections}
+    others = [name for name in original.shapes if name not in weights]
+    for name in tqdm([*weights, *others], "compare", unit="tensor", disable=None):
+        before, after = _finite(original, name), _finite(tuned, name)
+        after = _stored(name, after, before.dtype)
+        if name in weights and not torch.equal(before, after):
+            found[weights[name]] = row_cosine(before, after)
     return found
+
+
+def _finite(source: Source, name: str) -> Tensor:
+    tensor = source.read(name)
+    if tensor.is_floating_point() and not all(map(_is_finite, tensor.flatten().split(PIECE))):
+        raise ValueError(
+            f"{source.weights}: {name} has values that are not finite (NaN or infinity): a broken "
+            "model, which merging would spread; train it again, or copy it again"
+        )
+    return tensor
+
+
+def _is_finite(part: Tensor) -> bool:
+    part = part.float() if part.element_size() == 1 else part  # 8-bit floats cannot be asked
+    return bool(part.isfinite().all())
 
 
 def merge(

@@ -42,6 +42,23 @@ def test_rows_count_alike_whatever_their_length():
     assert row_cosine(one, two) == pytest.approx(0.5)
 
 
+def test_rows_that_are_zero_in_both_models_do_not_count():
+    """Pruned or unused neurons have no direction that could differ."""
+    one = torch.zeros(1500, 2)
+    two = torch.zeros(1500, 2)
+    one[3], two[3] = torch.tensor([3.0, 4.0]), torch.tensor([4.0, 3.0])
+    assert row_cosine(one, two) == pytest.approx(0.96)
+    one[1200] = 1.0  # zero in one of them alone
+    assert row_cosine(one, two) == pytest.approx(0.48)
+    assert row_cosine(torch.zeros(3, 2), torch.zeros(3, 2)) == 1
+
+
+@given(st.integers(-37, 37), st.integers(-37, 37))
+def test_no_length_of_a_row_is_too_small_or_too_large(first, second):
+    one, two = torch.tensor([[3.0, 4.0]]), torch.tensor([[4.0, 3.0]])
+    assert row_cosine(one * 10.0**first, two * 10.0**second) == pytest.approx(0.96, abs=1e-5)
+
+
 def test_below_the_threshold_and_only_there_layers_stay_original():
     assert originals(ALIKE, threshold=0.925, lowest=0) == names(0, 1, 2)
     assert originals({"a": 0.95}, threshold=0.95, lowest=0) == set()  # "less than": not at it

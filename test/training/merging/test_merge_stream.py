@@ -147,11 +147,25 @@ def test_other_names_and_shapes_are_refused_by_name(tmp_path, tensors, tuned):
         assert part in str(error.value)
 
 
-def test_a_broken_model_is_refused(tmp_path, tensors, tuned):
-    tuned["near.weight"][1, 2] = torch.nan
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", ["far.weight", "far.bias", "same.weight", "norm.weight"])
+@pytest.mark.parametrize("broken", ["one", "two"])
+def test_a_broken_model_is_refused_by_name(tmp_path, tensors, tuned, broken, name, value):
+    """Wherever it is, in whichever model, and before anything is written."""
+    (tensors if broken == "one" else tuned)[name].view(-1)[-1] = value
     one, two = checkpoint(tmp_path / "one", tensors), checkpoint(tmp_path / "two", tuned)
-    with pytest.raises(ValueError, match="near.weight has values that are not finite"):
-        merged(one, two, tmp_path / "out")
+    with pytest.raises(ValueError, match=rf"{broken}: {name} has values that are not finite"):
+        merged(one, two, tmp_path / "out", "lora_folding")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_broken_model_in_8_bits_is_refused_by_name(tmp_path, tensors):
+    eight = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in tensors.items()}
+    one = checkpoint(tmp_path / "one", eight)
+    assert similarities(one, one, ["far"]) == {}
+    eight["norm.weight"] = torch.full((6,), torch.nan).to(torch.float8_e4m3fn)
+    with pytest.raises(ValueError, match="two: norm.weight has values that are not finite"):
+        similarities(one, checkpoint(tmp_path / "two", eight), ["far"])
 
 
 def test_values_beyond_the_precision_are_refused(tmp_path, tensors, tuned):
