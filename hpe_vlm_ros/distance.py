@@ -67,6 +67,8 @@ def locate(
     else:
         point = _behind_surface(reading[0], box, camera, turn, shape)
         ahead, source = math.hypot(DEPTH_SPREAD, reading[1]), Source.DEPTH
+    if not np.isfinite(point).all():  # where the lens has no rays
+        return UNKNOWN
     distance = float(np.linalg.norm(point))
     ray = point / distance
     across = box_deviation[0] * distance / camera.fx + 0.01
@@ -123,10 +125,7 @@ def _behind_surface(
     A head is as deep behind its surface as its sellion lies before its middle: for a frontal face
     the surface is the sellion, for the back of a head the sellion is a head's length behind it.
     """
-    x0, y0, x1, y1 = np.asarray(box, dtype=float)
-    ray = np.array(
-        [((x0 + x1) / 2 - camera.cx) / camera.fx, ((y0 + y1) / 2 - camera.cy) / camera.fy, 1.0]
-    )
+    ray = camera.ray(box)
     offset = np.asarray(shape.offset)
     radius = float(np.linalg.norm(offset))
     middle = ray * depth + ray / np.linalg.norm(ray) * radius

@@ -53,6 +53,40 @@ class CameraIntrinsics:
         """(3, 3), pixels of what lies on the ray (x, y, 1)."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
 
+    @property
+    def turn(self) -> Array:
+        """Rotation (3, 3) from the axes of the picture to the optical frame of its header: none,
+        see `lens.LensCamera` for cameras where the two differ."""
+        return _IDENTITY
+
+    def directions(self, points: ArrayLike) -> Array:
+        """Rays (N, 3) of pixels (N, 2) in the axes of the picture, with z = 1; NaN where the lens
+        has none."""
+        pixels = np.asarray(points, dtype=float)
+        flat = (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
+        return np.column_stack([flat, np.ones(len(flat))])
+
+    def ray(self, box: ArrayLike) -> Array:
+        """Ray (3,) to the middle of a box x0, y0, x1, y1 (pixels) in the optical frame; one unit
+        long along the axis on which depth images measure."""
+        x0, y0, x1, y1 = np.asarray(box, dtype=float)
+        ray: Array = self.turn @ self.directions([[(x0 + x1) / 2, (y0 + y1) / 2]])[0]
+        return ray
+
+    def sphere(self, box: ArrayLike, radius: float) -> Array:
+        """Centre (3,) in the axes of the picture of a sphere whose outline is as high as the box
+        x0, y0, x1, y1 (pixels) and has the same middle; in the unit of `radius`.
+
+        The box's edges are tangents of the sphere, so this is exact off the axis too.
+        """
+        x0, y0, x1, y1 = np.asarray(box, dtype=float)
+        left, right = np.arctan(((x0 - self.cx) / self.fx, (x1 - self.cx) / self.fx))
+        top, bottom = np.arctan(((y0 - self.cy) / self.fy, (y1 - self.cy) / self.fy))
+        across, down = (left + right) / 2, (top + bottom) / 2
+        reach = radius / np.sin((bottom - top) / 2)  # distance in the plane of y and z
+        depth = reach * np.cos(down)
+        return np.array([depth * np.tan(across), reach * np.sin(down), depth])
+
 
 @dataclass(frozen=True)
 class HeadShape:
@@ -245,17 +279,12 @@ def head_position(
 
     The box's upper and lower edges are tangents of the sphere of `shape`: exact off the axis too,
     where `distance_from_box_height` overlooks perspective stretch. A box cut by the image's border
-    puts the head too far away.
+    puts the head too far away. NaN where the lens sees nothing.
     """
     x0, y0, x1, y1 = np.asarray(box, dtype=float)
     if not (x0 < x1 and y0 < y1):
         raise ValueError(f"box {box!r}: need pixels x0 < x1 and y0 < y1")
-    left, right = np.arctan(((x0 - camera.cx) / camera.fx, (x1 - camera.cx) / camera.fx))
-    top, bottom = np.arctan(((y0 - camera.cy) / camera.fy, (y1 - camera.cy) / camera.fy))
-    across, down = (left + right) / 2, (top + bottom) / 2
-    reach = shape.diameter / 2 / np.sin((bottom - top) / 2)  # distance in the plane of y and z
-    depth = reach * np.cos(down)
-    centre = np.array([depth * np.tan(across), reach * np.sin(down), depth])
+    centre = camera.turn @ camera.sphere(box, shape.diameter / 2)
     sellion: Array = centre + np.asarray(rotation, dtype=float) @ np.asarray(shape.offset)
     return sellion
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .attention import UNKNOWN as UNKNOWN_GAZE
 from .attention import Gaze, Judge, gaze_covariance, gaze_offset
+from .boxes import from_left
 from .distance import UNKNOWN as UNKNOWN_POSITION
 from .distance import Position, locate, pose_covariance
 from .geometry import CameraIntrinsics, HeadShape, angles_from_rotation
+from .mounting import Mounting
 from .perceiver import HeadEstimate
 from .tracking import Ids, Observation, Settings, Status, TrackedHead, Tracker
 from .tracking.colours import colours_of
@@ -32,11 +34,12 @@ class View:
     """What is known about an image beside its pixels.
 
     Attributes:
-        size: width and height in pixels.
+        size: width and height in pixels, of the upright picture, as of all that follows.
         camera, shape: None where unknown; positions are unknown then.
         depth: (H, W) metres, registered to the image.
         targets: name to place (3,) in the optical frame, metres; None where unknown.
         rgb: uint8 (H, W, 3), of which the tracker may look at the colours; None: it may not.
+        mounting: how the upright picture lies in the one that the camera took.
     """
 
     size: tuple[int, int]
@@ -45,6 +48,7 @@ class View:
     depth: NDArray[np.float32] | None = None
     targets: Mapping[str, Array | None] = field(default_factory=lambda: {ROBOT: np.zeros(3)})
     rgb: NDArray[np.uint8] | None = None
+    mounting: Mounting = Mounting()
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +103,18 @@ class People:
 
     def see(self, stamp: int, found: Sequence[HeadEstimate], view: View) -> list[Person]:
         """People at this image (stamp in nanoseconds), from left to right; LateFrame as of
-        `Tracker.update`."""
+        `Tracker.update`.
+
+        `found`: heads of the upright picture, their rotations as of `perceiver.seen_by` in the
+        frame of the camera as mounted. All that comes out is in that camera's frame and pixels.
+        """
         found = [e for e in found if e.box[0] < e.box[2] and e.box[1] < e.box[3]]
         if self.tracking:
             heads = self.tracker.update(stamp, [observation(e, view.rgb) for e in found], view.size)
         else:
             heads = [untracked(e, self.tracker.settings) for e in found]
         self.judge.keep(head.id for head in heads)
-        return [self._person(head, view) for head in heads]
+        return from_left(as_mounted(self._person(head, view), view.mounting) for head in heads)
 
     def forget(self) -> None:
         """As after a jump of time; ids go on."""
@@ -130,6 +138,13 @@ class People:
         return Person(
             head, angles_from_rotation(head.rotation) or nothing, place, covariance, gazes
         )
+
+
+def as_mounted(person: Person, mounting: Mounting) -> Person:
+    """A person of the upright picture, with the box in the picture that the camera took."""
+    if not mounting.degrees:
+        return person
+    return replace(person, head=replace(person.head, box=mounting.box(person.head.box)))
 
 
 def observation(estimate: HeadEstimate, rgb: NDArray[np.uint8] | None = None) -> Observation:

@@ -28,7 +28,7 @@ from .geometry import (
     rotation_from_angles,
 )
 from .mirror import Mirrored, joined_boxes, joined_poses
-from .rays import rotation_to_ray, usual_camera
+from .rays import ray_rotation, rotation_to_ray, usual_camera
 from .remote.settings import is_remote
 from .spread import Calibration, deviations_of, turn_covariance
 from .tiles import INSIDE, SAME_IOU, counts, put_back, tiles_of
@@ -77,16 +77,8 @@ class HeadEstimate:
     def turned(self, turn: NDArray[np.float64]) -> HeadEstimate:
         """This head turned by a rotation (3, 3), covariance included; as it is where no yaw, pitch
         and roll can name the turned rotation."""
-        rotation = turn @ self.rotation
-        angles = angles_from_rotation(rotation) if np.isfinite(rotation).all() else None
-        if angles is None:
-            return self
-        yaw, pitch, roll = angles
-        stated = self.rotation_covariance
-        covariance = None if stated is None else turn @ stated @ turn.T
-        return replace(
-            self, yaw=yaw, pitch=pitch, roll=roll, rotation=rotation, rotation_covariance=covariance
-        )
+        turned = _in_frame(self, turn)
+        return self if np.isnan(turned.yaw) else turned
 
 
 class Heads(list[HeadEstimate]):
@@ -316,21 +308,49 @@ def _joined(poses: Sequence[Sequence[Pose]]) -> tuple[Array, Array, Array]:
 
 
 def seen_by(
-    camera: CameraIntrinsics | None, heads: Sequence[HeadEstimate], size: tuple[int, int]
+    camera: CameraIntrinsics | None,
+    heads: Sequence[HeadEstimate],
+    size: tuple[int, int],
+    mounted: Array | None = None,
 ) -> list[HeadEstimate]:
     """Heads of an image of `size` = (width, height) in the optical frame of its true camera.
 
     The model is told no lens: it takes every picture for one of the usual camera (`rays`), before
     which a head at the border of a wide lens's picture would stand nearer to the middle. Rotations
-    are turned by the angle between both rays. None: heads stay as the model told them.
+    are turned by the angle between both rays. Without a camera, or where its lens has no ray, heads
+    stay as the model told them, but for `mounted`: the rotation (3, 3) from the picture's axes to
+    those of the camera's optical frame, none by default, which a camera itself knows.
+
+    Angles are NaN where no yaw, pitch and roll can name the turned rotation.
     """
-    if camera is None:
+    assumed = usual_camera(size[::-1])
+    frame = camera.turn if camera is not None else np.eye(3) if mounted is None else mounted
+    if camera is None and mounted is None:
         return list(heads)
-    true, assumed = camera.matrix, usual_camera(size[::-1])
-    return [
-        head.turned(rotation_to_ray(true, head.box) @ rotation_to_ray(assumed, head.box).T)
-        for head in heads
-    ]
+    return [_in_frame(head, frame @ _to_view(camera, assumed, head.box)) for head in heads]
+
+
+def _to_view(camera: CameraIntrinsics | None, assumed: Array, box: PixelBox) -> Array:
+    """Rotation (3, 3) from the ray that the model took a box to be seen along to the true one."""
+    if camera is None:
+        return np.eye(3)
+    x0, y0, x1, y1 = box
+    (ray,) = camera.directions([[(x0 + x1) / 2, (y0 + y1) / 2]])
+    if not np.isfinite(ray).all():
+        return np.eye(3)
+    return ray_rotation(ray) @ rotation_to_ray(assumed, box).T
+
+
+def _in_frame(head: HeadEstimate, turn: Array) -> HeadEstimate:
+    rotation = turn @ head.rotation
+    if not np.isfinite(rotation).all():
+        return head
+    yaw, pitch, roll = angles_from_rotation(rotation) or (np.nan,) * 3
+    stated = head.rotation_covariance
+    covariance = None if stated is None else turn @ stated @ turn.T
+    return replace(
+        head, yaw=yaw, pitch=pitch, roll=roll, rotation=rotation, rotation_covariance=covariance
+    )
 
 
 def check_image(image: Any) -> NDArray[np.uint8]:

@@ -13,7 +13,9 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from hpe_vlm_ros.geometry import HeadShape
+from hpe_vlm_ros.camera_model import Calibration, described, is_rectified
+from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
+from hpe_vlm_ros.mounting import Mounting, upright
 from hpe_vlm_ros.nodes import images, messages, parameters
 from hpe_vlm_ros.nodes.depth import Depths, to_metres
 from hpe_vlm_ros.nodes.inference import Answer
@@ -23,7 +25,7 @@ from hpe_vlm_ros.nodes.query import named_after
 from hpe_vlm_ros.nodes.statistics import Statistics
 from hpe_vlm_ros.nodes.tf import Targets
 from hpe_vlm_ros.people import People, Person, View
-from hpe_vlm_ros.perceiver import seen_by
+from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
 from hpe_vlm_ros.tracking import Ids
 
 AnyImage: TypeAlias = "Image | CompressedImage"
@@ -81,7 +83,7 @@ class Camera:
         people.judge.limit = values["looking_angle"]
         people.judge.hysteresis = values["looking_hysteresis"]
         view = self._view(answer, shape, targets, values)
-        self._known = people.see(stamp, seen_by(view.camera, answer.estimates, view.size), view)
+        self._known = people.see(stamp, _seen(answer, view), view)
         return self._known
 
     def asked(
@@ -99,7 +101,7 @@ class Camera:
         single = People()
         single.tracking, single.judge.limit = False, values["looking_angle"]
         view = self._view(answer, shape, targets, values)
-        people = single.see(0, seen_by(view.camera, answer.estimates, view.size), view)
+        people = single.see(0, _seen(answer, view), view)
         ids = named_after(people, self._known) if newest else {}
         return [replace(p, head=replace(p.head, id=ids.get(i, ""))) for i, p in enumerate(people)]
 
@@ -107,17 +109,29 @@ class Camera:
         self, answer: Answer, shape: HeadShape | None, targets: Targets, values: Values
     ) -> View:
         stamp = messages.nanoseconds(answer.header.stamp)
-        width, height = answer.size
-        self.info_problem, camera = "", None
-        try:
-            camera = messages.intrinsics(self._info, width, height)
-        except ValueError as error:
-            self.info_problem = str(error)
-            self._complain("camera_info", str(error))
+        mounting = Mounting(values["rotate"], answer.size)
+        camera = mounting.camera(self._camera(answer.size))
         places = targets.at(answer.header, values["robot_frame"], values["gaze_targets"])
         depth = self._depth(stamp, answer.size, values["depth_slop"])
-        rgb = answer.rgb if values["colour_weight"] else None
-        return View(answer.size, camera, shape, depth, places, rgb)
+        if depth is not None:
+            depth = upright(depth, mounting.degrees)
+        rgb = upright(answer.rgb, mounting.degrees) if values["colour_weight"] else None
+        return View(mounting.upright_size, camera, shape, depth, places, rgb, mounting)
+
+    def _camera(self, size: tuple[int, int]) -> CameraIntrinsics | None:
+        """The camera of images of this size; what is amiss is complained of."""
+        found = None
+        try:
+            topic = self._node.resolve_topic_name(self.topic)
+            rectified = is_rectified(self._values["rectified"], topic)
+            info = self._info and Calibration.read(self._info)
+            found = described(info, *size, rectified)
+            self.info_problem = found.warning
+        except ValueError as error:
+            self.info_problem = str(error)
+        if self.info_problem:
+            self._complain("camera_info", self.info_problem)
+        return None if found is None else found.camera
 
     def complain(self, kind: str, text: str) -> None:
         """One warning of a kind in a while, about this camera."""
@@ -164,3 +178,7 @@ class Camera:
                 ),
             )
         )
+
+
+def _seen(answer: Answer, view: View) -> list[HeadEstimate]:
+    return seen_by(view.camera, answer.estimates, view.size, view.mounting.turn)

@@ -14,6 +14,7 @@ from typing import Any
 from std_msgs.msg import Header
 
 from hpe_vlm_ros.following import Follower
+from hpe_vlm_ros.mounting import upright
 from hpe_vlm_ros.nodes import images
 from hpe_vlm_ros.nodes.worker import NewestOnly
 
@@ -25,7 +26,8 @@ QUESTIONS = "?"
 class Answer:
     """What came of an image, or of a question about one: estimates, or an error.
 
-    size: width and height. latency: seconds in the model. question: as it was handed in, or None.
+    size: width and height. rgb: as the camera took it; estimates are of the upright picture.
+    latency: seconds in the model. question: as it was handed in, or None.
     """
 
     camera: str
@@ -55,7 +57,8 @@ class Inference:
     `check(message)` is asked before an image is answered and raises ImageError to drop it.
     `deliver(answer)` is called in the worker's thread, never after `stop`. `drafts` tells every how
     many images of a camera heads are looked for anew, and the slack between: see `Follower`.
-    `max_heads` and `tiles` are the perceiver's.
+    `max_heads` and `tiles` are the perceiver's. `rotate` tells by how many degrees clockwise images
+    are turned before it sees them.
     """
 
     def __init__(
@@ -67,9 +70,11 @@ class Inference:
         max_heads: Callable[[], int],
         drafts: Callable[[], tuple[int, int]] = lambda: (1, 0),
         tiles: Callable[[], int] = lambda: 1,
+        rotate: Callable[[], int] = lambda: 0,
     ) -> None:
         self._perceiver, self._check, self._deliver = perceiver, check, deliver
         self._max_heads, self._drafts, self._tiles = max_heads, drafts, tiles
+        self._rotate = rotate
         self._followers: dict[str, Follower] = {}
         self._job: Job | None = None
         self._worker: NewestOnly[Job] = NewestOnly(
@@ -99,17 +104,18 @@ class Inference:
             self._check(job.message)  # again: it may have waited for the one before
         rgb = images.to_rgb(job.message)
         height, width, _ = rgb.shape
+        picture = upright(rgb, self._rotate())
         self._perceiver.max_heads, self._perceiver.tiles = self._max_heads(), self._tiles()
         started = time.monotonic()
         reply: str | None = None
         estimates: list[Any]
         if job.free_text is not None:
-            estimates, reply = [], self._perceiver.ask(rgb, job.free_text)
+            estimates, reply = [], self._perceiver.ask(picture, job.free_text)
         elif job.question is not None:
-            estimates = self._perceiver(rgb)
+            estimates = self._perceiver(picture)
         else:
             follower = self._followers.setdefault(job.camera, Follower())
-            estimates = follower.find(self._perceiver, rgb, *self._drafts())
+            estimates = follower.find(self._perceiver, picture, *self._drafts())
         latency = time.monotonic() - started
         self._hand_out(
             Answer(

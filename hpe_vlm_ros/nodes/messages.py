@@ -17,9 +17,7 @@ from hpe_vlm_ros.distance import Source
 from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, quaternion_from_matrix
 from hpe_vlm_ros.msg import GazeTarget, GazeTargets, HeadPose
 from hpe_vlm_ros.people import ROBOT, Person
-from hpe_vlm_ros.placing import intrinsics, unit_ray
-
-__all__ = ["duration", "gaze_targets", "head_pose", "head_transforms", "intrinsics", "nanoseconds"]
+from hpe_vlm_ros.placing import unit_ray
 
 
 def head_pose(person: Person, header: Header) -> HeadPose:

@@ -14,13 +14,18 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from hpe_vlm_ros.camera_model import RECTIFIED
 from hpe_vlm_ros.mirror import WISHES
 from hpe_vlm_ros.nodes.specifications import SPECIFICATIONS, TRANSPORTS, Specification
 from hpe_vlm_ros.tracking import Settings
 
 __all__ = ["SPECIFICATIONS", "TRANSPORTS", "Specification"]
 
-_CHOICES = {"image_transport": TRANSPORTS, "mirror": tuple(WISHES)}
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "image_transport": TRANSPORTS,
+    "mirror": tuple(WISHES),
+    "rectified": RECTIFIED,
+}
 _BY_NAME = {specification.name: specification for specification in SPECIFICATIONS}
 Values = dict[str, Any]
 
@@ -32,7 +37,12 @@ def descriptor(specification: Specification) -> ParameterDescriptor:
         result.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
     elif specification.limits:
         low, high = (int(limit) for limit in specification.limits)
-        result.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+        result.integer_range = [
+            IntegerRange(from_value=low, to_value=high, step=specification.step)
+        ]
+    # YAML makes booleans of some words
+    words = _CHOICES.get(specification.name, ())
+    result.dynamic_typing = any(isinstance(word, bool) for word in words)
     if not specification.live:
         result.additional_constraints = "Read in configure; to change it, clean up first."
     return result
@@ -62,7 +72,9 @@ def check_change(parameters: list[Parameter], configured: bool) -> SetParameters
     for parameter in parameters:
         choices = _CHOICES.get(parameter.name)
         if choices and parameter.value not in choices:
-            return _refuse(f"{parameter.name} is '{parameter.value}': use {' or '.join(choices)}")
+            return _refuse(
+                f"{parameter.name} is '{parameter.value}': use {' or '.join(map(str, choices))}"
+            )
         known = _BY_NAME.get(parameter.name)
         if known and not known.live and configured:
             return _refuse(f"{known.name} is read in configure: deactivate and clean up first")

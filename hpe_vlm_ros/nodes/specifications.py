@@ -10,7 +10,8 @@ TRANSPORTS = ("raw", "compressed")
 
 @dataclass(frozen=True)
 class Specification:
-    """One parameter. `limits` are inclusive; one that is not `live` is read in configure only.
+    """One parameter. `limits` are inclusive, whole numbers go in steps of `step`; one that is not
+    `live` is read in configure only.
 
     A list's default is [""], which stands for an empty one: ROS cannot tell the type of [].
     """
@@ -20,6 +21,7 @@ class Specification:
     description: str
     limits: tuple[float, float] | None = None
     live: bool = True
+    step: int = 1
 
 
 _S = Specification
@@ -78,6 +80,23 @@ SPECIFICATIONS = (
         "Topic of the camera's calibration, from which positions are found. "
         "Empty: camera_info beside image_topic.",
         live=False,
+    ),
+    _S(
+        "rectified",
+        "auto",
+        "Whether images are rectified, so that P of camera_info describes them; else K and the "
+        "lens distortion do. auto: if their topic is called image_rect... true, false.",
+        live=False,
+    ),
+    _S(
+        "rotate",
+        0,
+        "Degrees clockwise by which images must be turned to show people upright, for cameras "
+        "mounted sideways or upside down: 0, 90, 180, 270. Boxes and poses are those of the camera "
+        "as it is mounted.",
+        (0, 270),
+        live=False,
+        step=90,
     ),
     _S(
         "depth_topic",

@@ -61,6 +61,7 @@ class Stream:
             max_heads=lambda: self._value("max_heads"),
             drafts=lambda: (self._value("detect_every"), self._value("draft_slack")),
             tiles=lambda: self._value("tiles"),
+            rotate=lambda: self._value("rotate"),
         )
         self._queries = queries
         try:

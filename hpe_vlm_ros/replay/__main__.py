@@ -53,6 +53,8 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         options.frames,
         options.free_every,
         options.slice,
+        options.rectified,
+        options.rotate,
     )
     how: dict[str, Any] = {
         "command": command(given),
@@ -104,6 +106,8 @@ def _conclude(report: dict[str, Any], options: argparse.Namespace, shut_if: list
     from .gate import shut
     from .tables import table, values
 
+    for note in report["run"]["notes"]:
+        print(f"warning: {note}", file=sys.stderr)
     if not options.quiet:
         print(table(report))
         print(f"report: {options.out / 'report.html'}")

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from hpe_vlm_ros.mirror import WISHES
+from hpe_vlm_ros.mounting import TURNS
 
 from .plan import SLICE
 
@@ -98,6 +99,20 @@ def _input(to: argparse.ArgumentParser) -> None:
         help="image topic of the bags, may be repeated (default: the one with most images)",
     )
     add("--camera-info", metavar="T", help="its calibration (default: camera_info beside it)")
+    add(
+        "--rectified",
+        choices=("auto", "true", "false"),
+        default="auto",
+        help="whether images are rectified, so that P of camera_info describes them (auto: if "
+        "their topic is called image_rect...)",
+    )
+    add(
+        "--rotate",
+        type=int,
+        choices=TURNS,
+        default=0,
+        help="degrees clockwise by which pictures must be turned to show people upright (0)",
+    )
     add("--every", type=_positive, default=1, metavar="N", help="perceive each N-th frame (1)")
     add(
         "--frames",

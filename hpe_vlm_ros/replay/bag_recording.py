@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from hpe_vlm_ros.camera_model import Calibration
 from hpe_vlm_ros.nodes.images import ImageError, to_rgb
 
 from .bags import CAMERA_INFO, Bag, Broken, Topic, shared_bag
-from .frames import Calibration, Frame, FrameInfo, ReplayError, Rgb
+from .frames import Frame, FrameInfo, ReplayError, Rgb
 from .topics import calibration_topic, chosen_topic, image_topic
 
 _STAMP = struct.Struct("<iI")  # a message begins with its header, that with sec and nanosec
@@ -108,6 +109,11 @@ def _indexed(
     notes += bag.notes + bag.losses() + _oddities(frames)
     if not calibration:
         notes.append(f"{id}: no camera_info, so head positions are unknown; see --camera-info")
+    elif not cameras:
+        notes.append(
+            f"{id}: no camera_info on {calibration.name} can be read, so head positions are "
+            "unknown; see --camera-info"
+        )
     return BagRecording(
         id, str(path), chosen.name, tuple(frames), tuple(cameras), tuple(notes), rescue, size,
         calibration.name if calibration else "",
@@ -120,8 +126,8 @@ def _add_camera(cameras: list[Calibration], bag: Bag, recorded: int, data: bytes
         info = bag.decode(data, CAMERA_INFO)
     except ReplayError:
         return
-    found = Calibration(recorded, int(info.width), int(info.height), tuple(map(float, info.k)))
-    if not cameras or replace(found, recorded=cameras[-1].recorded) != cameras[-1]:
+    found = Calibration.read(info, recorded)
+    if not cameras or found != cameras[-1]:
         cameras.append(found)
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from hpe_vlm_ros.camera_model import Calibration
 from hpe_vlm_ros.pictures import NOT_READ, PICTURES, pictures_below, read_picture
 
-from .frames import Calibration, Frame, FrameInfo, ReplayError
+from .frames import Frame, FrameInfo, ReplayError
 
 FRAME_ID = "camera_optical"
 

@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.camera_model import Calibration
+
 Rgb = NDArray[np.uint8]
 
 
@@ -36,16 +38,6 @@ class FrameInfo:
     def time(self) -> int:
         """Nanoseconds: the stamp, or where there is none the time of recording."""
         return self.stamp or self.recorded
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What a camera_info says: size in pixels and K (9, row-major), from `recorded` on (ns)."""
-
-    recorded: int
-    width: int
-    height: int
-    k: tuple[float, ...]
 
 
 @dataclass(frozen=True)

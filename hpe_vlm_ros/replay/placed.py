@@ -7,6 +7,7 @@ The same `People` as the node's, fed in the order of recording.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
+from hpe_vlm_ros.lens import from_numbers
+from hpe_vlm_ros.mounting import Mounting
 from hpe_vlm_ros.people import ROBOT, People, Person, View
 from hpe_vlm_ros.perceiver import HeadEstimate
 from hpe_vlm_ros.tracking import LateFrame
@@ -31,6 +34,7 @@ def placed(
     """
     sequences = {entry["id"] for entry in run["recordings"] if entry["sequence"]}
     shape = _shape(run.get("head_shape"))
+    degrees = run["settings"].get("rotate", 0)
     people: dict[str, People] = {}
     found, late = [], 0
     for record in records:
@@ -41,18 +45,29 @@ def placed(
             found.append(record)
             continue
         try:
-            found.append(_seen(record, seer, shape))
+            found.append(_seen(record, seer, shape, degrees))
         except LateFrame:
             late += 1
             seer.tracking = False
-            found.append(_seen(record, seer, shape))
-    notes = [f"{late} frames are older than the one before: not tracked"] if late else []
+            found.append(_seen(record, seer, shape, degrees))
+    notes = camera_notes(records)
+    if late:
+        notes.append(f"{late} frames are older than the one before: not tracked")
     return found, notes
 
 
-def _seen(record: FrameRecord, people: People, shape: HeadShape | None) -> FrameRecord:
-    camera = CameraIntrinsics(*record.camera) if record.camera else None
-    view = View((record.width, record.height), camera, shape)
+def camera_notes(records: Sequence[FrameRecord]) -> list[str]:
+    """What is amiss with the camera_info of frames, each once with the number of its frames."""
+    problems = Counter((r.recording, r.problem) for r in records if r.problem)
+    return [f"{id}: {count} frames: {text}" for (id, text), count in problems.items()]
+
+
+def _seen(
+    record: FrameRecord, people: People, shape: HeadShape | None, degrees: int
+) -> FrameRecord:
+    camera = from_numbers(record.camera) if record.camera else None
+    mounting = Mounting(degrees, (record.width, record.height))
+    view = View(mounting.upright_size, mounting.camera(camera), shape, mounting=mounting)
     persons = people.see(record.time, [as_estimate(head) for head in record.heads], view)
     heads = tuple(_head(person, record, camera) for person in persons if person.posed)
     return replace(record, heads=heads)

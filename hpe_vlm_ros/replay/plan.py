@@ -19,6 +19,7 @@ class Settings:
 
     every: perceive each n-th frame. limit: frames of each recording, 0 for all. free_every: ask
     about each n-th frame without grammar as well, for E_angle; 0 for never. model: its id.
+    rectified, rotate: as the node's parameters.
     """
 
     model: str
@@ -29,6 +30,8 @@ class Settings:
     limit: int = 0
     free_every: int = 10
     slice: int = SLICE
+    rectified: str = "auto"
+    rotate: int = 0
     recordings: tuple[tuple[str, int, int], ...] = ()  # id, frames, bytes or stamp of the last
 
     def as_json(self) -> dict[str, Any]:

@@ -72,8 +72,9 @@ class FrameRecord:
 
     stamp, recorded: nanoseconds, see FrameInfo. error: why the frame could not be perceived. free:
     the reasons for which unconstrained answers about its heads were invalid, "" for a valid one;
-    None when not asked. camera: fx, fy, cx, cy. seconds: time the model took; the one field that
-    differs between equal runs.
+    None when not asked. camera: as of `lens.as_numbers`, of the picture as it was taken. problem:
+    what is amiss with the camera_info. seconds: time the model took; the one field that differs
+    between equal runs. Until `placed` boxes are those of the upright picture.
     """
 
     recording: str
@@ -88,6 +89,7 @@ class FrameRecord:
     error: str | None = None
     free: tuple[str, ...] | None = None
     camera: tuple[float, ...] | None = None
+    problem: str = ""
     seconds: float = 0.0
 
     @property
@@ -122,13 +124,18 @@ def estimated(head: HeadEstimate) -> Head:
     stated = head.rotation_covariance
     return Head(
         box=rounded(head.box, 3),
-        yaw=round(float(head.yaw), 4) + 0.0,
-        pitch=round(float(head.pitch), 4) + 0.0,
-        roll=round(float(head.roll), 4) + 0.0,
+        yaw=_angle(head.yaw),
+        pitch=_angle(head.pitch),
+        roll=_angle(head.roll),
         rotation=rounded(head.rotation, 7),
         score=round(float(head.score), 6),
         covariance=None if stated is None else rounded(stated, 10),
     )
+
+
+def _angle(degrees: float) -> float | None:
+    """None where the rotation has no such triple."""
+    return None if math.isnan(degrees) else round(float(degrees), 4) + 0.0
 
 
 def looking(
@@ -146,9 +153,8 @@ def looking(
     """
     place = position
     if place is None and camera is not None:
-        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        place = [(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0]
-    elif place is None:
+        place = camera.ray(box)
+    if place is None or not np.isfinite(place).all():
         place = unit_ray(box, width, height)
     matrix = np.asarray(rotation, dtype=float).reshape(3, 3)
     toward = -np.asarray(place, dtype=float)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_vlm_ros.geometry import CameraIntrinsics, circular_difference, geodesic_degrees
+from hpe_vlm_ros.geometry import circular_difference, geodesic_degrees
+from hpe_vlm_ros.lens import from_numbers
 from hpe_vlm_ros.metrics import Heads, Rules, assign, match_boxes
 
 from .records import FrameRecord, Head, looking
@@ -115,7 +116,7 @@ def _add_frame(
     who = assign(mine, theirs, scale, rules)
     answer = _with_the_uncounted(who.answer, who.counts, mine, theirs, rules)
     sizes = _sizes(mine.boxes, scale)
-    camera = CameraIntrinsics(*record.camera) if record.camera else None
+    camera = from_numbers(record.camera) if record.camera else None
     people = int(who.counts.sum())
     for row, head in enumerate(true):
         chosen = int(answer[row])

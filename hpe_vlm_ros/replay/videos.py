@@ -11,10 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hpe_vlm_ros.camera_model import Calibration
 from hpe_vlm_ros.pictures import ImageError
 
 from .files import FRAME_ID
-from .frames import Calibration, Frame, FrameInfo, ReplayError, Rgb
+from .frames import Frame, FrameInfo, ReplayError, Rgb
 
 START = 10**9
 """Stamp of a video's start, nanoseconds: zero would mean that there is none."""

@@ -10,11 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from hpe_vlm_ros.camera_model import described, is_rectified
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
+from hpe_vlm_ros.lens import as_numbers
 from hpe_vlm_ros.mirror import WISHES
+from hpe_vlm_ros.mounting import Mounting, upright
 from hpe_vlm_ros.nodes.images import ImageError
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, seen_by
-from hpe_vlm_ros.placing import intrinsics
 from hpe_vlm_ros.remote.settings import MODEL_SIDE, is_remote
 
 from .frames import Frame, Recording, Rgb
@@ -106,19 +108,22 @@ def _look(
 ) -> dict[str, Any]:
     """The fields that come from the pixels."""
     height, width = rgb.shape[:2]
-    camera = _camera(recording, frame, width, height)
+    known, problem = _camera(recording, frame, (width, height), settings.rectified)
+    mounting = Mounting(settings.rotate, (width, height))
+    camera, picture = mounting.camera(known), upright(rgb, settings.rotate)
     started = time.perf_counter()
-    told = perceiver(rgb)
+    told = perceiver(picture)
     seconds = time.perf_counter() - started
-    found = seen_by(camera, told, (width, height))
+    found = seen_by(camera, told, mounting.upright_size, mounting.turn)
     free = None
     if settings.free_every and frame.info.number % settings.free_every == 0:
-        free = free_reasons(perceiver, rgb, found)
+        free = free_reasons(perceiver, picture, found)
     return {
         "width": width,
         "height": height,
         "heads": tuple(estimated(head) for head in found),
-        "camera": (camera.fx, camera.fy, camera.cx, camera.cy) if camera else None,
+        "camera": as_numbers(known) if known else None,
+        "problem": problem,
         "free": free,
         "seconds": round(seconds, 6),
     }
@@ -136,8 +141,15 @@ def free_reasons(
     return tuple("" if answer.reason is None else str(answer.reason.value) for answer in answers)
 
 
-def _camera(recording: Recording, frame: Frame, width: int, height: int) -> CameraIntrinsics | None:
+def _camera(
+    recording: Recording, frame: Frame, size: tuple[int, int], rectified: str
+) -> tuple[CameraIntrinsics | None, str]:
+    """The camera, and what is amiss with its calibration; a recording without one has said so."""
+    info = recording.camera(frame.info)
+    if info is None:
+        return None, ""
     try:
-        return intrinsics(recording.camera(frame.info), width, height)
-    except ValueError:  # none, uncalibrated, or for another size: positions stay unknown
-        return None
+        found = described(info, *size, is_rectified(rectified, recording.topic))
+    except ValueError as error:  # positions stay unknown
+        return None, str(error)
+    return found.camera, found.warning

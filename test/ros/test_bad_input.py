@@ -83,7 +83,7 @@ def test_a_very_large_image_is_answered_with_advice(node: NodeProcess, peer: Pee
     [
         (None, ["no camera_info", "camera_info_topic"]),
         (calibration(focal=0.0), ["focal lengths 0 and 0", "calibrate"]),
-        (calibration(width=640, height=480), ["640x480", "320x240", "camera_info_topic"]),
+        (calibration(width=640, height=360), ["640x360", "320x240", "camera_info_topic"]),
     ],
 )
 def test_unusable_calibration_costs_the_position_only(active, peer, info, words):

@@ -10,11 +10,12 @@ from graph import calibration
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
+from hpe_vlm_ros.camera_model import Calibration, described
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
 from hpe_vlm_ros.geometry import matrix_from_quaternion as matrix
 from hpe_vlm_ros.msg import HeadPose
 from hpe_vlm_ros.nodes import messages
-from hpe_vlm_ros.nodes.messages import head_transforms, intrinsics
+from hpe_vlm_ros.nodes.messages import head_transforms
 from hpe_vlm_ros.people import ROBOT, People, View
 from hpe_vlm_ros.perceiver import HeadEstimate
 from hpe_vlm_ros.spread import turn_covariance
@@ -176,18 +177,14 @@ def test_gaze_targets_name_each_pair():
     assert math.isnan(seen["h0001", "attic"].angle)
 
 
-def test_intrinsics_come_from_k():
-    camera = intrinsics(calibration(250.0), 320, 240)
+def test_the_camera_is_that_of_the_message():
+    camera = described(Calibration.read(calibration(250.0)), 320, 240).camera
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (250.0, 250.0, 160.0, 120.0)
-    unsized = calibration(250.0)
-    unsized.width = unsized.height = 0
-    assert intrinsics(unsized, 320, 240) == camera
 
 
 @pytest.mark.parametrize(
     ("info", "words"),
     [
-        (None, "no camera_info"),
         (calibration(0.0), "focal lengths 0 and 0"),
         (calibration(math.nan), "focal lengths nan"),
         (calibration(width=640), "640x240"),
@@ -195,5 +192,5 @@ def test_intrinsics_come_from_k():
 )
 def test_calibration_without_use_says_why(info, words):
     with pytest.raises(ValueError, match=words) as caught:
-        intrinsics(info, 320, 240)
+        described(Calibration.read(info), 320, 240)
     assert "positions are unknown" in str(caught.value)
