@@ -25,6 +25,7 @@ from painted import (
     png,
     write_bag,
 )
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from hpe_vlm_ros.replay import __main__ as command
 from hpe_vlm_ros.replay import work
@@ -178,3 +179,15 @@ def test_the_command_line_names_both(tmp_path, monkeypatch):
     assert run["settings"]["rotate"] == 180 and run["settings"]["rectified"] == "false"
     with pytest.raises(SystemExit):
         command.main([*given, "--rotate", "45"])
+
+
+def test_a_camera_info_that_cannot_be_read_is_said(tmp_path):
+    bag = tmp_path / "bag"
+    with Writer(bag, version=8, storage_plugin=StoragePlugin.MCAP) as writer:
+        for topic, kind in (("/cam/camera_info", CAMERA_INFO), ("/cam/image", COMPRESSED)):
+            connection = writer.add_connection(topic, kind, typestore=TYPES)
+            image = TYPES.serialize_cdr(png(paint(heads_of(0)), START), COMPRESSED)
+            writer.write(connection, START, image if kind == COMPRESSED else image[:40])
+    (recording,) = open_sources([str(bag)])
+    assert recording.camera(recording.frames[0]) is None
+    assert any("no camera_info on /cam/camera_info can be read" in n for n in recording.notes)
