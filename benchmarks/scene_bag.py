@@ -24,7 +24,7 @@ from rosbags.typesys.store import Typestore
 from hpe_vlm_ros.replay.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, typestore
 from hpe_vlm_ros.replay.outbag import Builder
 from hpe_vlm_ros.replay.records import FrameRecord
-from hpe_vlm_ros.replay.truth_files import true_head
+from hpe_vlm_ros.replay.truth_heads import true_head
 from training.data.sample import Sample
 from training.data.synthetic import read_synthetic
 from training.testsets import SCENES

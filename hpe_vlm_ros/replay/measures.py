@@ -34,6 +34,7 @@ def totals(table: Scored, looking_angle: float) -> dict[str, Measure]:
     triple = np.isfinite(table.error).all(axis=1)
     half = halves(table.yaw)
     found = table.counts & table.found
+    posed = found & np.isfinite(table.geodesic)
     mae = table.error.mean(axis=1)
     named: dict[str, Measure] = {
         "recall": _mean(table, table.counts, table.found),
@@ -45,12 +46,12 @@ def totals(table: Scored, looking_angle: float) -> dict[str, Measure]:
     named |= {
         "mae_front": _mean(table, found & triple & half["front"], mae),
         "mae_back": _mean(table, found & triple & half["back"], mae),
-        "geodesic_mean": _mean(table, found, table.geodesic),
-        "geodesic_median": _quantile(table, found, table.geodesic, 0.5),
-        "geodesic_p90": _quantile(table, found, table.geodesic, 0.9),
+        "geodesic_mean": _mean(table, posed, table.geodesic),
+        "geodesic_median": _quantile(table, posed, table.geodesic, 0.5),
+        "geodesic_p90": _quantile(table, posed, table.geodesic, 0.9),
         "looking_auc": looking_area(table, looking_angle),
     }
-    stated = found & np.isfinite(table.covariance).all(axis=(1, 2))
+    stated = posed & np.isfinite(table.covariance).all(axis=(1, 2))
     for count in (1, 2):
         inside = within_sigma(table.turn, table.covariance, count)
         named[f"within_{count}_sigma"] = Ratio(
@@ -149,12 +150,13 @@ BREAKDOWNS: dict[str, tuple[str, Callable[[Scored], list[Row]]]] = {
 def _row(table: Scored, part: Mask) -> dict[str, Measure]:
     """The columns of a breakdown, of the heads in `part` (N,)."""
     found = part & table.found
+    posed = found & np.isfinite(table.geodesic)
     triple = np.isfinite(table.error).all(axis=1)
     return {
         "recall": _mean(table, part, table.found),
         "mae": _mean(table, found & triple, table.error.mean(axis=1)),
-        "geodesic_median": _quantile(table, found, table.geodesic, 0.5),
-        "geodesic_p90": _quantile(table, found, table.geodesic, 0.9),
+        "geodesic_median": _quantile(table, posed, table.geodesic, 0.5),
+        "geodesic_p90": _quantile(table, posed, table.geodesic, 0.9),
     }
 
 

@@ -29,10 +29,11 @@ class Head:
     """One head, estimated or true.
 
     box: x0, y0, x1, y1 in pixels. yaw, pitch, roll: degrees, None without a triple. rotation: (9)
-    row-major, head in the optical frame. position: sellion in metres, optical frame, or None.
-    looking: degrees between gaze and the ray to the camera; looks, looks_score: the judgement of
-    that, as in HeadPose.msg, like unseen and age (s). covariance: (9) row-major, rad², turns
-    about the fixed optical axes, or None where not stated. visible: share of the head, 0..1.
+    row-major, head in the optical frame; of true heads empty where nobody knows it. position:
+    sellion in metres, optical frame, or None. looking: degrees between gaze and the ray to the
+    camera; looks, looks_score: the judgement of that, as in HeadPose.msg, like unseen and age (s).
+    covariance: (9) row-major, rad², turns about the fixed optical axes, or None where not stated.
+    visible: share of the head, 0..1.
     status: HeadPose.STATUS_*.
     """
 
@@ -55,8 +56,8 @@ class Head:
 
     @property
     def matrix(self) -> Array:
-        """(3, 3) rotation."""
-        return np.array(self.rotation).reshape(3, 3)
+        """(3, 3) rotation, NaN where it is not known."""
+        return np.array(self.rotation or [math.nan] * 9).reshape(3, 3)
 
     @property
     def angles(self) -> tuple[float, float, float]:

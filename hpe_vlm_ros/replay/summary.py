@@ -102,7 +102,7 @@ def worst(
 ) -> list[dict[str, Any]]:
     """The heads that count and were found, but turned the farthest from the truth."""
     by_key = {record.key: record for record in records}
-    error = np.where(table.counts & table.found, table.geodesic, -1.0)
+    error = np.where(_posed(table), table.geodesic, -1.0)
     cases = []
     for row in np.argsort(-error, kind="stable")[:count]:
         if error[row] < 0:
@@ -149,6 +149,7 @@ def _truth(truth: Truth, table: Scored, scoring: Scoring) -> dict[str, Any]:
         "found": int((table.counts & table.found).sum()),
         "false_alarms": len(table.alarm_frame),
         "without_triple": int((table.counts & np.isnan(table.yaw)).sum()),
+        "without_pose": sum(not head.rotation for head in table.true_heads),
         "rules": asdict(scoring.rules),
     }
 
@@ -183,9 +184,14 @@ def _anything(row: dict[str, Any]) -> bool:
     return any(isinstance(cell, dict) and cell["n"] for cell in row.values())
 
 
+def _posed(table: Scored) -> Any:
+    """Which heads (N,) count, were found, and have a true pose to compare with."""
+    return table.counts & table.found & np.isfinite(table.geodesic)
+
+
 def _curve(table: Scored) -> list[float | None] | None:
     """Geodesic error below which 0, 2, 4 ... 100 % of the heads lie."""
-    errors = table.geodesic[table.counts & table.found]
+    errors = table.geodesic[_posed(table)]
     return [tidy(v) for v in np.percentile(errors, range(0, 101, 2))] if len(errors) else None
 
 

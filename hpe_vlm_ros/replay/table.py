@@ -133,7 +133,7 @@ def _add_frame(
             "distance": np.nan if head.position is None else np.linalg.norm(head.position),
             "people": people,
             "looks_true": looking(
-                head.rotation, head.box, record.width, record.height, camera, head.position
+                head.matrix, head.box, record.width, record.height, camera, head.position
             ),
             "size_found": sizes[chosen] if found else np.nan,
         }
@@ -157,7 +157,7 @@ def _compared(found: Head | None, true: Head) -> dict[str, object]:
         "yaw": yaw,
         "error": np.abs(circular_difference(found.angles, true.angles)),
         "geodesic": float(geodesic_degrees(found.matrix, true.matrix)),
-        "turn": rotation_vector(true.matrix @ found.matrix.T),
+        "turn": rotation_vector(true.matrix @ found.matrix.T) if true.rotation else [np.nan] * 3,
         "covariance": stated,
         "looks": np.nan if found.looking is None else found.looking,
         "yaw_found": found.angles[0],
@@ -168,7 +168,7 @@ def as_heads(heads: Sequence[Head]) -> Heads:
     """Records as the metrics take them."""
     return Heads(
         np.array([h.box for h in heads], dtype=float).reshape(-1, 4),
-        np.array([h.rotation for h in heads], dtype=float).reshape(-1, 3, 3),
+        np.array([h.matrix for h in heads], dtype=float).reshape(-1, 3, 3),
         np.array([h.angles for h in heads], dtype=float).reshape(-1, 3),
         np.array([h.visible for h in heads], dtype=float),
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 
 from .frames import FrameInfo, Recording, ReplayError
 from .records import Head
@@ -63,7 +63,16 @@ def match(
     if not heads:
         raise ReplayError(_nothing(entries, lists, name, tolerance))
     notes = [f"{len(missed)} of {len(entries)} entries of {name} match no frame"] if missed else []
-    return Truth(heads, tuple(notes))
+    return Truth(heads, (*notes, *_from_one(entries, lists, name)))
+
+
+def _from_one(entries: Sequence[Entry], lists: Sequence[_Frames], name: str) -> list[str]:
+    """A note where frames seem to be counted from 1: then all are compared with the one before."""
+    numbers = {entry.number for entry in entries if entry.number is not None}
+    for frames in lists:
+        if numbers and min(numbers) == 1 and max(numbers) == max(frames.numbers) + 1:
+            return [f"{name}: seems to count frames from 1; here the first one is frame 0"]
+    return []
 
 
 class _Frames:
@@ -95,9 +104,10 @@ class _Frames:
 
     def _number(self, entry: Entry, tolerance: int) -> int | None:
         if entry.image is not None:
-            name = PurePosixPath(entry.image)
-            exact = self.images.get(name.as_posix())
-            return self.bases.get(name.name) if exact is None else exact
+            exact = self.images.get(PurePosixPath(entry.image).as_posix())
+            # Windows' paths too; it takes both kinds of slashes.
+            base = PureWindowsPath(entry.image).name
+            return self.bases.get(base) if exact is None else exact
         if entry.number is not None:
             return entry.number if entry.number in self.numbers else None
         frame = self.nearest(entry.stamp or 0)

@@ -4,9 +4,9 @@
 Frames are named by `stamp` (seconds, as text to the last digit), `stamp_ns`, `frame` (number from
 0) or `image` (file name), and where several recordings are replayed also by `recording`.
 
-CSV, one head a line: x0, y0, x1, y1 in pixels; yaw, pitch, roll in degrees, or qx, qy, qz, qw of
-the face frame in the optical frame as in HeadPose.msg. Optional: visible (0..1), id, and x, y, z of
-the sellion in metres. A line without a box says that its frame shows no head.
+CSV (or with ; or tabs), one head a line: x0, y0, x1, y1 in pixels; yaw, pitch, roll in degrees, or
+qx, qy, qz, qw of the face frame in the optical frame as in HeadPose.msg. Optional: visible (0..1),
+id, and x, y, z of the sellion in metres. A line without a box says that its frame shows no head.
 
 JSON, one frame an object, in a list or one a line: a frame's name and `heads`, each with `box`
 [x0, y0, x1, y1], an orientation (yaw, pitch, roll; or `rotation` 3 x 3, head in the optical frame;
@@ -14,128 +14,116 @@ or `quaternion` [x, y, z, w] as above), optional `visible`, `id`, `position` [x,
 
 COCO: `images` with file_name, `annotations` with bbox [x, y, width, height] and euler_angles
 [pitch, yaw, roll].
+
+A head whose box cannot be read is left out; one whose angles are none counts for recall and
+precision only. Both are noted with their line or number.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
-import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hpe_vlm_ros.geometry import (
-    angles_from_rotation,
-    matrix_from_quaternion,
-    nearest_rotation,
-    rotation_from_angles,
-    rotation_from_face,
-)
-
 from .frames import ReplayError
-from .records import Head, rounded
+from .records import Head
 from .truth import Entry
+from .truth_heads import ANGLES, FAULTS, NAMES, TrueHeads, named_entry, said
 
-_ANGLES, _BOX = ("yaw", "pitch", "roll"), ("x0", "y0", "x1", "y1")
+_BOX = ("x0", "y0", "x1", "y1")
 _QUATERNION, _PLACE = ("qx", "qy", "qz", "qw"), ("x", "y", "z")
-_NAMES = ("stamp", "stamp_ns", "frame", "image")
+_TEXTS = (*NAMES, "recording", "id")
 
 
-def read_truth(path: Path) -> list[Entry]:
-    """The entries of a file, by its suffix; ReplayError names file, line and remedy."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReplayError(f"{path}: cannot be read ({error}); give CSV or JSON") from error
-    if path.suffix.lower() == ".csv":
-        return _csv(text, path)
+def read_truth(path: Path) -> tuple[list[Entry], list[str]]:
+    """The entries of a file, by its suffix, and notes about heads that are of no or little use.
+
+    ReplayError names file, line and remedy.
+    """
+    text = _text(path)
+    heads = TrueHeads(path)
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return _csv(text, path, heads), heads.notes()
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
-        return _json(text, path)
+        return _json(text, path, heads)
     raise ReplayError(f"{path}: ground truth must be a .csv, .json or .jsonl file")
 
 
-def true_head(
-    box: Sequence[float],
-    rotation: Any,
-    visible: float = 1.0,
-    id: str = "",
-    position: Sequence[float] | None = None,
-    angles: Sequence[float] | None = None,
-) -> Head:
-    """A head of known pose; `angles` (degrees) where they are known better than from rotation.
-
-    ValueError for a box turned inside out, or what is not a rotation or a number.
-    """
-    edges = [float(v) for v in box]
-    if len(edges) != 4 or not all(map(math.isfinite, edges)):
-        raise ValueError(f"box {list(box)} must be four numbers: x0, y0, x1, y1")
-    if not (edges[0] < edges[2] and edges[1] < edges[3]):
-        raise ValueError(f"box {edges} must have x0 < x1 and y0 < y1")
-    matrix = nearest_rotation(rotation)
-    triple = angles if angles is not None else angles_from_rotation(matrix)
-    yaw, pitch, roll = rounded(triple, 4) if triple is not None else (None, None, None)
-    place = None if position is None else rounded(position, 5)
-    share = float(visible)
-    return Head(rounded(edges, 3), yaw, pitch, roll, rounded(matrix, 7), id=id, position=place,
-                visible=share)  # fmt: skip
+def _text(path: Path) -> str:
+    """UTF-8, or UTF-16 where the file begins so, as spreadsheets write it."""
+    try:
+        content = path.read_bytes()
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if wide else "utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReplayError(f"{path}: cannot be read ({error}); give CSV or JSON in UTF-8") from error
 
 
-def _csv(text: str, path: Path) -> list[Entry]:
-    rows = csv.DictReader(text.splitlines())
-    columns = set(rows.fieldnames or ())
-    named = [n for n in _NAMES if n in columns]
-    oriented = set(_ANGLES) <= columns or set(_QUATERNION) <= columns
+def _csv(text: str, path: Path, heads: TrueHeads) -> list[Entry]:
+    lines = text.splitlines()
+    between = max(",;\t", key=lines[0].count) if lines else ","
+    rows = csv.DictReader(lines, delimiter=between)
+    rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
+    columns = set(rows.fieldnames)
+    named = [n for n in NAMES if n in columns]
+    oriented = set(ANGLES) <= columns or set(_QUATERNION) <= columns
     if not named or not set(_BOX) <= columns or not oriented:
         raise ReplayError(
-            f"{path}: columns are {', '.join(rows.fieldnames or ['missing'])}; needed are one of "
-            f"{', '.join(_NAMES)}; {', '.join(_BOX)}; and {', '.join(_ANGLES)} (degrees) or "
+            f"{path}: columns are {', '.join(rows.fieldnames) or 'missing'}; needed are one of "
+            f"{', '.join(NAMES)}; {', '.join(_BOX)}; and {', '.join(ANGLES)} (degrees) or "
             f"{', '.join(_QUATERNION)}"
         )
     entries = []
     for row in rows:
+        line = f"line {rows.line_num}"
         given = {k: v.strip() for k, v in row.items() if k and isinstance(v, str) and v.strip()}
+        if not given:
+            continue
+        if between != ",":  # then a comma may be that of decimals
+            given = {k: v if k in _TEXTS else v.replace(",", ".") for k, v in given.items()}
+        shown = any(name in given for name in _BOX)
+        head = heads.head(line, partial(_csv_fields, given)) if shown else ()
         try:
-            head = (_csv_head(given),) if any(name in given for name in _BOX) else ()
-            entries.append(_entry(given, head, f"{path.name}, line {rows.line_num}"))
-        except (ValueError, KeyError) as error:
-            raise ReplayError(f"{path}, line {rows.line_num}: {_said(error)}") from error
+            entries.append(named_entry(given, head, f"{path.name}, {line}"))
+        except FAULTS as error:
+            raise ReplayError(f"{path}, {line}: {said(error)}") from error
     return entries
 
 
-def _csv_head(row: Mapping[str, str]) -> Head:
+def _csv_fields(row: Mapping[str, str]) -> dict[str, Any]:
     fields: dict[str, Any] = {"box": [row[name] for name in _BOX]}
-    if all(name in row for name in _ANGLES):
-        fields |= {name: row[name] for name in _ANGLES}
-    else:
+    if all(name in row for name in _QUATERNION) and not all(name in row for name in ANGLES):
         fields["quaternion"] = [row[name] for name in _QUATERNION]
     if all(name in row for name in _PLACE):
         fields["position"] = [row[name] for name in _PLACE]
-    return _head(fields | {k: row[k] for k in ("visible", "id") if k in row})
+    return fields | {k: row[k] for k in (*ANGLES, "visible", "id") if k in row}
 
 
-def _json(text: str, path: Path) -> list[Entry]:
+def _json(text: str, path: Path, heads: TrueHeads) -> tuple[list[Entry], list[str]]:
     try:
         content = json.loads(text)
     except ValueError:
         content = _lines(text, path)
     if isinstance(content, dict) and {"images", "annotations"} <= set(content):
-        return _coco(content, path)
+        return _coco(content, path, heads)
     if isinstance(content, dict):
         content = content.get("frames", [content])
     entries = []
     for number, frame in enumerate(content, 1):
-        where = f"{path.name}, frame {number}"
+        where = f"frame {number}"
         try:
-            heads = tuple(_head(head) for head in frame["heads"])
-            entries.append(_entry(frame, heads, where))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ReplayError(f"{path}, frame {number}: {_said(error)}") from error
-    return entries
+            found: tuple[Head, ...] = ()
+            for place, fields in enumerate(frame["heads"], 1):
+                found += heads.head(f"{where}, head {place}", partial(dict, fields))
+            entries.append(named_entry(frame, found, f"{path.name}, {where}"))
+        except FAULTS as error:
+            raise ReplayError(f"{path}, {where}: {said(error)}") from error
+    return entries, heads.notes()
 
 
 def _lines(text: str, path: Path) -> list[Any]:
@@ -148,61 +136,36 @@ def _lines(text: str, path: Path) -> list[Any]:
     return found
 
 
-def _coco(content: Mapping[str, Any], path: Path) -> list[Entry]:
+def _coco(
+    content: Mapping[str, Any], path: Path, heads: TrueHeads
+) -> tuple[list[Entry], list[str]]:
+    needed = (
+        "; annotations need image_id, bbox [x, y, width, height] and euler_angles "
+        "[pitch, yaw, roll] in degrees"
+    )
     try:
-        heads: dict[Any, list[Head]] = defaultdict(list)
-        for note in content["annotations"]:
-            x, y, width, height = (float(v) for v in note["bbox"])
-            pitch, yaw, roll = (float(v) for v in note["euler_angles"])
-            box = [x, y, x + width, y + height]
-            heads[note["image_id"]].append(_head(dict(box=box, yaw=yaw, pitch=pitch, roll=roll)))
-        return [
-            Entry(tuple(heads[image["id"]]), image=str(image["file_name"]), where=path.name)
-            for image in content["images"]
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ReplayError(
-            f"{path}: not COCO-style head poses ({_said(error)}); annotations need image_id, bbox "
-            "[x, y, width, height] and euler_angles [pitch, yaw, roll]"
-        ) from error
+        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        of_image: dict[Any, list[Head]] = defaultdict(list)
+        elsewhere = 0
+        for place, note in enumerate(content["annotations"]):
+            number = note.get("id", place) if isinstance(note, dict) else place
+            found = heads.head(f"annotation {number}", partial(_coco_fields, note))
+            if found and note["image_id"] in names:
+                of_image[note["image_id"]] += found
+            elsewhere += bool(found and note["image_id"] not in names)
+    except FAULTS as error:
+        raise ReplayError(f"{path}: not COCO-style head poses ({said(error)}){needed}") from error
+    notes = heads.notes(needed)
+    if elsewhere:
+        notes.append(f"{path.name}: {elsewhere} annotations are of images that it does not list")
+    entries = [
+        Entry(tuple(of_image[number]), image=name, where=path.name)
+        for number, name in names.items()
+    ]
+    return entries, notes
 
 
-def _head(fields: Mapping[str, Any]) -> Head:
-    angles = None
-    if "rotation" in fields:
-        rotation = np.asarray(fields["rotation"], dtype=float).reshape(3, 3)
-    elif "quaternion" in fields:
-        quaternion = [float(v) for v in fields["quaternion"]]
-        rotation = rotation_from_face(matrix_from_quaternion(quaternion))
-    else:
-        y, p, r = (float(fields[name]) for name in _ANGLES)
-        rotation = rotation_from_angles(y, p, r)
-        if abs(p) < 90 and abs(r) < 90 and -180 < y <= 180:
-            angles = (y, p, r)  # at profile the rotation alone would choose others
-    place = fields.get("position")
-    position = None if place is None else [float(v) for v in place]
-    return true_head(
-        fields["box"], rotation, float(fields.get("visible", 1.0)), str(fields.get("id", "")),
-        position, angles,
-    )  # fmt: skip
-
-
-def _entry(row: Mapping[str, Any], heads: tuple[Head, ...], where: str) -> Entry:
-    recording = str(row["recording"]) if "recording" in row else None
-    if "stamp_ns" in row:
-        return Entry(heads, stamp=int(row["stamp_ns"]), recording=recording, where=where)
-    if "stamp" in row:
-        try:
-            stamp = int(Decimal(str(row["stamp"])) * 10**9)
-        except (InvalidOperation, OverflowError) as error:
-            raise ValueError(f"stamp {row['stamp']!r} is no number of seconds") from error
-        return Entry(heads, stamp=stamp, recording=recording, where=where)
-    if "frame" in row:
-        return Entry(heads, number=int(row["frame"]), recording=recording, where=where)
-    if "image" in row:
-        return Entry(heads, image=str(row["image"]), recording=recording, where=where)
-    raise ValueError(f"names no frame: needs one of {', '.join(_NAMES)}")
-
-
-def _said(error: Exception) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+def _coco_fields(note: Mapping[str, Any]) -> dict[str, Any]:
+    hash(note["image_id"])  # a TypeError where it is a list, which names no image
+    x, y, width, height = (float(v) for v in note["bbox"])
+    return {"box": [x, y, x + width, y + height], "euler_angles": note.get("euler_angles")}

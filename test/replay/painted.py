@@ -26,7 +26,7 @@ from hpe_vlm_ros.replay.frames import Recording
 from hpe_vlm_ros.replay.outbag import Builder
 from hpe_vlm_ros.replay.records import FrameRecord
 from hpe_vlm_ros.replay.sources import open_sources
-from hpe_vlm_ros.replay.truth_files import true_head
+from hpe_vlm_ros.replay.truth_heads import true_head
 
 WIDTH, HEIGHT = 160, 120
 FRAME_ID = "painted_optical"

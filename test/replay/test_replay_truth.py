@@ -21,7 +21,8 @@ from hpe_vlm_ros.replay.outbag import Builder
 from hpe_vlm_ros.replay.records import FrameRecord
 from hpe_vlm_ros.replay.sources import open_sources
 from hpe_vlm_ros.replay.truth import Entry, match, seconds
-from hpe_vlm_ros.replay.truth_files import read_truth, true_head
+from hpe_vlm_ros.replay.truth_files import read_truth
+from hpe_vlm_ros.replay.truth_heads import true_head
 
 FRAMES = 8
 
@@ -198,7 +199,7 @@ def test_any_pose_and_stamp_survives_csv(tmp_path_factory, yaw, pitch, roll, sta
     path.write_text(
         f"stamp,x0,y0,x1,y1,yaw,pitch,roll\n{seconds(stamp)},1,2,3,4,{yaw!r},{pitch!r},{roll!r}\n"
     )
-    (entry,) = read_truth(path)
+    (entry,), _ = read_truth(path)
     assert entry.stamp == stamp
     np.testing.assert_allclose(entry.heads[0].angles, (yaw, pitch, roll), atol=1e-4)
 

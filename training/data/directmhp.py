@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from hpe_vlm_ros.geometry import rotation_from_angles
+from hpe_vlm_ros.geometry import angles_from_rotations, rotation_from_angles
+from hpe_vlm_ros.labels import labelled_angles, look_like_radians
 
 from .reading import NoLabel, Report, clip_xywh, read_json, usable_picture
 from .sample import Head, Sample
@@ -67,6 +68,9 @@ def read_directmhp(
     for annotation in (a for number in heads.keys() - records.keys() for a in heads[number]):
         report.leave_out("head of an image that is not listed", annotation.get("id"))
     samples = [sample for sample in samples if sample.heads]
+    rotations = np.array([head.rotation for sample in samples for head in sample.heads])
+    if len(rotations) and look_like_radians(angles_from_rotations(rotations)[0]):
+        report.warn(f"{annotations}: no angle is above 3.14, as if in radians: give degrees")
     images_says, heads_say = SOURCE_COUNTS.get(annotations.name, (len(records), None))
     source = {"images": images_says} | ({} if heads_say is None else {"heads": heads_say})
     report.finish(samples, source)
@@ -88,10 +92,7 @@ def _sample(path: Path, size: tuple[int, int], annotations: list[Any], report: R
 
 def _rotation(triple: Any) -> np.ndarray:
     try:
-        pitch, yaw, roll = (float(angle) for angle in triple)
+        pitch, yaw, roll = triple
+        return rotation_from_angles(*labelled_angles(yaw, pitch, roll))
     except (TypeError, ValueError):
-        pitch = yaw = roll = np.nan
-    # Not a comparison with >=, which NaN would pass.
-    if not (abs(pitch) < 90 and abs(roll) < 90 and abs(yaw) <= 180):
-        raise NoLabel("head without a valid angle triple", seen=True, lost=True)
-    return rotation_from_angles(yaw, pitch, roll)
+        raise NoLabel("head without a valid angle triple", seen=True, lost=True) from None

@@ -48,6 +48,11 @@ class Report:
         self.kept: Counter[str] = Counter()
         self.source: dict[str, int] = {}
         self.examples: dict[str, list[str]] = {}
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Keep what may be wrong with all that was read."""
+        self.warnings.append(text)
 
     def leave_out(self, reason: str, name: object) -> None:
         """Count one thing that is not passed on; the first few names are kept as examples."""
@@ -69,10 +74,11 @@ class Report:
         for unit, count in (source or {}).items():
             self.source[unit] = self.source.get(unit, 0) + count
         differs = any(self.kept[unit] != count for unit, count in self.source.items())
-        _log.log(logging.WARNING if self.left_out or differs else logging.INFO, "%s", self)
+        amiss = self.left_out or self.warnings or differs
+        _log.log(logging.WARNING if amiss else logging.INFO, "%s", self)
 
     def __str__(self) -> str:
-        lines = []
+        lines = [f"warning: {text}" for text in self.warnings]
         for unit, count in self.kept.items():
             says = f" (the source counts {self.source[unit]:,})" if unit in self.source else ""
             if count or says:
