@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
         choices=WISHES,
         default="auto",
         help="look at the mirror image as well: finds more, takes up to twice as long (default: as "
-        "the model's config.json says; the one in the package: on)",
+        "the model's config.json says; the one in the package: always)",
     )
     return main
 

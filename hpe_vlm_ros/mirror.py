@@ -27,8 +27,22 @@ SAME_IOU = 0.4  # of two boxes of one head, one in each look
 # Of the score of a box that one look alone names. On 400 of the dome's scenes recall at a precision
 # of 0.90 was 0.913 with it, 0.911 with a half, 0.912 with a twentieth, 0.880 with one look.
 ALONE = 0.25
-WISHES: dict[str, bool | None] = {"auto": None, "on": True, "off": False}  # as users spell them
+# As users spell them. The last two are for command lines: YAML reads them as booleans.
+WISHES: dict[str, bool | None] = {
+    "auto": None, "always": True, "never": False, "on": True, "off": False
+}  # fmt: skip
 Array = NDArray[np.float64]
+
+
+def wish(value: object) -> bool | None:
+    """Whether a second look is wanted, None where the model is to say: of one of WISHES, or of a
+    boolean, also one in words. ValueError for anything else."""
+    words = {**WISHES, "true": True, "false": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise ValueError("use auto or always or never, or true or false")
 
 
 def swapped(box: Box) -> Box:

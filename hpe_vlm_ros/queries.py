@@ -129,8 +129,10 @@ def _choose(words: str, people: list[Person], size: tuple[int, int]) -> Person:
         raise Refused("nobody is in the image")
     if box := re.search(r"\[\[(\d+), ?(\d+), ?(\d+), ?(\d+)\]\]", words):
         return _in_box(tuple(int(v) for v in box.groups()), people, size)
-    if found := re.fullmatch(r"(?:the )?(?:person |head )?(h\d+)", words):
-        named = [person for person in people if person.head.id == found.group(1)]
+    if found := re.fullmatch(r"(?:the )?(?:person |head )?((?:\w+_)?h\d+)", words):
+        given = found.group(1)  # in small letters; without the prefix if there is one
+        ids = [(person, person.head.id.lower()) for person in people]
+        named = [p for p, known in ids if known == given or known.endswith(f"_{given}")]
         return _single(named, words, people)
     for pattern, pick in _PICKS:
         if re.fullmatch(rf"(?:the )?{pattern}", words):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is answered, about whom, and what is refused and how."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,18 @@ def people(*heads, frames=1):
 
 # Far on the left and looks aside; near in the middle and looks here; on the right, turned away.
 THREE = people((50, 20, -90), (160, 60, 0), (280, 30, 180), frames=3)
+
+
+def test_an_id_may_be_named_with_its_prefix_and_without():
+    heads = people((50, 20, -90), (280, 30, 180), frames=3)
+    named = [
+        replace(person, head=replace(person.head, id=name))
+        for person, name in zip(heads, ("R1_h0001", "R1_h0011"), strict=True)
+    ]
+    for words in ("r1_h0001", "the person R1_h0001", "h0001"):
+        assert answer(f"Where is {words}?", named, SIZE).people == (named[0],)
+    with pytest.raises(Refused):
+        answer("Where is r2_h0001?", named, SIZE)
 
 
 @pytest.mark.parametrize(

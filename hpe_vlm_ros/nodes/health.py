@@ -20,6 +20,7 @@ class Health:
     """What went wrong with the model lately; asked once a second for messages."""
 
     def __init__(self, node_name: str) -> None:
+        """node_name: with its namespace, so that two nodes are told apart."""
         self._name = node_name
         self.fault = ""
         self.failures = 0  # in a row
@@ -35,7 +36,7 @@ class Health:
     ) -> list[DiagnosticStatus]:
         result = [self._model(state, model, device)]
         if state == "active":
-            result += [self._camera(camera, model) for camera in cameras]
+            result += [self._camera(camera) for camera in cameras]
         return result
 
     def _model(self, state: str, model: str, device: str) -> DiagnosticStatus:
@@ -43,9 +44,9 @@ class Health:
         if not self.fault and state == "unconfigured":
             text = "unconfigured: no model is loaded"
         facts = {"state": state, "model": model, "device": device, "failures": self.failures}
-        return _status(level, f"{self._name}: model", text, model, facts | _memory())
+        return self._status(level, "model", text, facts | _memory())
 
-    def _camera(self, camera: Camera, model: str) -> DiagnosticStatus:
+    def _camera(self, camera: Camera) -> DiagnosticStatus:
         seen = camera.statistics
         facts: dict[str, object] = {
             "images in, per s": round(seen.rate("received"), 2),
@@ -58,8 +59,19 @@ class Health:
                 )
         facts |= {name: count for name, count in sorted(seen.counts.items())}
         level, text = _judge(camera)
-        name = f"{self._name}: camera {camera.name}".rstrip()
-        return _status(level, name, text, model, facts)
+        return self._status(level, f"camera {camera.name}".rstrip(), text, facts)
+
+    def _status(
+        self, level: bytes, about: str, text: str, facts: dict[str, object]
+    ) -> DiagnosticStatus:
+        values = [KeyValue(key=key, value=str(value)) for key, value in facts.items()]
+        return DiagnosticStatus(
+            level=level,
+            name=f"{self._name}: {about}",
+            message=text,
+            hardware_id=self._name,
+            values=values,
+        )
 
 
 def array(statuses: list[DiagnosticStatus], stamp: object) -> DiagnosticArray:
@@ -98,12 +110,3 @@ def _memory() -> dict[str, object]:
     except (OSError, ValueError, IndexError):
         return {}
     return {"memory, MB": round(pages * 4096 / 1e6)}
-
-
-def _status(
-    level: bytes, name: str, text: str, hardware: str, facts: dict[str, object]
-) -> DiagnosticStatus:
-    values = [KeyValue(key=key, value=str(value)) for key, value in facts.items()]
-    return DiagnosticStatus(
-        level=level, name=name, message=text, hardware_id=hardware, values=values
-    )

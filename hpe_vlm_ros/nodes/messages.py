@@ -59,10 +59,15 @@ def gaze_targets(people: Sequence[Person], header: Header) -> GazeTargets:
 
 
 def head_transforms(
-    people: Sequence[Person], header: Header, size: tuple[int, int], tracking: bool
+    people: Sequence[Person],
+    header: Header,
+    size: tuple[int, int],
+    tracking: bool,
+    prefix: str = "",
 ) -> Iterator[TransformStamped]:
     """face_<id> and gaze_<id> of each head with an id, parent: the image's frame; when nobody is
-    tracked, of each head with its place in the image instead of an id. size: width, height.
+    tracked, of each head with its place in the image, after the prefix, instead of an id. size:
+    width, height.
 
     Where the position is unknown the frames stand at unit distance, in the direction in which a
     camera with a focal length of one image width would see the head: TF cannot say "unknown", and
@@ -70,7 +75,7 @@ def head_transforms(
     """
     parent = Header(stamp=header.stamp, frame_id=header.frame_id.lstrip("/"))
     for index, person in enumerate(people):
-        name = person.head.id if tracking else str(index)
+        name = person.head.id if tracking else f"{prefix}{index}"
         if not name or not person.posed:
             continue
         origin = person.position.point

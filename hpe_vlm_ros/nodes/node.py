@@ -18,7 +18,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from hpe_vlm_ros.mirror import WISHES
+from hpe_vlm_ros.mirror import wish
 from hpe_vlm_ros.nodes import health, inference, parameters
 from hpe_vlm_ros.nodes.cameras import Camera
 from hpe_vlm_ros.nodes.outputs import Outputs
@@ -45,7 +45,7 @@ class PerceptionNode(LifecycleNode):
         self._outputs: dict[str, Outputs] = {}
         self._ids = Ids()  # for the node's life: no id is given twice
         self._complain = self._new_complaints()
-        self._health = health.Health(self.get_name())
+        self._health = health.Health(self.get_fully_qualified_name())
         self._state = "unconfigured"
         self.add_on_set_parameters_callback(self._on_parameters)
         parameters.declare(self)
@@ -125,9 +125,10 @@ class PerceptionNode(LifecycleNode):
             backend=self.value("backend"),
             threads=self.value("threads") or None,
             quantization=self.value("quantization"),
-            mirror=WISHES[self.value("mirror")],
+            mirror=wish(self.value("mirror")),
         )
         values = parameters.read(self)
+        self._ids.prefix = parameters.id_prefix(values, self.get_namespace())
         for name in values["cameras"] or ("",):
             self._cameras[name] = Camera(self, name, values, self._ids, self._say)
             self._outputs[name] = Outputs(self, name, values)

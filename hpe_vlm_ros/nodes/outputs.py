@@ -13,7 +13,7 @@ from tf2_msgs.msg import TFMessage
 
 from hpe_vlm_ros.drawing import draw_heads
 from hpe_vlm_ros.msg import GazeTargets, HeadPoseArray
-from hpe_vlm_ros.nodes import extras, images, messages
+from hpe_vlm_ros.nodes import extras, images, messages, parameters
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.parameters import Values
 from hpe_vlm_ros.nodes.qos import no_events, output_qos
@@ -34,6 +34,8 @@ class Outputs:
 
     def __init__(self, node: LifecycleNode, camera: str, values: Values) -> None:
         self._node, self._camera = node, camera
+        parts = (parameters.id_prefix(values, node.get_namespace()), camera.replace("/", "_"))
+        self._frame_prefix = "".join(f"{part}_" for part in parts if part)
         self._publishers: dict[str, Any] = {}
         self._converters: dict[str, Callable[[Shown], Any]] = {}
         for topic, kind in TOPICS.items():
@@ -59,7 +61,9 @@ class Outputs:
         self._publishers["~/head_poses"].publish(array)
         self._publishers["~/gaze_targets"].publish(messages.gaze_targets(people, header))
         if people and values["publish_tf"] and header.frame_id:
-            frames = messages.head_transforms(people, header, shown.size, values["tracking"])
+            frames = messages.head_transforms(
+                people, header, shown.size, values["tracking"], self._frame_prefix
+            )
             self._publishers["/tf"].publish(TFMessage(transforms=list(frames)))
         for topic, convert in self._converters.items():
             if self._publishers[topic].get_subscription_count():

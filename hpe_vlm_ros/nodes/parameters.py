@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -15,23 +16,27 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from hpe_vlm_ros.camera_model import RECTIFIED
-from hpe_vlm_ros.mirror import WISHES
+from hpe_vlm_ros.mirror import wish
 from hpe_vlm_ros.nodes.specifications import SPECIFICATIONS, TRANSPORTS, Specification
 from hpe_vlm_ros.tracking import Settings
 
 __all__ = ["SPECIFICATIONS", "TRANSPORTS", "Specification"]
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
-    "image_transport": TRANSPORTS,
-    "mirror": tuple(WISHES),
-    "rectified": RECTIFIED,
-}
+BY_NAMESPACE = "auto"
+"""The id_prefix that is the last part of the node's namespace."""
+PREFIX = re.compile(r"([A-Za-z](_?[A-Za-z0-9])*)?")  # of a part of a topic's name
+LONGEST_PREFIX = 64
+_CHOICES: dict[str, tuple[Any, ...]] = {"image_transport": TRANSPORTS, "rectified": RECTIFIED}
+_LOOSE = ("mirror", "rectified")  # of words and booleans
 _BY_NAME = {specification.name: specification for specification in SPECIFICATIONS}
 Values = dict[str, Any]
 
 
 def descriptor(specification: Specification) -> ParameterDescriptor:
-    result = ParameterDescriptor(description=specification.description)
+    # YAML's [] and on are of types of their own; what may be is up to check_change.
+    result = ParameterDescriptor(
+        description=specification.description, dynamic_typing=_is_loose(specification)
+    )
     if specification.limits and isinstance(specification.default, float):
         low, high = specification.limits
         result.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
@@ -70,15 +75,53 @@ def read(node: Node) -> Values:
 def check_change(parameters: list[Parameter], configured: bool) -> SetParametersResult:
     """Whether these values may be set now; the reason names the remedy."""
     for parameter in parameters:
-        choices = _CHOICES.get(parameter.name)
-        if choices and parameter.value not in choices:
-            return _refuse(
-                f"{parameter.name} is '{parameter.value}': use {' or '.join(map(str, choices))}"
-            )
         known = _BY_NAME.get(parameter.name)
-        if known and not known.live and configured:
+        if known is None:
+            continue
+        if problem := _problem(known, parameter.value):
+            return _refuse(f"{known.name} is {parameter.value!r}: {problem}")
+        if not known.live and configured:
             return _refuse(f"{known.name} is read in configure: deactivate and clean up first")
     return SetParametersResult(successful=True)
+
+
+def _is_loose(specification: Specification) -> bool:
+    return specification.name in _LOOSE or isinstance(specification.default, tuple)
+
+
+def _problem(specification: Specification, value: Any) -> str:
+    """What to give instead of a value; "" for one that ROS itself has checked."""
+    if specification.name == "mirror":
+        try:
+            wish(value)
+        except ValueError as error:
+            return str(error)
+    elif isinstance(specification.default, tuple):
+        listed = hasattr(value, "__iter__") and not isinstance(value, str)  # arrays as well
+        if not listed or not all(isinstance(entry, str) for entry in value):
+            return 'give a list of names, such as ["one", "other"]'
+    elif choices := _CHOICES.get(specification.name):
+        if not isinstance(value, str | bool) or value not in choices:
+            return f"use {' or '.join(choice for choice in choices if isinstance(choice, str))}"
+    elif specification.name == "id_prefix" and not _is_prefix(value):
+        return (
+            "it becomes part of names of topics and frames: use letters, digits and single "
+            f"underscores between them, a letter first, {LONGEST_PREFIX} in all"
+        )
+    return ""
+
+
+def _is_prefix(text: str) -> bool:
+    return len(text) <= LONGEST_PREFIX and PREFIX.fullmatch(text) is not None
+
+
+def id_prefix(values: Values, namespace: str) -> str:
+    """What ids begin with: as given, else the last part of the node's namespace, as far as it can
+    be part of a topic's name within another."""
+    if values["id_prefix"] != BY_NAMESPACE:
+        return str(values["id_prefix"])
+    last = re.sub("_+", "_", namespace.rpartition("/")[2])
+    return last.strip("_")[:LONGEST_PREFIX].rstrip("_")
 
 
 def tracking_settings(values: Values) -> Settings:

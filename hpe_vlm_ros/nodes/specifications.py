@@ -143,8 +143,8 @@ SPECIFICATIONS = (
         "mirror",
         "auto",
         "Whether the mirror image of each image is looked at as well and both answers are joined: "
-        "more heads are found and poses are better, in up to twice the time. auto: as the model's "
-        "config.json says; the embedded one does. on, off.",
+        "more heads are found and poses are better, in up to twice the time. always, never; auto: "
+        "as the model's config.json says (the embedded one: always). true and false do as well.",
         live=False,
     ),
     _S(
@@ -237,6 +237,13 @@ SPECIFICATIONS = (
         "How much the colours of heads and clothes count when heads are matched; they stay in "
         "memory while a head is followed. 0: colours are not looked at.",
         (0.0, 10.0),
+    ),
+    _S(
+        "id_prefix",
+        "auto",
+        "What the ids of heads begin with, and so the names of their TF frames and REP-155 topics: "
+        "with r1, r1_h0001. auto: the last part of the node's namespace; nothing without one.",
+        live=False,
     ),
     _S(
         "robot_frame",

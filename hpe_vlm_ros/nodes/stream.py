@@ -49,10 +49,8 @@ class Stream:
         self._answers: deque[Answer] = deque()
         self._answered = node.create_guard_condition(self._on_answers)
         self._hri: Any = None
-        if extras.installed("hri") and self._value("publish_hri"):
-            from hpe_vlm_ros.nodes.extras.hri import Hri
-
-            self._hri = Hri(node, lambda: bool(self._value("publish_crops")))
+        self._may_hri = extras.installed("hri")
+        self._switch_hri()
         self._inference = Inference(
             perceiver,
             self._check_age,
@@ -93,10 +91,22 @@ class Stream:
     def look_after(self) -> None:
         """To be called often: questions, and people of cameras that fell silent."""
         self._queries.look_after()
+        self._switch_hri()
         for camera in self._cameras.values():
             silent = time.monotonic() - camera.last_image > self._value("lost_timeout")
             if silent and self._hri is not None and camera.newest is not None:
                 self._hri.forget(camera.name, camera.newest.header)
+
+    def _switch_hri(self) -> None:
+        """As publish_hri says by now."""
+        wanted = self._may_hri and self._value("publish_hri")
+        if wanted and self._hri is None:
+            from hpe_vlm_ros.nodes.extras.hri import Hri
+
+            self._hri = Hri(self._node, lambda: bool(self._value("publish_crops")))
+        elif not wanted and self._hri is not None:
+            self._hri.close()
+            self._hri = None
 
     def _value(self, name: str) -> Any:
         return self._node.get_parameter(name).value
@@ -190,6 +200,7 @@ class Stream:
         shown = Shown(camera.name, answer.header, answer.size, people, answer.rgb)
         dropped, model = self._inference.take_dropped(camera.name), self._perceiver.model_id
         self._outputs[camera.name].publish(shown, answer.latency, dropped, model, values)
+        self._switch_hri()
         if self._hri is not None:
             self._hri.publish(shown)
         camera.statistics.count("published")

@@ -140,7 +140,7 @@ def _model(to: argparse.ArgumentParser) -> None:
         choices=WISHES,
         default="auto",
         help="look at the mirror image as well: finds more, takes up to twice as long (as the "
-        "model's config.json says; the embedded one: on)",
+        "model's config.json says; the embedded one: always)",
     )
     add(
         "--free-every",

@@ -31,15 +31,20 @@ class LateFrame(ValueError):
 
 
 class Ids:
-    """h0001, h0002, ...: never the same twice. One such source may serve several trackers."""
+    """h0001, h0002, ...: never the same twice. One such source may serve several trackers.
 
-    def __init__(self) -> None:
+    prefix: where it is not empty, what ids begin with, before an underscore; may be replaced.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
     def next(self) -> str:
         with self._lock:
-            return f"h{next(self._numbers):04d}"
+            number = f"h{next(self._numbers):04d}"
+        return f"{self.prefix}_{number}" if self.prefix else number
 
 
 class Tracker:

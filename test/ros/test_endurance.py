@@ -8,10 +8,13 @@ import time
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from graph import SCRIPT, stamp_of
+from hri_msgs.msg import IdsList
 from painting import painted
 from rosgraph_msgs.msg import Clock
 from scripted_node import HANG, SLOWER
+from sensor_msgs.msg import Image
 
 HEADS = ((80, 0),)
 SLOW_IMPORT = 'import time\nprint("importing", flush=True)\ntime.sleep(3600)\n'
@@ -75,15 +78,49 @@ def test_a_parameter_that_changes_while_an_image_is_in_work(scripted, crowd):
 
 
 def test_two_nodes_in_two_namespaces(scripted, crowd, start_node, second_peer):
+    """Each has its own heads, and no name of one's is the other's: TF, REP-155, diagnostics."""
+    statuses, tracked = [], []
+    crowd.create_subscription(DiagnosticArray, "/diagnostics", statuses.append, 10)
+    crowd.create_subscription(IdsList, "/humans/faces/tracked", tracked.append, 10)
     start_node(program=SCRIPT, autostart=True, max_age=0.0, max_rate=0.0)
     crowd.activate()
     second_peer.wait_for_node()
     sides = (crowd, 0), (second_peer, 60)
-    for peer, yaw in (*sides, *sides):
-        assert peer.answer(painted(((80, yaw),))).heads
+    named = {}
+    while len(named) < 2:
+        for peer, yaw in sides:
+            (head,) = peer.answer(painted(((80, yaw),))).heads
+            named |= {peer: head.id} if head.id else {}
     for peer, yaw in sides:
         heard = {round(np.degrees(h.yaw)) for a in peer.arrays for h in a.heads}
         assert heard == {yaw}
+        assert peer.spin_until(lambda: peer.frames_of(peer.arrays[-1]))  # noqa: B023
+        frames = peer.frames_of(peer.arrays[-1])
+        space, number = peer.get_namespace()[1:], named[peer].rpartition("_")[2]
+        assert named[peer] == f"{space}_{number}" and number.startswith("h")
+        assert set(frames) == {f"face_{named[peer]}", f"gaze_{named[peer]}"}
+        full = f"{peer.get_namespace()}/perception"
+        assert crowd.spin_until(lambda: full in {s.hardware_id for a in statuses for s in a.status})  # noqa: B023
+        assert crowd.spin_until(lambda: [named[peer]] in [list(t.ids) for t in tracked])  # noqa: B023
+    # All that both have put into the one tree of frames and the one list of diagnostics.
+    names = {t.child_frame_id.removeprefix("face_") for t in crowd.transforms}
+    assert set(named.values()) <= names and len(set(named.values())) == 2
+    for array in statuses:
+        assert len({status.hardware_id for status in array.status}) == 1
+        for status in array.status:
+            assert status.name.startswith(f"{status.hardware_id}: ")
+
+
+def test_frames_of_untracked_heads_bear_node_and_camera(scripted, crowd):
+    """So that those of two cameras, or of two robots, are not taken for one."""
+    crowd.set_parameters(cameras=["front", "rear"], tracking=False, id_prefix="bob")
+    assert crowd.transition("configure") and crowd.transition("activate")
+    for name in ("front", "rear"):
+        camera = crowd.create_publisher(Image, f"{name}/image_raw", 1)
+        assert crowd.spin_until(camera.get_subscription_count)
+        crowd.send(painted(HEADS), camera)
+        wanted = f"face_bob_{name}_0"
+        assert crowd.spin_until(lambda: wanted in {t.child_frame_id for t in crowd.transforms})  # noqa: B023
 
 
 def test_simulated_time(start_node, second_peer):

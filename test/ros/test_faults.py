@@ -25,7 +25,13 @@ def health(crowd):
     found: dict[str, DiagnosticStatus] = {}
 
     def keep(message: DiagnosticArray) -> None:
-        found.update({s.name.split(": ", 1)[1]: s for s in message.status})
+        found.update(
+            {
+                s.name.split(": ", 1)[1]: s
+                for s in message.status
+                if s.name.startswith("/scripted/perception: ")
+            }
+        )
 
     crowd.create_subscription(DiagnosticArray, "/diagnostics", keep, 10)
     return found

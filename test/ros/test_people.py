@@ -39,6 +39,10 @@ def known(crowd: Peer, heads=TWO, calibrated=False):
             return message
 
 
+def space_of(offer):
+    return offer.node_namespace
+
+
 def listen(crowd: Peer, kind, topic, qos=5):
     """What comes on a topic from now on, once somebody publishes it."""
     heard: list = []
@@ -53,7 +57,7 @@ def test_heads_get_ids_that_stay_and_frames_that_bear_them(scripted, crowd):
     assert ids(first) == ["", ""]
     message = known(crowd)
     left, right = ids(message)
-    assert left != right and left.startswith("h")
+    assert left != right and left.startswith("scripted_h")
     assert ids(crowd.answer(painted(((90, 0), (230, 80))))) == [left, right]
     last = crowd.answer(painted(TWO))
     names = {f"{kind}_{i}" for kind in ("face", "gaze") for i in (left, right)}
@@ -156,7 +160,7 @@ def test_other_packages_messages(scripted, crowd):
     assert tracked[-1].ids == [left, right]
     assert roi[-1].xmin == pytest.approx(220 / WIDTH, abs=0.02) and roi[-1].ymax <= 1
     assert stamp_of(roi[-1]) in [stamp_of(a) for a in crowd.arrays]
-    assert {m.id for m in markers[-1].markers} == {int(left[1:]), int(right[1:])}
+    assert {m.id for m in markers[-1].markers} == {int(i.rpartition("h")[2]) for i in (left, right)}
     assert [t.text.split()[0] for t in drawings[-1].texts] == [left, right]
     assert len(drawings[-1].points) == 4  # a box and a gaze each
     # No pictures of faces, as long as nobody has asked for them.
@@ -166,6 +170,35 @@ def test_other_packages_messages(scripted, crowd):
     while tracked[-1].ids:  # the camera falls silent: nobody is there any more
         crowd.spin_until(lambda: not tracked[-1].ids, 0.5)
     assert crowd.spin_until(lambda: not crowd.count_publishers(f"/humans/faces/{right}/roi"))
+
+
+def test_rep_155_stops_and_starts_at_run_time(scripted, crowd):
+    def published():
+        names = {name for name, _ in crowd.get_topic_names_and_types() if "/humans/" in name}
+        offers = {name: crowd.get_publishers_info_by_topic(name) for name in names}
+        return {n for n, some in offers.items() if crowd.get_namespace() in map(space_of, some)}
+
+    crowd.set_parameters(publish_crops=True)
+    crowd.activate()
+    tracked = listen(crowd, IdsList, "/humans/faces/tracked")
+    left, _ = ids(known(crowd))
+    cropped = f"/humans/faces/{left}/cropped"
+    assert crowd.spin_until(lambda: cropped in published())
+    crowd.set_parameters(publish_crops=False)
+    crowd.answer(painted(TWO))
+    assert crowd.spin_until(lambda: cropped not in published())
+
+    crowd.set_parameters(publish_hri=False)
+    assert crowd.spin_until(lambda: not published())
+    assert crowd.spin_until(lambda: not tracked[-1].ids), "nobody was told that they are gone"
+    crowd.answer(painted(TWO))
+    assert not published() and not tracked[-1].ids
+
+    crowd.set_parameters(publish_hri=True)
+    assert crowd.spin_until(lambda: "/humans/faces/tracked" in published())
+    while not tracked[-1].ids:
+        crowd.answer(painted(TWO))
+    assert left in tracked[-1].ids
 
 
 def test_several_cameras_share_the_model_and_the_ids(scripted, crowd):

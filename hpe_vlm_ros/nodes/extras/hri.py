@@ -29,6 +29,7 @@ class Hri:
         self._list = self._create(IdsList, "tracked")
         self._faces: dict[str, dict[str, Any]] = {}  # id: topic's last name: publisher
         self._seen: dict[str, list[str]] = {}  # camera: ids
+        self._header = Header()  # the newest
 
     def publish(self, shown: Shown) -> None:
         people = [person for person in shown.people if person.head.id]
@@ -37,7 +38,9 @@ class Hri:
             self._publisher(person.head.id, "roi", NormalizedRegionOfInterest2D).publish(
                 roi(person, shown)
             )
-            if shown.rgb is not None and self._crops():
+            if not self._crops():
+                self._end(self._faces[person.head.id].pop("cropped", None))
+            elif shown.rgb is not None:
                 publisher = self._publisher(person.head.id, "cropped", Image)
                 if publisher.get_subscription_count():
                     publisher.publish(rgb_to_image(crop(shown.rgb, person.box), shown.header))
@@ -48,19 +51,27 @@ class Hri:
             self._tell(camera, [], header)
 
     def close(self) -> None:
+        """No more of it; those who listen are told that nobody is there."""
+        for camera in [camera for camera, ids in self._seen.items() if ids]:
+            if self._node.context.ok():
+                self._tell(camera, [], self._header)
         for faces in self._faces.values():
             for publisher in faces.values():
-                self._node.destroy_publisher(publisher)
+                self._end(publisher)
         self._faces.clear()
-        self._node.destroy_publisher(self._list)
+        self._end(self._list)
 
     def _tell(self, camera: str, ids: list[str], header: Header) -> None:
-        self._seen[camera] = ids
+        self._seen[camera], self._header = ids, header
         everybody = [i for seen in self._seen.values() for i in seen]
         self._list.publish(IdsList(header=header, ids=everybody))
         for gone in set(self._faces) - set(everybody):
             for publisher in self._faces.pop(gone).values():
-                self._node.destroy_publisher(publisher)
+                self._end(publisher)
+
+    def _end(self, publisher: Any) -> None:
+        if publisher is not None:
+            self._node.destroy_publisher(publisher)
 
     def _publisher(self, face: str, name: str, kind: Any) -> Any:
         publishers = self._faces.setdefault(face, {})

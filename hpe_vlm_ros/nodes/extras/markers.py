@@ -33,7 +33,7 @@ def convert(shown: Shown) -> MarkerArray:
             marker = Marker(
                 header=shown.header,
                 ns="gaze" if kind == Marker.ARROW else "id",
-                id=int(person.head.id.removeprefix("h")),
+                id=int(person.head.id.rpartition("h")[2]),
                 type=kind,
                 action=Marker.ADD,
                 scale=scale,
