@@ -45,9 +45,6 @@ def descriptor(specification: Specification) -> ParameterDescriptor:
         result.integer_range = [
             IntegerRange(from_value=low, to_value=high, step=specification.step)
         ]
-    # YAML makes booleans of some words
-    words = _CHOICES.get(specification.name, ())
-    result.dynamic_typing = any(isinstance(word, bool) for word in words)
     if not specification.live:
         result.additional_constraints = "Read in configure; to change it, clean up first."
     return result
