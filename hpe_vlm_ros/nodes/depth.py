@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.nodes.encodings import bytes_of
 from hpe_vlm_ros.nodes.images import ImageError
 
 if TYPE_CHECKING:
@@ -55,15 +56,15 @@ def to_metres(message: Image, size: tuple[int, int]) -> NDArray[np.float32]:
     kind, unit = _ENCODINGS[message.encoding]
     kind = (">" if message.is_bigendian else "<") + kind
     row = width * np.dtype(kind).itemsize
-    step = message.step or row
-    if step < row or len(message.data) < step * (height - 1) + row:
+    step, data = message.step or row, bytes_of(message.data)
+    if step < row or len(data) < step * (height - 1) + row:
         raise ImageError(
             "depth_short",
             f"{width}x{height} {message.encoding} depth image with step {message.step} and "
-            f"{len(message.data)} bytes is too short: check the depth camera; using head sizes",
+            f"{len(data)} bytes is too short: check the depth camera; using head sizes",
         )
     strides = (step, np.dtype(kind).itemsize)
-    raw: NDArray[Any] = np.ndarray((height, width), kind, message.data, strides=strides)
+    raw: NDArray[Any] = np.ndarray((height, width), kind, data, strides=strides)
     return raw.astype(np.float32) * np.float32(unit)
 
 

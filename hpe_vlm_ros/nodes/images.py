@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.nodes.encodings import ENCODINGS, bytes_of, convert
 from hpe_vlm_ros.pictures import ImageError, Rgb, decode
 
 if TYPE_CHECKING:
@@ -28,22 +29,8 @@ MIN_SIDE = 16
 LARGE = 25_000_000
 """Pixels; larger images are served, but moving and shrinking them takes longer than the model."""
 
-# encoding: (bytes per pixel, OpenCV's conversion to RGB; None where it is RGB already)
-_ENCODINGS: dict[str, tuple[int, int | None]] = {
-    "rgb8": (3, None),
-    "bgr8": (3, cv2.COLOR_BGR2RGB),
-    "rgba8": (4, cv2.COLOR_RGBA2RGB),
-    "bgra8": (4, cv2.COLOR_BGRA2RGB),
-    "mono8": (1, cv2.COLOR_GRAY2RGB),
-    "mono16": (2, cv2.COLOR_GRAY2RGB),
-    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
-    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
-    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
-    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
-}
 DEPTH = ("16UC1", "32FC1")
 """What REP-118 calls the encodings of depth: millimetres and metres."""
-_SUBSAMPLED = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv")
 
 
 def is_depth(message: Image | CompressedImage) -> bool:
@@ -55,7 +42,7 @@ def is_depth(message: Image | CompressedImage) -> bool:
         return message.encoding in DEPTH
     if message.format.startswith(DEPTH) or "compressedDepth" in message.format:
         return True
-    return _is_deep(np.frombuffer(message.data, np.uint8))
+    return _is_deep(bytes_of(message.data))
 
 
 def to_rgb(message: Image | CompressedImage) -> Rgb:
@@ -66,8 +53,10 @@ def to_rgb(message: Image | CompressedImage) -> Rgb:
 def image_to_rgb(message: Image) -> Rgb:
     """uint8 (H, W, 3) RGB of a sensor_msgs/Image; ImageError when it is unusable."""
     _check(message)
-    packed = message.step == message.width * _ENCODINGS[message.encoding][0]
-    if packed and message.encoding in bridged_encodings():  # padded rows confuse some versions
+    packed = message.step == ENCODINGS[message.encoding].row(message.width)
+    here = hasattr(message.data, "tobytes")  # not on a GPU
+    # padded rows confuse some versions
+    if packed and here and message.encoding in bridged_encodings():
         return np.asarray(_bridge().imgmsg_to_cv2(message, desired_encoding="rgb8"))
     return _convert(message)
 
@@ -83,7 +72,7 @@ def compressed_to_rgb(message: CompressedImage) -> Rgb:
     if is_depth(message):
         raise _of_depth(f"format '{message.format}', or one channel of 16 bits,")
     try:
-        rgb = decode(message.data, upright=False)
+        rgb = decode(bytes_of(message.data), upright=False)
     except ImageError as error:
         raise ImageError(
             "undecodable",
@@ -109,7 +98,7 @@ def rgb_to_image(rgb: Rgb, header: Header) -> Image:
 @lru_cache(maxsize=1)
 def bridged_encodings() -> frozenset[str]:
     """Encodings that go through cv_bridge: those it turns into the same array as numpy does."""
-    return frozenset(name for name in _ENCODINGS if _bridge_agrees(name))
+    return frozenset(name for name in ENCODINGS if _bridge_agrees(name))
 
 
 @lru_cache(maxsize=1)
@@ -131,10 +120,9 @@ def _bridge_agrees(encoding: str) -> bool:
         return False
     from sensor_msgs.msg import Image
 
-    height, width = 18, 20
-    step = width * _ENCODINGS[encoding][0]
-    probe = Image(height=height, width=width, encoding=encoding, step=step)
-    probe.data.frombytes(np.random.default_rng(0).bytes(height * step))
+    height, width, how = 18, 20, ENCODINGS[encoding]
+    probe = Image(height=height, width=width, encoding=encoding, step=how.row(width))
+    probe.data.frombytes(np.random.default_rng(0).bytes(how.rows(height) * probe.step))
     try:
         found = bridge.imgmsg_to_cv2(probe, desired_encoding="rgb8")
     except Exception:  # whatever it stumbles over, numpy does not
@@ -144,23 +132,12 @@ def _bridge_agrees(encoding: str) -> bool:
 
 def _convert(message: Image) -> Rgb:
     """The array of an image that `_check` has passed."""
-    size, code = _ENCODINGS[message.encoding]
-    shape, step = (message.height, message.width), message.step or message.width * size
-    pixels: NDArray[Any]
-    if message.encoding == "mono16":
-        order = ">u2" if message.is_bigendian else "<u2"
-        deep = np.ndarray(shape, order, message.data, strides=(step, 2)).astype(np.uint16)
-        pixels = cv2.convertScaleAbs(deep, alpha=255 / 65535)
-    elif size == 1:
-        pixels = np.ndarray(shape, np.uint8, message.data, strides=(step, 1))
-    else:
-        pixels = np.ndarray((*shape, size), np.uint8, message.data, strides=(step, size, 1))
-    pixels = np.ascontiguousarray(pixels)
-    return pixels if code is None else np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+    size, bigendian = (message.width, message.height), bool(message.is_bigendian)
+    return convert(message.encoding, bytes_of(message.data), size, message.step, bigendian)
 
 
 def _check(message: Image) -> None:
-    """ImageError when encoding, size and data do not fit together."""
+    """ImageError when there is nothing to be converted."""
     width, height, encoding = message.width, message.height, message.encoding
     if width == 0 or height == 0 or len(message.data) == 0:
         raise ImageError(
@@ -169,26 +146,13 @@ def _check(message: Image) -> None:
         )
     if is_depth(message):
         raise _of_depth(f"encoding '{encoding}'")
-    if encoding not in _ENCODINGS:
+    if encoding not in ENCODINGS:
         raise ImageError(
             "encoding",
             f"encoding '{encoding}' is not supported: have the camera publish one of "
-            f"{', '.join(_ENCODINGS)}, or compressed images with image_transport compressed",
+            f"{', '.join(ENCODINGS)}, or compressed images with image_transport compressed",
         )
     _check_size(width, height)
-    if encoding in _SUBSAMPLED and width % 2:
-        raise ImageError(
-            "size", f"{encoding} image of odd width {width}: its pixels come in pairs; use rgb8"
-        )
-    row = width * _ENCODINGS[encoding][0]
-    step = message.step or row
-    needed = step * (height - 1) + row
-    if step < row or len(message.data) < needed:
-        raise ImageError(
-            "short",
-            f"{width}x{height} {encoding} image with step {message.step} and {len(message.data)} "
-            f"bytes: needs a step of at least {row} and {needed} bytes; check the camera driver",
-        )
 
 
 def _of_depth(what: str) -> ImageError:

@@ -35,9 +35,9 @@ def short():
 BAD_IMAGES = {
     "empty": (Image, ["empty image", "camera driver"]),
     "no data": (lambda: Image(width=320, height=240, encoding="rgb8"), ["empty", "0 bytes"]),
-    "unknown encoding": (lambda: picture(encoding="bayer_rggb8"), ["bayer_rggb8", "bgr8"]),
+    "unknown encoding": (lambda: picture(encoding="nv24"), ["'nv24'", "bgr8"]),
     "no encoding": (lambda: picture(encoding=""), ["''", "bgr8"]),
-    "depth": (lambda: picture(encoding="16UC1", size=2), ["16UC1", "bgr8"]),
+    "depth": (lambda: picture(encoding="16UC1", size=2), ["16UC1", "colour camera"]),
     "short": (short, ["1000 bytes", "230400"]),
     "1x1": (lambda: picture(1, 1), ["1x1", "16x16"]),
     "odd yuv": (lambda: picture(321, 240, "yuv422", 2), ["321", "pairs"]),

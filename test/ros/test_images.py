@@ -3,15 +3,19 @@
 
 import sys
 from array import array
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from hpe_vlm_ros.nodes import images
+from hpe_vlm_ros.nodes.depth import to_metres
+from hpe_vlm_ros.nodes.encodings import ENCODINGS
 from hpe_vlm_ros.nodes.images import ImageError, bridged_encodings, rgb_to_image, to_rgb
 
 HEIGHT, WIDTH = 18, 20
@@ -50,6 +54,9 @@ def colours():
     yield "rgba8", np.dstack([rgb, alpha]), rgb
     yield "bgra8", np.dstack([rgb[:, :, ::-1], alpha]), rgb
     yield "mono8", grey, np.dstack([grey] * 3)
+    yield "8UC1", grey, np.dstack([grey] * 3)
+    yield "8UC3", rgb[:, :, ::-1], rgb
+    yield "8UC4", np.dstack([rgb[:, :, ::-1], alpha]), rgb
 
 
 @pytest.mark.parametrize("padding", [0, 4])
@@ -60,12 +67,136 @@ def test_plain_encodings_are_exact(encoding, stored, rgb, padding):
     np.testing.assert_array_equal(found, rgb)
 
 
+def sixteen_bits():
+    """(encoding, stored 16-bit values, the RGB they stand for as 16 bits)."""
+    rgb = np.random.default_rng(4).integers(0, 65536, (HEIGHT, WIDTH, 3), np.uint16)
+    alpha = rgb[:, :, :1]
+    yield "mono16", rgb[:, :, 1], np.dstack([rgb[:, :, 1]] * 3)
+    yield "rgb16", rgb, rgb
+    yield "bgr16", rgb[:, :, ::-1], rgb
+    yield "16UC3", rgb[:, :, ::-1], rgb
+    yield "rgba16", np.dstack([rgb, alpha]), rgb
+    yield "bgra16", np.dstack([rgb[:, :, ::-1], alpha]), rgb
+    yield "16UC4", np.dstack([rgb[:, :, ::-1], alpha]), rgb
+
+
+@pytest.mark.parametrize("padding", [0, 6, 7])
 @pytest.mark.parametrize(("order", "is_bigendian"), [("<u2", 0), (">u2", 1)])
-def test_sixteen_bits_in_either_byte_order(order, is_bigendian):
-    levels = np.linspace(0, 65535, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
-    found = to_rgb(message(levels.astype(order), "mono16", 6, is_bigendian=is_bigendian))
-    assert (np.abs(found[:, :, 1] - levels / 257) <= 1).all()
-    assert found[0, 0, 0] == 0 and found[-1, -1, 2] == 255
+@pytest.mark.parametrize(("encoding", "stored", "rgb"), list(sixteen_bits()))
+def test_sixteen_bits_in_either_byte_order(encoding, stored, rgb, order, is_bigendian, padding):
+    """Also where rows begin at odd bytes."""
+    found = to_rgb(message(stored.astype(order), encoding, padding, is_bigendian=is_bigendian))
+    assert found.dtype == np.uint8 and found.shape == rgb.shape
+    assert (np.abs(found - rgb / 257) <= 1).all()
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 200, 0), (20, 40, 220), (128, 128, 128)])
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+@pytest.mark.parametrize(("bits", "padding"), [(8, 0), (8, 5), (16, 0), (16, 5)])
+def test_bayer_mosaics(pattern, bits, padding, colour):
+    """Of one colour: each pixel stores the one that the pattern's letter names, row by row."""
+    mosaic = np.zeros((HEIGHT, WIDTH), np.uint8 if bits == 8 else ">u2")
+    for place, letter in enumerate(pattern):
+        value = colour["rgb".index(letter)]
+        mosaic[place // 2 :: 2, place % 2 :: 2] = value * (1 if bits == 8 else 257)
+    found = to_rgb(message(mosaic, f"bayer_{pattern}{bits}", padding, is_bigendian=1))
+    np.testing.assert_allclose(found.astype(int), np.tile(colour, (HEIGHT, WIDTH, 1)), atol=1)
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 200, 0), (20, 40, 220), (128, 128, 128)])
+@pytest.mark.parametrize(("encoding", "order"), [("nv12", "uv"), ("nv21", "vu")])
+@pytest.mark.parametrize("padding", [0, 12])
+def test_planes_of_brightness_and_of_half_as_many_colours(encoding, order, padding, colour):
+    values = dict(zip("yuv", yuv(colour), strict=True))
+    bright = np.full((HEIGHT, WIDTH), round(values["y"]), np.uint8)
+    pairs = np.array([round(values[letter]) for letter in order], np.uint8)
+    colours = np.tile(pairs, (HEIGHT // 2, WIDTH // 2))
+    made = message(np.vstack([bright, colours]), encoding, padding)
+    made.height = HEIGHT
+    found = to_rgb(made)
+    np.testing.assert_allclose(found.astype(int), np.tile(colour, (HEIGHT, WIDTH, 1)), atol=3)
+    if not padding:
+        for step in (2 * WIDTH, 3 * WIDTH // 2, 0):  # as some drivers count
+            made.step = step
+            np.testing.assert_array_equal(to_rgb(made), found)
+
+
+def test_the_planes_lie_where_they_belong():
+    """A grey picture whose left half is black and right half white."""
+    bright = np.full((HEIGHT, WIDTH), 16, np.uint8)
+    bright[:, WIDTH // 2 :] = 235
+    grey = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
+    made = message(np.vstack([bright, grey]), "nv12")
+    made.height = HEIGHT
+    found = to_rgb(made)
+    assert (found[:, : WIDTH // 2] <= 1).all() and (found[:, WIDTH // 2 :] >= 254).all()
+
+
+class Buffer:
+    """A rosidl Buffer as Lyrical's rosidl_buffer has it: neither an array nor a buffer."""
+
+    backend_type = "cuda"
+
+    def __init__(self, content: bytes, fails: bool = False) -> None:
+        self._content, self._fails = content, fails
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def to_bytes(self) -> bytes:
+        if self._fails:
+            raise RuntimeError("no device")
+        return self._content
+
+
+def of_buffer(made, **how):
+    """The same message, its data in a Buffer."""
+    fields = {name: getattr(made, name) for name in made.get_fields_and_field_types()}
+    return SimpleNamespace(**fields | {"data": Buffer(bytes(made.data), **how)})
+
+
+def test_images_on_a_gpu_are_copied_or_refused_by_the_name_of_its_backend():
+    rgb = noise(HEIGHT, WIDTH, 3)
+    coded = cv2.imencode(".png", rgb[:, :, ::-1])[1].tobytes()
+    compressed = CompressedImage(format="png", data=array("B", coded))
+    for made in (message(rgb, "rgb8"), message(rgb, "rgb8", 4), compressed):
+        np.testing.assert_array_equal(to_rgb(of_buffer(made)), rgb)
+        with pytest.raises(ImageError, match="backend 'cuda'.*no device") as caught:
+            to_rgb(of_buffer(made, fails=True))
+        assert caught.value.kind == "buffer"
+    depth = message(np.full((HEIGHT, WIDTH), 1500, "<u2"), "16UC1")
+    np.testing.assert_allclose(to_metres(of_buffer(depth), (WIDTH, HEIGHT)), 1.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [bytes, list, tuple, memoryview, np.array, "strided"])
+def test_data_of_other_libraries(kind):
+    rgb = noise(HEIGHT, WIDTH, 3)
+    content = rgb.tobytes()
+    if kind == "strided":
+        data = np.repeat(np.frombuffer(content, np.uint8), 2)[::2]
+        assert not data.flags.c_contiguous
+    else:
+        data = kind(array("B", content))
+    made = message(rgb, "rgb8")
+    fields = {name: getattr(made, name) for name in made.get_fields_and_field_types()}
+    np.testing.assert_array_equal(to_rgb(SimpleNamespace(**fields | {"data": data})), rgb)
+
+
+@given(st.sampled_from(sorted(ENCODINGS)), st.integers(0, 40), st.integers(0, 40), st.data())
+def test_whatever_is_sent_gives_a_picture_or_says_why_not(encoding, width, height, data):
+    made = SimpleNamespace(
+        encoding=encoding,
+        width=width,
+        height=height,
+        step=data.draw(st.integers(0, 400)),
+        is_bigendian=data.draw(st.integers(0, 1)),
+        data=array("B", bytes(data.draw(st.integers(0, 20_000)))),
+    )
+    try:
+        found = to_rgb(made)
+    except ImageError:
+        return
+    assert found.shape == (height, width, 3) and found.dtype == np.uint8
 
 
 def yuv(rgb):
@@ -101,7 +232,10 @@ def test_a_step_of_zero_means_packed_rows_and_the_last_row_needs_no_padding():
 def broken():
     good = message(noise(HEIGHT, WIDTH, 3), "rgb8")
     yield "empty", Image(), "camera driver"
-    yield "encoding", message(noise(HEIGHT, WIDTH), "bayer_rggb8"), "'bayer_rggb8'"
+    yield "encoding", message(noise(HEIGHT, WIDTH), "nv24"), "'nv24'"
+    yield "encoding", message(noise(HEIGHT, WIDTH), "8UC2"), "'8UC2'"
+    yield "size", message(noise(21, WIDTH), "nv12"), "odd height 21"
+    yield "short", message(noise(HEIGHT, WIDTH), "nv12"), f"{HEIGHT * WIDTH * 3 // 2} bytes"
     yield "size", message(noise(1, 1, 3), "rgb8"), "1x1"
     yield "size", message(noise(HEIGHT, 21, 2), "yuv422"), "odd width 21"
     lacking = message(noise(HEIGHT, WIDTH, 3), "rgb8")
