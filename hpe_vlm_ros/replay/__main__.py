@@ -84,6 +84,7 @@ def _report(options: argparse.Namespace, given: list[str]) -> int:
     recordings = recordings_of(store)
     options.out, options.quiet = options.run, False
     truth = find_truth(recordings, wanted)
+    _say(recordings, options)
     return _conclude(finish(store, recordings, truth, wanted), options, shut_if)
 
 
@@ -102,11 +103,14 @@ def _compare(options: argparse.Namespace, given: list[str]) -> int:
 
 
 def _conclude(report: dict[str, Any], options: argparse.Namespace, shut_if: list[Any]) -> int:
-    """Says what came out; the exit status."""
+    """Says what came out; the exit status. ReplayError when no frame could be read."""
     from .gate import shut
+    from .notes import nothing_read, of_run
     from .tables import table, values
 
-    for note in report["run"]["notes"]:
+    if why := nothing_read(report):
+        raise ReplayError(why)
+    for note in of_run(report):
         print(f"warning: {note}", file=sys.stderr)
     if not options.quiet:
         print(table(report))
@@ -153,12 +157,14 @@ def _threads(options: argparse.Namespace) -> int | None:
 
 def _say(recordings: Sequence[Recording], options: argparse.Namespace) -> None:
     """What was found, and what is amiss with it, before the long work."""
+    from .notes import of_recording
+
     for recording in recordings:
         if not options.quiet:
             topic = f" {recording.topic}" if recording.topic else ""
             print(f"{recording.id}{topic}: {len(recording.frames)} frames")
         for note in recording.notes:
-            print(f"warning: {note}", file=sys.stderr)
+            print(f"warning: {of_recording(recording.id, note)}", file=sys.stderr)
 
 
 def _json(content: Any, indent: int | None = None) -> str:

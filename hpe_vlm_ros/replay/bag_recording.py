@@ -108,10 +108,10 @@ def _indexed(
         raise ReplayError(f"{path}: no images on {chosen.name}; name another with --topic")
     notes += bag.notes + bag.losses() + _oddities(frames)
     if not calibration:
-        notes.append(f"{id}: no camera_info, so head positions are unknown; see --camera-info")
+        notes.append("no camera_info, so head positions are unknown; see --camera-info")
     elif not cameras:
         notes.append(
-            f"{id}: no camera_info on {calibration.name} can be read, so head positions are "
+            f"no camera_info on {calibration.name} can be read, so head positions are "
             "unknown; see --camera-info"
         )
     return BagRecording(

@@ -14,6 +14,7 @@ from .bag_recording import BagRecording, open_bag
 from .export import write_csv, write_parquet
 from .files import open_pictures
 from .frames import Recording, ReplayError
+from .notes import of_recording
 from .outbag import write_bag
 from .page import html
 from .pictures import worst_pictures, write_video
@@ -58,7 +59,9 @@ def find_truth(recordings: Sequence[Recording], wanted: Wanted) -> Truth | None:
                 arrays, notes = read_arrays(Path(recording.path), wanted.truth_topic)
                 name = f"{recording.path} {wanted.truth_topic}"
                 found = match(entries(arrays, name), [recording], name, wanted.tolerance)
-                new = tuple(note for note in notes if note not in recording.notes)
+                new = tuple(
+                    of_recording(recording.id, n) for n in notes if n not in recording.notes
+                )
                 parts.append(replace(found, notes=new + found.notes))
     return joined(parts) if parts else None
 

@@ -85,19 +85,18 @@ def note(folder: Path, found: Found) -> str | None:
     except ValueError as error:
         if str(error) == "it is missing":
             return (
-                f"{folder.name}: {NAME} is missing: the topics were taken from the data files "
+                f"{NAME} is missing: the topics were taken from the data files "
                 "instead (`ros2 bag reindex` writes it anew)"
             )
         return (
-            f"{folder.name}: {NAME} cannot be used ({error}): the topics were taken from the data "
+            f"{NAME} cannot be used ({error}): the topics were taken from the data "
             "files instead (`ros2 bag reindex` writes it anew)"
         )
     if not said:
         return None
     more = [f"{len(said) - SHOWN} more"] if len(said) > SHOWN else []
     return (
-        f"{folder.name}: {NAME} differs from the data files, which were used: "
-        f"{'; '.join([*said[:SHOWN], *more])}"
+        f"{NAME} differs from the data files, which were used: {'; '.join([*said[:SHOWN], *more])}"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .frames import ReplayError
+from .notes import all_notes
 from .plots import plots
 from .tables import LABELS, number
 
@@ -38,7 +39,7 @@ def html(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
     return templates.get_template(TEMPLATE).render(
         **report,
         names=_names(run),
-        warnings=warnings(report),
+        warnings=all_notes(report),
         plots=plots(report),
         pictures=pictures,
         labels=LABELS,
@@ -46,25 +47,6 @@ def html(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
         angles=_angles,
         config=json.dumps(config, indent=1),
     )
-
-
-def warnings(report: dict[str, Any]) -> list[str]:
-    """What a reader must know before the numbers."""
-    run, frames, said = report["run"], report["frames"], []
-    for recording in run["recordings"]:
-        said += [f"{recording['id']}: {note}" for note in recording["notes"]]
-    said += run["notes"]
-    if frames["unreadable"]:
-        reasons = "; ".join(f"{text} ({count})" for text, count in frames["reasons"].items())
-        said.append(
-            f"{frames['unreadable']} frames could not be read and are not scored: {reasons}"
-        )
-    if report["truth"]:
-        said += report["truth"]["notes"]
-    intervals = report["intervals"]
-    if not intervals["reliable"]:
-        said.append(f"The intervals rest on {intervals['blocks']} blocks of frames only: too few.")
-    return said
 
 
 def _names(run: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from hpe_vlm_ros.nodes.images import ImageError
 
 from .bags import HEADS, Bag, Broken, Topic
 from .frames import Recording, ReplayError
+from .notes import of_recording
 from .records import FrameRecord, Head, rounded
 from .truth import Entry
 
@@ -100,7 +101,8 @@ class Recorded:
         arrays, notes = read_arrays(path, topic)
         models = sorted({array.model for array in arrays})
         by_stamp = {array.stamp: array for array in arrays}
-        return cls(", ".join(models), by_stamp, input_size, tuple(notes))
+        named = tuple(of_recording(path.name, note) for note in notes)
+        return cls(", ".join(models), by_stamp, input_size, named)
 
     def records(self, recording: Recording) -> Iterator[FrameRecord]:
         """Those of a recording's frames that were answered. Pictures are decoded for their size."""

@@ -16,6 +16,7 @@ from .bootstrap import FEWEST, Blocks, Measure, blocks, roc, tidy, value
 from .calibration import NOMINAL, reliability, surprise
 from .consistency import consistency
 from .measures import BREAKDOWNS, totals, unconstrained
+from .notes import REASONS
 from .records import FrameRecord, Head
 from .table import Scored, scored
 from .truth import Truth, seconds
@@ -134,7 +135,7 @@ def _frames(records: Sequence[FrameRecord]) -> dict[str, Any]:
     return {
         "perceived": len(records) - sum(errors.values()),
         "unreadable": sum(errors.values()),
-        "reasons": dict(errors.most_common(5)),
+        "reasons": dict(errors.most_common(REASONS)),
         "heads": sum(len(record.heads) for record in records),
         "positions": sum(head.position is not None for r in records for head in r.heads),
     }

@@ -52,7 +52,7 @@ def chosen_topic(bag: Bag, wanted: str | None) -> tuple[Topic, list[str]]:
         raise ReplayError(f"{bag.path}: no colour images in this bag; {_instead(bag)}")
     best = max(colour, key=lambda t: (t.count or 0, looks[t], t.kind == RAW))
     others = [topic.name for topic in colour if topic != best]
-    note = f"{bag.path.name}: used {best.name}; --topic takes another: {', '.join(others)}"
+    note = f"used {best.name}; --topic takes another: {', '.join(others)}"
     return best, [note] if others else []
 
 

@@ -77,7 +77,7 @@ def open_video(path: Path, id: str) -> Video:
         fps = fps if known else 25.0
         times = [number / fps for number in range(len(times))]
         why = "as the file says" if known else "since the file says nothing"
-        notes = (f"{path.name}: its frames have no times; {fps:g} a second are taken, {why}",)
+        notes = (f"its frames have no times; {fps:g} a second are taken, {why}",)
     stamps = [START + round(seconds * 1e9) for seconds in times]
     frames = [FrameInfo(number, stamp, stamp) for number, stamp in enumerate(stamps)]
     return Video(id, str(path), tuple(frames), notes)

@@ -238,7 +238,7 @@ def test_answers_and_truth_come_from_the_same_reader(tmp_path, storage):
     edited(bag, other_qos)
     arrays, notes = read_arrays(bag, None)
     assert len(arrays) == 6 and "QoS of" in notes[0]
-    assert Recorded.read(bag, None, 100).notes == tuple(notes)
+    assert Recorded.read(bag, None, 100).notes == (f"bag: {notes[0]}",)
     recording = opened(bag)
     truth = find_truth([recording], Wanted(truth_topic=HEADS_TOPIC))
     assert len(truth.heads) == 6

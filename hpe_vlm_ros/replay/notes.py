@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user must know beside the numbers, in the order in which it becomes known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+REASONS = 5  # for which frames could not be read, that are told
+
+
+def of_recording(id: str, note: str) -> str:
+    """A note about a recording with its name, unless it begins with that."""
+    return note if note.startswith(id) else f"{id}: {note}"
+
+
+def of_run(report: dict[str, Any]) -> list[str]:
+    """What came to light while frames were perceived and compared with the truth."""
+    told = list(report["run"]["notes"])
+    frames = report["frames"]
+    if frames["unreadable"]:
+        told.append(
+            f"{frames['unreadable']} of {frames['unreadable'] + frames['perceived']} frames could "
+            f"not be read and are not scored: {_reasons(frames)}"
+        )
+    return told + (report["truth"]["notes"] if report["truth"] else [])
+
+
+def all_notes(report: dict[str, Any]) -> list[str]:
+    """For the page: of recordings, of the run, and of the intervals."""
+    told = [
+        of_recording(recording["id"], note)
+        for recording in report["run"]["recordings"]
+        for note in recording["notes"]
+    ]
+    told += of_run(report)
+    intervals = report["intervals"]
+    if not intervals["reliable"]:
+        told.append(f"The intervals rest on {intervals['blocks']} blocks of frames only: too few.")
+    return told
+
+
+def nothing_read(report: dict[str, Any]) -> str | None:
+    """Why there is no result at all; None where there is one."""
+    frames = report["frames"]
+    if frames["perceived"] or not frames["unreadable"]:
+        return None
+    return f"none of the {frames['unreadable']} frames could be read: {_reasons(frames)}"
+
+
+def _reasons(frames: dict[str, Any]) -> str:
+    told = [f"{text} ({count})" if count > 1 else text for text, count in frames["reasons"].items()]
+    left = frames["unreadable"] - sum(frames["reasons"].values())
+    return "; ".join([*told, *([f"and {left} more"] if left else [])])
