@@ -114,6 +114,7 @@ def _indexed(
             f"no camera_info on {calibration.name} can be read, so head positions are "
             "unknown; see --camera-info"
         )
+    cameras.sort(key=lambda camera: camera.recorded)  # they may lie in a file of their own
     return BagRecording(
         id, str(path), chosen.name, tuple(frames), tuple(cameras), tuple(notes), rescue, size,
         calibration.name if calibration else "",

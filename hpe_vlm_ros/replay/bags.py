@@ -16,7 +16,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from .data_files import TO_CONVERT, DataFiles, added
+from .data_files import TO_CONVERT, ZSTD, DataFiles, added
 from .frames import ReplayError
 from .rescue import ScannedMcap
 
@@ -29,7 +29,6 @@ RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 HEADS = "hpe_vlm_ros/msg/HeadPoseArray"
 SHARE = Path("share") / "hpe_vlm_ros"
-_ZSTD = b"\x28\xb5\x2f\xfd"
 _UNTYPED = ("", "__schemaless__")  # the latter is what rosbags calls it
 
 
@@ -87,7 +86,7 @@ class Bag:
                 continue
             try:
                 for connection, recorded, data in reader.messages(chosen, start, stop):
-                    if data[:4] == _ZSTD:  # compressed one by one
+                    if data[:4] == ZSTD:  # compressed one by one
                         data = zstd.decompress(data)
                     yield wanted[connection.topic, connection.msgtype], recorded, data
             except GeneratorExit:

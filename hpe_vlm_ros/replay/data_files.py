@@ -27,7 +27,11 @@ else:
     from backports import zstd
 
 STORAGE = (".mcap", ".db3")
+MCAP, SQLITE = b"\x89MCAP0\r\n", b"SQLite f"
+ZSTD, ROS1_START = b"\x28\xb5\x2f\xfd", b"#ROSBAG"
+"""How files of these kinds begin."""
 ROS1 = ".bag"
+OF_ROS1 = "a recording of ROS 1, which is not read"
 TO_CONVERT = "`rosbags-convert --src FILE.bag --dst FOLDER` makes a rosbag2 of a .bag file"
 
 
@@ -53,6 +57,8 @@ class DataFiles:
                 made.readers.append(made._reader(file, rescue))
             except ReplayError as error:
                 errors.append(error)
+            except OSError as error:
+                errors.append(ReplayError(f"{file}: cannot be opened ({error.strerror})"))
         if not made.readers:
             raise errors[0]
         made.notes += [f"{error}; the other files are read" for error in errors]
@@ -84,10 +90,16 @@ class DataFiles:
         return files
 
     def _reader(self, file: Path, rescue: bool) -> Any:
-        file = self._unpack(file)
-        if file.suffix != ".mcap":
+        """By what the file is, whatever it is called."""
+        start = _start(file)
+        if start.startswith(ZSTD):
+            file = self._unpacked_copy(file)
+            start = _start(file)
+        if start.startswith(ROS1_START):
+            raise ReplayError(f"{file}: {OF_ROS1}; {TO_CONVERT}")
+        if start == SQLITE or (start != MCAP and ".db3" in file.name.lower()):
             return SqliteFile(file)
-        if not rescue:
+        if not rescue and file.suffix == ".mcap":
             try:
                 reader = Reader(file)
                 reader.open()
@@ -96,12 +108,10 @@ class DataFiles:
                 pass
         return ScannedMcap(file)
 
-    def _unpack(self, file: Path) -> Path:
-        """The file itself, or a decompressed copy of a .zstd file in a temporary folder."""
-        if file.suffix != ".zstd":
-            return file
+    def _unpacked_copy(self, file: Path) -> Path:
+        """In a temporary folder; of a file that ends too early, as much as there is."""
         self._unpacked = self._unpacked or TemporaryDirectory(prefix="replay-")
-        target = Path(self._unpacked.name) / file.stem
+        target = Path(self._unpacked.name) / file.name.removesuffix(".zstd")
         try:
             with zstd.open(file, "rb") as packed, target.open("wb") as out:
                 while block := packed.read(1 << 20):
@@ -144,7 +154,7 @@ def added(known: int | None, more: int) -> int | None:
 def data_files(path: Path) -> list[Path]:
     """The file itself, or those in a folder by name; ReplayError when there are none."""
     if path.suffix == ROS1 or _only_ros1(path):
-        raise ReplayError(f"{path}: a recording of ROS 1, which is not read; {TO_CONVERT}")
+        raise ReplayError(f"{path}: {OF_ROS1}; {TO_CONVERT}")
     if path.is_file():
         return [path]
     files = [file for file in _inside(path) if _is_data(file)]
@@ -161,6 +171,11 @@ def looks_like_bag(path: Path) -> bool:
     return _is_data(path) or path.suffix == ROS1
 
 
+def _start(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(len(MCAP))
+
+
 def _inside(folder: Path) -> list[Path]:
     """Files of a folder. Those hidden by a dot are what macOS adds to archives, among others."""
     if not folder.is_dir():
@@ -173,7 +188,7 @@ def _only_ros1(path: Path) -> bool:
 
 
 def _is_data(path: Path) -> bool:
-    return Path(path.name.removesuffix(".zstd")).suffix in STORAGE
+    return Path(path.name.lower().removesuffix(".zstd")).suffix in STORAGE
 
 
 def _natural(path: Path) -> list[Any]:

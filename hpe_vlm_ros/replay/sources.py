@@ -7,8 +7,9 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpe_vlm_ros.pictures import is_picture, may_move
+from hpe_vlm_ros.pictures import is_picture, may_move, pictures_below
 
+from . import metadata
 from .bag_recording import open_bag
 from .data_files import looks_like_bag
 from .files import open_pictures
@@ -23,7 +24,7 @@ def open_sources(
 
     A text may be a glob. ReplayError names what cannot be opened.
     """
-    paths = [path.resolve() for path in expand(texts)]  # workers may stand elsewhere
+    paths = [_recording(path) for path in expand(texts)]
     recordings: list[Recording] = []
     for path, name in zip(paths, names(paths), strict=True):
         if looks_like_bag(path):
@@ -62,6 +63,24 @@ def names(paths: Sequence[Path]) -> list[str]:
         if len(set(short)) == len(short):
             return short
     raise ReplayError("the same recording is named twice; name each once")
+
+
+def _recording(path: Path) -> Path:
+    """The path, absolute since workers may stand elsewhere; of a bag's metadata.yaml, the bag.
+
+    ReplayError for a folder of bags that is no bag.
+    """
+    path = path.resolve()
+    if path.name == metadata.NAME:
+        return path.parent
+    if path.is_dir() and not looks_like_bag(path):
+        bags = sorted(p.name for p in path.iterdir() if p.is_dir() and looks_like_bag(p))
+        if bags and not pictures_below(path):
+            raise ReplayError(
+                f"{path}: holds rosbag2 folders ({', '.join(bags[:3])}"
+                f"{', ...' if len(bags) > 3 else ''}), but is none; name them: '{path}/*'"
+            )
+    return path
 
 
 def _is_glob(text: str) -> bool:

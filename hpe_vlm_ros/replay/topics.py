@@ -17,13 +17,13 @@ from .frames import ReplayError
 
 
 class Look(IntEnum):
-    """What a topic's images are; DEEP are of one channel of 16 bits."""
+    """What a topic's images are; DEEP are of one channel of 16 bits, UNREAD of an encoding that is
+    not read, or damaged."""
 
-    DEPTH, DEEP, GREY, COLOUR = range(4)
+    DEPTH, UNREAD, DEEP, GREY, COLOUR = range(5)
 
 
 TRIED = 5  # images, of which the first may be damaged
-_RAW_LOOKS = {"mono16": Look.DEEP, "mono8": Look.GREY, "8UC1": Look.GREY}
 
 
 def image_topic(bag: Bag, name: str) -> Topic:
@@ -40,14 +40,15 @@ def image_topic(bag: Bag, name: str) -> Topic:
 def chosen_topic(bag: Bag, wanted: str | None) -> tuple[Topic, list[str]]:
     """The images to replay, as named or else the fullest, and notes about the choice.
 
-    Depth is never chosen unless named, and one channel of 16 bits only where there is nothing
-    else: some cameras send their depth so. ReplayError when there is nothing to choose.
+    Depth is never chosen unless named. What cannot be read is chosen only where there is nothing
+    else, and so is one channel of 16 bits, since some cameras send their depth so. ReplayError when
+    there is nothing to choose.
     """
     if wanted is not None:
         return image_topic(bag, wanted), []
     looks = {topic: _look(bag, topic) for topic in _images(bag)}
-    colour = [topic for topic, look in looks.items() if look > Look.DEEP]
-    colour = colour or [topic for topic, look in looks.items() if look == Look.DEEP]
+    most = min(max(looks.values(), default=Look.DEPTH), Look.GREY)
+    colour = [topic for topic, look in looks.items() if Look.DEPTH < look >= most]
     if not colour:
         raise ReplayError(f"{bag.path}: no colour images in this bag; {_instead(bag)}")
     best = max(colour, key=lambda t: (t.count or 0, looks[t], t.kind == RAW))
@@ -77,13 +78,14 @@ def _look(bag: Bag, topic: Topic) -> Look:
             message = bag.decode(data, topic.kind)
             if is_depth(message):
                 return Look.DEPTH
-            if topic.kind == RAW:
-                return _RAW_LOOKS.get(message.encoding, Look.COLOUR)
             with suppress(ImageError):
-                return Look.COLOUR if np.ptp(to_rgb(message), axis=2).any() else Look.GREY
+                grey = not np.ptp(to_rgb(message), axis=2).any()
+                if grey and getattr(message, "encoding", "") == "mono16":
+                    return Look.DEEP
+                return Look.GREY if grey else Look.COLOUR
     except ReplayError:
         pass  # said later, when its frames are read
-    return Look.COLOUR
+    return Look.UNREAD
 
 
 def calibration_topic(bag: Bag, image: Topic, wanted: str | None) -> Topic | None:

@@ -84,9 +84,12 @@ def open_video(path: Path, id: str) -> Video:
 
 
 def _in_order(times: Sequence[float]) -> bool:
-    """Whether these are the times of frames that follow each other, from zero on."""
-    known = np.isfinite(times).all() and times[0] >= 0
-    return bool(known and (len(times) == 1 or (np.diff(times) > 0).all()))
+    """Whether these are the times of frames that follow each other, from zero on.
+
+    Two may share one, as in what programs record of screens.
+    """
+    known = np.isfinite(times).all() and times[0] >= 0 and (np.diff(times) >= 0).all()
+    return bool(known and (len(times) == 1 or times[-1] > times[0]))
 
 
 def _capture(path: Path) -> cv2.VideoCapture:

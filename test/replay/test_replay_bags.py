@@ -300,6 +300,19 @@ def test_depth_is_not_taken_for_colour_however_it_is_sent(tmp_path, name, make):
             frame.rgb()
 
 
+@pytest.mark.parametrize("make", [raw, png])
+def test_what_cannot_be_read_is_not_chosen(tmp_path, make):
+    labels = raw(np.zeros((HEIGHT, WIDTH), np.int32), START, "32SC1")
+    broken = TYPES.types[COMPRESSED](header(START), "jpeg", np.zeros(9, np.uint8))
+    messages = entries(3, make)
+    for n in range(9):
+        messages += [("/a/labels", START + n, RAW, labels), ("/b", START + n, COMPRESSED, broken)]
+    recording = opened(write_bag(tmp_path / "bag", sorted(messages, key=lambda m: m[1])))
+    assert recording.topic.startswith("/cam/image") and recording.notes == ()
+    alone = opened(write_bag(tmp_path / "alone", [("/a/labels", START, RAW, labels)]))
+    assert alone.topic == "/a/labels"  # whose frames say what is wrong with them
+
+
 def test_colour_goes_before_grey_of_the_same_number(tmp_path):
     grey = raw(SHALLOW, START, "mono8")
     messages = entries(3) + [("/a/infra", START + n, RAW, grey) for n in range(3)]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from painted import HEADS_TOPIC, answers, entries, expected, found, opened, write_bag, write_mcap
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from hpe_vlm_ros.replay.bags import shared_bag
+from hpe_vlm_ros.replay.bags import shared_bag, zstd
 from hpe_vlm_ros.replay.finish import Wanted, find_truth
 from hpe_vlm_ros.replay.frames import ReplayError
 from hpe_vlm_ros.replay.metadata import Found, Stated, differences, qos
@@ -175,6 +175,57 @@ def test_a_damaged_file_does_not_cost_the_others(tmp_path, storage):
     recording = opened(bag)
     assert found(recording) == expected(range(6))
     assert any(f"bag_1{suffix}" in n and "the other files are read" in n for n in recording.notes)
+
+
+def as_it_is(file: Path) -> None:
+    pass
+
+
+def packed_without_a_word(file: Path) -> None:
+    file.write_bytes(zstd.compress(file.read_bytes()))
+
+
+def not_packed_at_all(file: Path) -> None:
+    file.rename(f"{file}.zstd")
+
+
+def of_the_other_format(file: Path) -> None:
+    file.rename(file.with_suffix(".mcap" if file.suffix == ".db3" else ".db3"))
+
+
+def in_capitals(file: Path) -> None:
+    file.rename(file.with_name(file.name.upper()))
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize(
+    "rename",
+    [as_it_is, packed_without_a_word, not_packed_at_all, of_the_other_format, in_capitals],
+)
+def test_what_a_file_is_counts_and_not_its_name(tmp_path, storage, rename):
+    bag = write_bag(tmp_path / "bag", entries(6), storage)
+    (file,) = (f for f in bag.iterdir() if f.stem == "bag")
+    rename(file)
+    recording = opened(bag)
+    assert found(recording) == expected(range(6))
+    (file,) = (f for f in bag.iterdir() if f.suffix != ".yaml")
+    assert found(opened(file)) == expected(range(6))
+    assert found(opened(bag / "metadata.yaml")) == expected(range(6))  # which some name
+
+
+def test_calibrations_may_lie_in_a_file_of_their_own(tmp_path):
+    info = [m for n in range(6) for m in entries(1, first=n) if "info" in m[0]]
+    write_mcap(tmp_path / "b_info.mcap", info)
+    write_mcap(tmp_path / "a_images.mcap", entries(6, info=False))
+    recording = opened(tmp_path)
+    assert found(recording) == expected(range(6)) and len(recording.cameras) == 1
+
+
+def test_a_folder_of_bags_says_how_to_name_them(tmp_path):
+    for name in ("a", "b"):
+        write_bag(tmp_path / name, entries(1))
+    with pytest.raises(ReplayError, match=r"holds rosbag2 folders \(a, b\).*name them: '.*/\*'"):
+        opened(tmp_path)
 
 
 def killed(tmp_path: Path, logged: int) -> Path:
