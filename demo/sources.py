@@ -19,6 +19,7 @@ from demo.frames import Frame, Rgb, SourceError, from_pixels
 from hpe_vlm_ros.pictures import (
     PICTURES,
     ImageError,
+    hush_opencv,
     is_hidden,
     is_picture,
     may_move,
@@ -139,7 +140,7 @@ def _folder(path: Path, topic: str | None) -> Source:
 
 
 def _capture(path: Path, backend: int) -> cv2.VideoCapture:
-    cv2.utils.logging.setLogLevel(0)  # what it prints about bad files, the errors here say better
+    hush_opencv()
     return cv2.VideoCapture(str(path), backend)
 
 

@@ -49,6 +49,12 @@ class ImageError(ValueError):
         self.kind = kind
 
 
+def hush_opencv() -> None:
+    """Keep OpenCV from printing about bad files, which errors name better; idempotent."""
+    module = getattr(cv2.utils, "logging", cv2)  # its place before and since 4.12
+    module.setLogLevel(0)
+
+
 def is_picture(path: Path) -> bool:
     """Whether the name is that of a picture which OpenCV reads."""
     return path.suffix.lower() in PICTURES
@@ -104,7 +110,7 @@ def decode(data: Any, upright: bool = True) -> Rgb:
     coded = np.frombuffer(data, np.uint8)
     if coded.size == 0:
         raise ImageError("undecodable", "an empty file; copy it again")
-    cv2.utils.logging.setLogLevel(0)  # what it prints about bad files, the errors here say better
+    hush_opencv()
     try:
         bgr = cv2.imdecode(coded, flags)
         if bgr is not None:

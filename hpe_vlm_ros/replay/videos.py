@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from hpe_vlm_ros.camera_model import Calibration
-from hpe_vlm_ros.pictures import ImageError
+from hpe_vlm_ros.pictures import ImageError, hush_opencv
 
 from .files import FRAME_ID
 from .frames import Frame, FrameInfo, ReplayError, Rgb
@@ -93,7 +93,7 @@ def _in_order(times: Sequence[float]) -> bool:
 
 
 def _capture(path: Path) -> cv2.VideoCapture:
-    cv2.utils.logging.setLogLevel(0)  # what it prints about bad files, the errors here say better
+    hush_opencv()
     return cv2.VideoCapture(str(path), cv2.CAP_ANY)
 
 
