@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -16,26 +16,16 @@ from rclpy.serialization import serialize_message
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from demo.frames import FRAME_ID, Frame, SourceError, nanoseconds
+from hpe_vlm_ros.replay.bags import CAMERA_INFO, RAW, Bag, Topic, typestore
+from hpe_vlm_ros.replay.data_files import ROS1
+from hpe_vlm_ros.replay.frames import ReplayError
+from hpe_vlm_ros.replay.topics import chosen_topic, image_topic
 
-MESSAGES = Path(__file__).parents[1] / "msg"
 OF_A_BAG = (".mcap", ".yaml")
-RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-
-
-def typestore() -> Typestore:
-    """ROS 2's message types and those of this package."""
-    store = get_typestore(Stores.ROS2_HUMBLE)
-    for file in sorted(MESSAGES.glob("*.msg")):
-        name = f"hpe_vlm_ros/msg/{file.stem}"
-        store.register(get_types_from_msg(file.read_text(encoding="utf-8"), name))
-    return store
 
 
 class BagWriter:
@@ -92,8 +82,9 @@ def write_frames(folder: Path, frames: Iterable[Frame], image_topic: str) -> dic
 class BagImages:
     """The images of one topic of a bag, with the camera_info beside it.
 
-    topic: None chooses the topic with the most images, raw before compressed.
-    captions: by stamp in nanoseconds.
+    topic: None chooses as the replay does: the topic with the most images, raw before compressed,
+    never depth. captions: by stamp in nanoseconds. notes: what is amiss with the bag; choice: what
+    else it holds.
     Raises SourceError when the bag cannot be read or holds no image.
     """
 
@@ -101,70 +92,83 @@ class BagImages:
         self, path: Path, topic: str | None = None, captions: dict[int, str] | None = None
     ) -> None:
         self._path, self._captions = path, captions or {}
-        with self._open() as reader:
-            counts = {
-                c.topic: (c.msgcount, c.msgtype == RAW, c.msgtype)
-                for c in reader.connections
-                if c.msgtype in (RAW, COMPRESSED) and c.msgcount and _in_colour(c.topic)
-            }
-        self.topics = sorted(counts)
-        if not counts:
-            raise SourceError(
-                f"{path}: no images (sensor_msgs Image or CompressedImage) in this bag"
-            )
-        if topic is not None and topic not in counts:
-            raise SourceError(f"{path}: no images on {topic}; there are {', '.join(self.topics)}")
-        self.topic = topic or max(self.topics, key=lambda name: counts[name][:2])
-        self.total = counts[self.topic][0]
-        self.transport = "raw" if counts[self.topic][1] else "compressed"
+        with self._open() as bag:
+            chosen, self.choice = chosen_topic(bag, topic)
+            self.notes = bag.notes
+        self.topic, self.total = chosen.name, chosen.count
+        self.transport = "raw" if chosen.kind == RAW else "compressed"
 
     def __iter__(self) -> Iterator[Frame]:
         info, last = None, -1
-        for kind, recorded, message in self._messages():
-            if kind == CAMERA_INFO:
-                info = _camera_info(message)
-                continue
-            image = _image(message, recorded, last)
-            last = nanoseconds(image.header.stamp)
-            yield Frame(image, info, self._captions.get(last, ""))
+        with self._open() as bag:
+            for topic, recorded, raw in bag.messages(self._topics(bag)):
+                message = bag.decode(raw, topic.kind)
+                if topic.kind == CAMERA_INFO:
+                    info = _camera_info(message)
+                    continue
+                image = _image(message, recorded, last)
+                last = nanoseconds(image.header.stamp)
+                yield Frame(image, info, self._captions.get(last, ""))
 
-    def _messages(self) -> Iterator[tuple[str, int, Any]]:
-        """Type, time of recording in nanoseconds, and message of all that belongs to the camera."""
-        kinds = {self.topic: (RAW, COMPRESSED), camera_info_topic(self.topic): (CAMERA_INFO,)}
-        with self._open() as reader:
-            chosen = [c for c in reader.connections if c.msgtype in kinds.get(c.topic, ())]
-            messages = reader.messages(chosen)
-            while True:
-                try:
-                    connection, recorded, raw = next(messages)
-                    message = reader.deserialize(raw, connection.msgtype)
-                except StopIteration:
-                    return
-                except Exception as error:  # as above
-                    raise SourceError(f"{self._path}: broken within ({error})") from error
-                yield connection.msgtype, recorded, message
+    def _topics(self, bag: Any) -> list[Topic]:
+        """All that belongs to the camera."""
+        beside = camera_info_topic(self.topic)
+        infos = [t for t in bag.topics if (t.name, t.kind) == (beside, CAMERA_INFO)]
+        return [image_topic(bag, self.topic), *infos]
 
     @contextmanager
-    def _open(self) -> Iterator[AnyReader]:
+    def _open(self) -> Iterator[Any]:
+        """The bag; what goes wrong with it is a SourceError."""
         try:
-            reader = AnyReader([self._path], default_typestore=typestore())
-            reader.open()
+            opened = _Ros1(self._path) if self._path.suffix == ROS1 else Bag(self._path)
+        except ReplayError as error:
+            raise SourceError(f"{self._path}: cannot be read as a bag ({error})") from error
+        try:
+            with closing(opened) as bag:
+                yield bag
+        except ReplayError as error:
+            raise SourceError(str(error)) from error
+
+
+class _Ros1:
+    """A recording of ROS 1 with what is used here of a `Bag`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.notes, self.foreign = path, list[str](), list[str]()
+        try:
+            self._reader = AnyReader([path], default_typestore=typestore())
+            self._reader.open()
         except Exception as error:  # a broken file fails in more ways than can be listed
-            raise SourceError(
-                f"{self._path}: cannot be read as a bag ({error or type(error).__name__}); "
-                "give a rosbag2 folder or its .mcap or .db3 file, finished by its recorder"
-            ) from error
-        with closing(reader):
-            yield reader
+            raise ReplayError(str(error) or type(error).__name__) from error
+        counts: dict[tuple[str, str], int] = {}
+        for c in self._reader.connections:
+            counts[c.topic, c.msgtype] = counts.get((c.topic, c.msgtype), 0) + c.msgcount
+        self.topics = [Topic(*key, count) for key, count in sorted(counts.items())]
+
+    def messages(self, topics: Sequence[Topic]) -> Iterator[tuple[Topic, int, bytes]]:
+        wanted = {(topic.name, topic.kind): topic for topic in topics}
+        chosen = [c for c in self._reader.connections if (c.topic, c.msgtype) in wanted]
+        try:
+            for connection, recorded, raw in self._reader.messages(chosen):
+                yield wanted[connection.topic, connection.msgtype], recorded, raw
+        except GeneratorExit:
+            raise
+        except Exception as error:  # as above
+            raise ReplayError(f"{self.path}: broken within ({error})") from error
+
+    def decode(self, raw: bytes, kind: str) -> Any:
+        try:
+            return self._reader.deserialize(raw, kind)
+        except Exception as error:  # as above
+            raise ReplayError(f"{self.path}: broken within ({error})") from error
+
+    def close(self) -> None:
+        self._reader.close()
 
 
 def camera_info_topic(image_topic: str) -> str:
     """Where a camera driver puts the calibration of the images on this topic."""
     return str(PurePosixPath(image_topic.removesuffix("/compressed")).parent / "camera_info")
-
-
-def _in_colour(topic: str) -> bool:
-    return not topic.endswith("/compressedDepth")
 
 
 def _image(found: Any, time: int, last: int) -> Image | CompressedImage:

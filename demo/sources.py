@@ -25,8 +25,8 @@ from hpe_vlm_ros.pictures import (
     may_move,
     read_picture,
 )
+from hpe_vlm_ros.replay.data_files import ROS1, looks_like_bag
 
-BAGS = (".mcap", ".db3", ".bag")
 PICTURES_FPS = 2
 LONGEST = 1280  # pixels; the model sees less, and larger frames only cost time on their way
 KINDS = "a video file, a camera such as /dev/video0, a picture or folder of pictures, or a rosbag2"
@@ -66,7 +66,7 @@ def open_source(text: str | None, workplace: Path, topic: str | None = None) -> 
         return camera(path)
     if path.is_dir():
         return _folder(path, topic)
-    if path.suffix.lower() in BAGS:
+    if looks_like_bag(path):
         return bag(path, topic)
     if is_picture(path) and not may_move(path):
         return pictures([path])
@@ -84,10 +84,9 @@ def own(folder: Path) -> Source:
 def bag(path: Path, topic: str | None = None, captions: dict[int, str] | None = None) -> Source:
     """A bag's images; of several topics the one with the most, unless one is named."""
     found = BagImages(path, topic, captions)
-    name = f"bag {path}, {found.topic}"
-    others = [other for other in found.topics if other != found.topic]
-    if others:
-        name += f" (--topic plays another: {', '.join(others)})"
+    for note in found.notes:
+        tqdm.write(f"{path.name}: {note}")
+    name = f"bag {path}, {found.topic}" + "".join(f" ({note})" for note in found.choice)
     return Source(name, found, found.transport, found.total)
 
 
@@ -126,15 +125,15 @@ def pictures(paths: list[Path]) -> Source:
 def _folder(path: Path, topic: str | None) -> Source:
     found = (file for file in path.iterdir() if not is_hidden(file.name))
     files = sorted(file for file in found if file.is_file())
-    if (path / "metadata.yaml").is_file():
+    old = [file for file in files if file.suffix == ROS1]
+    if len(old) == 1 and not any(map(is_picture, files)):
+        return bag(old[0], topic)
+    if looks_like_bag(path):
         return bag(path, topic)
-    bags = [file for file in files if file.suffix.lower() in BAGS]
-    if len(bags) == 1:  # a recorder that was killed leaves no metadata.yaml
-        return bag(bags[0], topic)
     shown = [file for file in files if is_picture(file)]
     if not shown:
         raise SourceError(
-            f"{path}: neither a rosbag2 (no metadata.yaml) nor pictures ({' '.join(PICTURES)})"
+            f"{path}: neither a rosbag2 (no .mcap or .db3) nor pictures ({' '.join(PICTURES)})"
         )
     return pictures(shown)
 
@@ -147,10 +146,11 @@ def _capture(path: Path, backend: int) -> cv2.VideoCapture:
 def _video(path: Path, fps: float) -> Iterator[Frame]:
     capture, start = _capture(path, cv2.CAP_ANY), time.time_ns()
     try:
-        number = 0
+        seconds = -1 / fps
         while (found := capture.read())[0]:
-            yield from_pixels(_rgb(found[1]), start + int(number * 1e9 / fps))
-            number += 1
+            given = capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3  # phones space frames unevenly
+            seconds = given if given > seconds else seconds + 1 / fps
+            yield from_pixels(_rgb(found[1]), start + round(seconds * 1e9))
     finally:
         capture.release()
 

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be played, what cannot, and that pictures keep their colours and order."""
 
+from array import array
+
 import cv2
 import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
+from rosbags.rosbag1 import Writer as Ros1Writer
+from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import String
 
@@ -92,6 +96,42 @@ def test_a_bag_gives_its_fullest_topic_with_the_calibration_beside_it(tmp_path):
     assert frame.image == messages[0][2] and frame.info is None
 
 
+def test_a_bag_is_read_as_the_replay_reads_it(tmp_path, capsys):
+    """Whatever metadata.yaml says, and not its depth."""
+    deep = cv2.imencode(".png", np.full((48, 64), 1000, np.uint16))[1].tobytes()
+    messages = [("/cam/image/compressed", 7, jpeg(colour(250, 0, 0), header(5)))]
+    for number in range(3):
+        depth = CompressedImage(header=header(number), format="16UC1; png compressed ")
+        depth.data = array("B", deep)
+        messages.append(("/depth/compressed", 8, depth))
+    folder = write_bag(tmp_path / "bag", *messages)
+    text = (folder / "metadata.yaml").read_text().replace("message_count: 1", "message_count: 0")
+    (folder / "metadata.yaml").write_text(text)
+    source = open_source(str(folder), tmp_path)
+    assert source.total == 1 and source.name.endswith("/cam/image/compressed")
+    assert next(iter(source.frames)).image == messages[0][2]
+    assert "0 messages stated, 1 found" in capsys.readouterr().out
+
+
+def test_recordings_of_ros_1_play_as_they_are(tmp_path):
+    store = get_typestore(Stores.ROS1_NOETIC)
+    kinds = store.types
+    time, image = kinds["builtin_interfaces/msg/Time"], "sensor_msgs/msg/CompressedImage"
+    coded = np.frombuffer(jpeg(colour(250, 0, 0), header(5)).data, np.uint8)
+    with Ros1Writer(tmp_path / "old.bag") as bag:
+        connection = bag.add_connection("/cam/image/compressed", image, typestore=store)
+        for second in (1, 2):
+            head = kinds["std_msgs/msg/Header"](second, time(second, 0), "camera")
+            message = kinds[image](head, "jpeg", coded)
+            bag.write(connection, second * 10**9, store.serialize_ros1(message, image))
+    for path in (tmp_path / "old.bag", tmp_path):
+        source = open_source(str(path), tmp_path)
+        assert [frame.stamp for frame in source.frames] == [10**9, 2 * 10**9]
+    (tmp_path / "old.bag").write_bytes(b"#ROSBAG V2.0")
+    with pytest.raises(SourceError, match="cannot be read as a bag"):
+        open_source(str(tmp_path / "old.bag"), tmp_path)
+
+
 def test_stamps_that_do_not_grow_are_replaced(tmp_path):
     pixels = colour(1, 2, 3)
     times = [(10**9, 0), (2 * 10**9, 0), (2 * 10**9, 0), (4 * 10**9, 3 * 10**9)]
@@ -146,7 +186,7 @@ def test_bad_folders_and_bags_are_named_with_a_remedy(tmp_path):
     with pytest.raises(SourceError, match="neither a rosbag2 .* nor pictures"):
         open_source(str(tmp_path), tmp_path)
     words = write_bag(tmp_path / "words", ("/chatter", 1, String(data="hello")))
-    with pytest.raises(SourceError, match="no images"):
+    with pytest.raises(SourceError, match="no colour images"):
         open_source(str(words), tmp_path)
     image = rgb_to_image(colour(1, 2, 3), header(5))
     images = write_bag(tmp_path / "images", ("/front/image_raw", 1, image))
