@@ -194,6 +194,9 @@ def _camera_info(found: Any) -> CameraInfo:
     info = CameraInfo(header=_header(found, stamp), width=found.width, height=found.height)
     info.distortion_model = found.distortion_model
     info.k, info.d, info.r, info.p = ([float(v) for v in values] for values in (k, d, r, p))
+    info.binning_x, info.binning_y = found.binning_x, found.binning_y
+    for name in ("x_offset", "y_offset", "width", "height", "do_rectify"):
+        setattr(info.roi, name, getattr(found.roi, name))
     return info
 
 

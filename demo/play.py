@@ -56,6 +56,7 @@ def play(source: Source, options: Options, log: Path) -> Played:
     values = node_parameters(
         NAMESPACE, source.transport, options.model, options.device, lossless=not options.realtime
     )
+    values["rectified"] = source.rectified
     process = NodeProcess(log, NAMESPACE, values)
     with process, Link(NAMESPACE, source.transport) as link:
         print("starting the node and loading the model", flush=True)

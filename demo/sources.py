@@ -16,6 +16,7 @@ from tqdm import tqdm
 from demo import photographs
 from demo.bags import BagImages, write_frames
 from demo.frames import Frame, Rgb, SourceError, from_pixels
+from hpe_vlm_ros.camera_model import is_rectified
 from hpe_vlm_ros.pictures import (
     PICTURES,
     ImageError,
@@ -34,13 +35,15 @@ KINDS = "a video file, a camera such as /dev/video0, a picture or folder of pict
 
 @dataclass(frozen=True)
 class Source:
-    """Frames to play. total: how many, None where unknown. live: they come in their own time."""
+    """Frames to play. total: how many, None where unknown. live: they come in their own time.
+    rectified: what a bag's topic said of its images, which play under another."""
 
     name: str
     frames: Iterable[Frame]
     transport: str = "compressed"
     total: int | None = None
     live: bool = False
+    rectified: bool = False
 
     def first(self, count: int) -> Source:
         """The first `count` frames; all of them for 0."""
@@ -87,7 +90,8 @@ def bag(path: Path, topic: str | None = None, captions: dict[int, str] | None = 
     for note in found.notes:
         tqdm.write(f"{path.name}: {note}")
     name = f"bag {path}, {found.topic}" + "".join(f" ({note})" for note in found.choice)
-    return Source(name, found, found.transport, found.total)
+    rectified = is_rectified("auto", found.topic)
+    return Source(name, found, found.transport, found.total, rectified=rectified)
 
 
 def video(path: Path) -> Source:

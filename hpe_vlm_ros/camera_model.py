@@ -33,6 +33,9 @@ COEFFICIENTS = {
 """Distortion models that are undone, and how many coefficients OpenCV takes for each."""
 NO_MODEL = ("", "none", "pinhole")
 FINEST = 10  # largest denominator of the fraction by which a picture may have been shrunk
+SHORTEST, LONGEST = 0.02, 1000.0  # focal lengths, in widths and heights of the picture
+STRONGEST = 1e6  # coefficient of distortion
+OFF_CENTRE = 0.25  # of the picture's sides: a principal point that far from the middle is odd
 UNKNOWN = "so head positions are unknown"
 Lens = tuple[tuple[float, ...], bool, str]
 """Coefficients as OpenCV takes them, whether they are a fisheye's, and a warning or ""."""
@@ -117,11 +120,26 @@ def described(
     distortion, fisheye, warning = _lens(info) if raw else _NO_LENS
     frame = _frame(info.r) if raw else FRAME
     fx, _, cx, _, fy, cy, *_ = _square(matrix)
-    (x, y), (across, down) = _window(info, (cx, cy), (width, height), rectified)
+    (x, y), (across, down), doubt = _window(info, (cx, cy), (width, height), rectified)
+    warning = "; ".join(text for text in (warning, doubt) if text)
     pinhole = fx * across, fy * down, (cx - x) * across, (cy - y) * down
+    _check_lengths(pinhole, (width, height))
     if not distortion and frame == FRAME:
         return Described(CameraIntrinsics(*pinhole), warning)
     return Described(LensCamera(*pinhole, distortion, fisheye, frame=frame), warning)
+
+
+def _check_lengths(pinhole: tuple[float, float, float, float], size: Pair) -> None:
+    """ValueError for focal lengths and principal points that no camera of such images has."""
+    of_the_picture = np.array(pinhole) / (*size, *size)
+    lengths, point = of_the_picture[:2], of_the_picture[2:]
+    if (lengths < SHORTEST).any() or (lengths > LONGEST).any() or (np.abs(point) > LONGEST).any():
+        fx, fy, cx, cy = pinhole
+        raise ValueError(
+            f"camera_info gives an image of {size[0]}x{size[1]} pixels focal lengths {fx:g} and "
+            f"{fy:g} and principal point ({cx:g}, {cy:g}), which no camera has, {UNKNOWN}: "
+            "calibrate the camera"
+        )
 
 
 def _matrix(info: Calibration, rectified: bool) -> tuple[float, ...]:
@@ -167,7 +185,7 @@ def _frame(r: tuple[float, ...]) -> tuple[float, ...]:
 def _lens(info: Calibration) -> Lens:
     """The distortion that is to be undone; ValueError where it is no numbers."""
     name, given = info.distortion_model.strip().lower(), info.d
-    if not np.isfinite(given).all():
+    if not (np.abs(given) < STRONGEST).all():
         raise ValueError(
             f"camera_info has distortion coefficients {list(given)}, {UNKNOWN}: "
             "calibrate the camera"
@@ -190,42 +208,48 @@ def _lens(info: Calibration) -> Lens:
 
 def _window(
     info: Calibration, principal: Pair, size: tuple[int, int], rectified: bool
-) -> tuple[Pair, Pair]:
+) -> tuple[Pair, Pair, str]:
     """Which part of the full picture an image of `size` shows: the pixels cut off at its left and
-    top, and the factors by which what is left was shrunk.
+    top, the factors by which what is left was shrunk, and a warning.
 
     Where size, region and binning fit together as CameraInfo defines them, that decides. Drivers
     often write the size of the published image where that of the full picture or the region
-    belongs, or leave a binning that is over; of what they can mean, the principal point decides:
-    it is near the middle of a picture.
+    belongs, or leave a region or a binning that is over; of what they can mean, the principal point
+    decides: it is near the middle of a picture.
     """
     binned: Pair = (1 / info.binning[0], 1 / info.binning[1])
     windows = _windows(info, rectified)
-    whole = all(all(extent) for _, extent in windows)
-    for offset, extent in windows:
-        if len(windows) == 1 and not whole or whole and _fits(extent, binned, size):
-            return offset, binned
+    if len(windows) == 1 and not all(windows[0][1]):
+        return windows[0][0], binned, ""
+    consistent = all(_lies_within(window, (info.width, info.height)) for window in windows)
     meant: list[tuple[Pair, Pair]] = []
     for offset, extent in windows:
-        if not all(extent):
+        if not all(extent) or _fits(extent, binned, size):
+            if consistent:
+                return offset, binned, ""
             meant.append((offset, binned))
         elif _fits(extent, (1, 1), size):
             meant += [(offset, binned), (offset, (1, 1))]
-        elif whole and _is_clean_fraction(extent, size):
+        elif consistent and _is_clean_fraction(extent, size):
             meant.append((offset, (size[0] / extent[0], size[1] / extent[1])))
+    sizes = " or ".join(f"{w:g}x{h:g}" for _, (w, h) in windows)
+    by = "" if info.binning == (1, 1) else " with a binning of {}x{}".format(*info.binning)
+    text = f"camera_info is for {sizes} pixels{by}, the image has {size[0]}x{size[1]}"
     if not meant:
-        sizes = " or ".join(f"{w:g}x{h:g}" for _, (w, h) in windows)
-        by = "" if info.binning == (1, 1) else " with a binning of {}x{}".format(*info.binning)
         raise ValueError(
-            f"camera_info is for {sizes} pixels{by}, the image has {size[0]}x{size[1]}, {UNKNOWN}: "
-            "set camera_info_topic (of replay: --camera-info) to that of this image"
+            f"{text}, {UNKNOWN}: set camera_info_topic (of replay: --camera-info) to that of this "
+            "image"
         )
-
-    def off_centre(one: tuple[Pair, Pair]) -> float:
-        point = (np.array(principal) - one[0]) * one[1]
-        return float(np.abs(point / size - 0.5).max())
-
-    return min(meant, key=off_centre)
+    points = [(np.array(principal) - offset) * factors for offset, factors in meant]
+    apart = [float(np.abs(point / size - 0.5).max()) for point in points]
+    best = int(np.argmin(apart))
+    if apart[best] < OFF_CENTRE:
+        return *meant[best], ""
+    x, y = points[best]
+    return *meant[best], (
+        f"{text}: taken for a picture whose principal point is at ({x:.0f}, {y:.0f}), which is far "
+        "from its middle; check width, height, roi and binning"
+    )  # fmt: skip
 
 
 def _windows(info: Calibration, rectified: bool) -> list[tuple[Pair, Pair]]:
@@ -262,6 +286,12 @@ def _rectified_window(info: Calibration) -> list[tuple[Pair, Pair]]:
     low = np.ceil([seen[:, 0, 0].min(), seen[0, :, 1].min()])
     high = np.floor([seen[:, 1, 0].max(), seen[1, :, 1].max()])
     return [((low[0], low[1]), (high[0] - low[0], high[1] - low[1]))]
+
+
+def _lies_within(window: tuple[Pair, Pair], full: Pair) -> bool:
+    """Whether a window has a size and lies in the full picture, or that has no size."""
+    offset, extent = window
+    return all(extent) and (not all(full) or bool((np.add(offset, extent) <= full).all()))
 
 
 def _fits(extent: ArrayLike, factors: ArrayLike, size: ArrayLike) -> bool:

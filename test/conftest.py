@@ -6,6 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # other work on the machine fails no test
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

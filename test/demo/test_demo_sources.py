@@ -9,7 +9,7 @@ import pytest
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.typesys import Stores, get_typestore
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, RegionOfInterest
 from std_msgs.msg import String
 
 from demo.bags import BagWriter, camera_info_topic
@@ -130,6 +130,22 @@ def test_recordings_of_ros_1_play_as_they_are(tmp_path):
     (tmp_path / "old.bag").write_bytes(b"#ROSBAG V2.0")
     with pytest.raises(SourceError, match="cannot be read as a bag"):
         open_source(str(tmp_path / "old.bag"), tmp_path)
+
+
+def test_all_of_a_calibration_is_played_and_whether_it_is_that_of_rectified_images(tmp_path):
+    head = header(10**18, "head_camera")
+    info = camera_info(head, CAMERA, 64, 48)
+    info.distortion_model, info.d = "equidistant", [0.1, 0.2, 0.3, 0.4]
+    info.binning_x = info.binning_y = 2
+    info.roi = RegionOfInterest(x_offset=4, y_offset=6, width=128, height=96, do_rectify=True)
+    pixels = rgb_to_image(colour(9, 9, 9), head)
+    for topic, rectified in (("/cam/image_rect", True), ("/cam/image_raw", False)):
+        messages = ("/cam/camera_info", 6, info), (topic, 7, pixels)
+        source = open_source(
+            str(write_bag(tmp_path / topic.replace("/", "_"), *messages)), tmp_path
+        )
+        (frame,) = source.frames
+        assert frame.info == info and source.rectified is rectified
 
 
 def test_stamps_that_do_not_grow_are_replaced(tmp_path):

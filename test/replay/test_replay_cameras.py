@@ -29,7 +29,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from hpe_vlm_ros.replay import __main__ as command
 from hpe_vlm_ros.replay import work
-from hpe_vlm_ros.replay.finish import Wanted, finish
+from hpe_vlm_ros.replay.placed import placed
 from hpe_vlm_ros.replay.sources import open_sources
 
 
@@ -48,31 +48,30 @@ def with_info(folder, topic="/cam/image/compressed", turned=0, count=3, **fields
 
 
 @pytest.fixture
-def placed_heads(perceive, tmp_path):
-    """All heads of a bag as they are reported."""
+def placed_heads(perceive):
+    """All heads of a bag as they are reported, and notes about them."""
 
     def run(bag, **settings):
         store = perceive(bag, out=f"{bag.name}_run", **settings)
-        recordings = open_sources([str(bag)])
-        report = finish(store, recordings, None, Wanted(bag=False))
-        rows = (store.folder / "heads.csv").read_text(encoding="utf-8").splitlines()
-        names = rows[0].split(",")
-        return [dict(zip(names, row.split(","), strict=True)) for row in rows[1:]], report
+        records, notes = placed(store.records(), store.details(), 15.0, False)
+        return [head for record in records for head in record.heads], notes
 
     return run
 
 
-def numbers(rows, *names):
-    return np.array([[float(row[name] or "nan") for name in names] for row in rows])
+def numbers(heads, *names):
+    """Positions, boxes or angles of heads, NaN where there is none."""
+    rows = ([getattr(head, name) for name in names] for head in heads)
+    flat = (np.ravel(np.array(row, dtype=float)) for row in rows)
+    return np.stack(list(flat))
 
 
-POSE = ("yaw", "pitch", "roll", "x", "y", "z")
 K = np.array([160.0, 0, 240, 0, 160, 220, 0, 0, 1])  # twice as fine, 80 and 100 pixels cut off
 
 
 def test_what_camera_info_says_of_the_picture_changes_no_result(placed_heads, tmp_path):
     plain, _ = placed_heads(with_info(tmp_path / "plain"))
-    assert np.isfinite(numbers(plain, "x", "y", "z")).all()
+    assert np.isfinite(numbers(plain, "position")).all()
     p = np.array([80.0, 0, 80, -9.0, 0, 80, 60, 0, 0, 0, 1, 0])
     same = {
         "cut": {"k": K, "binning_x": 2, "binning_y": 2, "roi": (80, 100, 240, 320)},
@@ -96,14 +95,15 @@ def test_what_camera_info_says_of_the_picture_changes_no_result(placed_heads, tm
         },
     }
     for name, fields in same.items():
-        rows, report = placed_heads(with_info(tmp_path / name, **fields))
-        np.testing.assert_allclose(numbers(rows, *POSE), numbers(plain, *POSE), atol=1e-4)
-        assert not report["run"]["notes"], name
+        rows, notes = placed_heads(with_info(tmp_path / name, **fields))
+        for field in ("position", "rotation", "box"):
+            np.testing.assert_allclose(numbers(rows, field), numbers(plain, field), atol=1e-4)
+        assert not notes, name
     said, _ = placed_heads(
         with_info(tmp_path / "said", **same["rectified"] | {"topic": "/cam/image/compressed"}),
         rectified="true",
     )
-    np.testing.assert_allclose(numbers(said, *POSE), numbers(plain, *POSE), atol=1e-4)
+    np.testing.assert_allclose(numbers(said, "position"), numbers(plain, "position"), atol=1e-4)
 
 
 def test_a_lens_is_undone(placed_heads, tmp_path):
@@ -114,14 +114,6 @@ def test_a_lens_is_undone(placed_heads, tmp_path):
     # 50 pixels to the left are atan(50 / 80) = 32.0 degrees, or 50 / 80 rad = 35.8 of a fisheye
     turned = numbers(bent, "yaw") - numbers(plain, "yaw")
     assert turned[0] == pytest.approx(32.0 - 35.8, abs=0.6)
-    again = finish_again(tmp_path / "bent", tmp_path / "bent_run")
-    assert again["frames"]["perceived"] == 3
-
-
-def finish_again(bag, run):
-    from hpe_vlm_ros.replay.store import Store
-
-    return finish(Store(run), open_sources([str(bag)]), None, Wanted(bag=False))
 
 
 @pytest.mark.parametrize(
@@ -155,15 +147,15 @@ def test_a_camera_that_is_mounted_otherwise(degrees, placed_heads, tmp_path, per
     rows, _ = placed_heads(bag, rotate=degrees)
     assert len(rows) == len(plain)
     turn = {90: [[0, 1], [-1, 0]], 180: [[-1, 0], [0, -1]], 270: [[0, -1], [1, 0]]}[degrees]
-    expected = numbers(plain, "x", "y", "z")
+    expected = numbers(plain, "position")
     expected[:, :2] = expected[:, :2] @ np.transpose(turn)
-    by_place = [np.lexsort(np.round(v, 3).T) for v in (expected, numbers(rows, "x", "y", "z"))]
-    found = numbers(rows, "x", "y", "z")[by_place[1]]
+    by_place = [np.lexsort(np.round(v, 3).T) for v in (expected, numbers(rows, "position"))]
+    found = numbers(rows, "position")[by_place[1]]
     np.testing.assert_allclose(found, expected[by_place[0]], atol=1e-4)
     record = next(iter(perceive(bag, out="boxes", rotate=degrees).records()))
     width, height = (WIDTH, HEIGHT) if degrees == 180 else (HEIGHT, WIDTH)
     assert (record.width, record.height) == (width, height)
-    boxes = numbers(rows, "x0", "y0", "x1", "y1")
+    boxes = numbers(rows, "box")
     assert (boxes >= 0).all() and (boxes[:, 2] <= width).all() and (boxes[:, 3] <= height).all()
     image = cv2.cvtColor(np.rot90(paint(heads_of(0)), degrees // 90).copy(), cv2.COLOR_RGB2HSV)
     for x0, y0, x1, y1 in boxes[:2].astype(int):
