@@ -98,7 +98,7 @@ def _shared_truth(
         mine, yours = first.labels.heads.get(x.key), second.labels.heads.get(y.key)
         if mine is not None and mine == yours:
             heads[x.key] = mine
-    return Truth(heads) if heads else None
+    return Truth(heads, in_part=first.labels.in_part | second.labels.in_part) if heads else None
 
 
 def _differences(
@@ -116,7 +116,8 @@ def _differences(
         readable = [x.key for x, y in zip(ours, theirs, strict=True) if not (x.error or y.error)]
         known = {key: truth.heads[key] for key in readable if key in truth.heads}
         size = first.run["input_size"]
-        tables = [scored(r, Truth(known), size, scoring.rules) for r in (ours, theirs)]
+        shared = replace(truth, heads=known)
+        tables = [scored(r, shared, size, scoring.rules) for r in (ours, theirs)]
         frames = [record for record in ours if record.key in known]
         parts.append((frames, [totals(table, scoring.looking_angle) for table in tables]))
     for frames, (mine, yours) in parts:

@@ -70,7 +70,8 @@ def scored(records: Sequence[FrameRecord], truth: Truth, input_size: int, rules:
     true_heads: list[Head] = []
     alarms: list[tuple[int, float, float]] = []
     for place, record in enumerate(labelled):
-        _add_frame(place, record, truth.heads[record.key], input_size, rules, rows, alarms)
+        whole = None if record.key in truth.in_part else alarms
+        _add_frame(place, record, truth.heads[record.key], input_size, rules, rows, whole)
         true_heads += truth.heads[record.key]
     count = len(true_heads)
     shapes = {"error": (count, 3), "turn": (count, 3), "covariance": (count, 3, 3)}
@@ -109,8 +110,9 @@ def _add_frame(
     input_size: int,
     rules: Rules,
     rows: dict[str, list[object]],
-    alarms: list[tuple[int, float, float]],
+    alarms: list[tuple[int, float, float]] | None,
 ) -> None:
+    """alarms: takes the false ones; None where nobody can tell."""
     scale = (input_size / record.width, input_size / record.height)
     mine, theirs = as_heads(record.heads), as_heads(true)
     who = assign(mine, theirs, scale, rules)
@@ -139,7 +141,8 @@ def _add_frame(
         }
         for name in _ROWS:
             rows[name].append(values[name])
-    alarms += [(place, sizes[i], mine.angles[i, 0]) for i in who.false_alarms]
+    if alarms is not None:
+        alarms += [(place, sizes[i], mine.angles[i, 0]) for i in who.false_alarms]
 
 
 def _compared(found: Head | None, true: Head) -> dict[str, object]:

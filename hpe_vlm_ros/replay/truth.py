@@ -21,6 +21,7 @@ class Entry:
     """The heads of one frame, which is named by one of stamp (ns), number and image (file name).
 
     recording: where the name alone could mean several frames. where: file and line, for messages.
+    in_part: other heads show as well, which could not be read.
     """
 
     heads: tuple[Head, ...]
@@ -29,14 +30,19 @@ class Entry:
     image: str | None = None
     recording: str | None = None
     where: str = ""
+    in_part: bool = False
 
 
 @dataclass(frozen=True)
 class Truth:
-    """True heads by frame (recording, number); a frame that is missing is not labelled."""
+    """True heads by frame (recording, number); a frame that is missing is not labelled.
+
+    in_part: frames with others as well, where an answer that matches none is no false alarm.
+    """
 
     heads: dict[Key, tuple[Head, ...]]
     notes: tuple[str, ...] = ()
+    in_part: frozenset[Key] = frozenset()
 
 
 def match(
@@ -52,7 +58,7 @@ def match(
     """
     lists = [_Frames(recording) for recording in recordings]
     heads: dict[Key, tuple[Head, ...]] = {}
-    missed = []
+    missed, in_part = [], set[Key]()
     for entry in entries:
         candidates = [f for f in lists if entry.recording in (None, f.recording.id)]
         key = next((k for f in candidates if (k := f.find(entry, tolerance)) is not None), None)
@@ -60,10 +66,11 @@ def match(
             missed.append(entry)
         else:
             heads[key] = heads.get(key, ()) + entry.heads
+            in_part |= {key} if entry.in_part else set()
     if not heads:
         raise ReplayError(_nothing(entries, lists, name, tolerance))
     notes = [f"{len(missed)} of {len(entries)} entries of {name} match no frame"] if missed else []
-    return Truth(heads, (*notes, *_from_one(entries, lists, name)))
+    return Truth(heads, (*notes, *_from_one(entries, lists, name)), frozenset(in_part))
 
 
 def _from_one(entries: Sequence[Entry], lists: Sequence[_Frames], name: str) -> list[str]:
@@ -155,7 +162,9 @@ def joined(parts: Iterable[Truth]) -> Truth:
     """Truth of several sources; of the same frame, the last one's."""
     heads: dict[Key, tuple[Head, ...]] = {}
     notes: list[str] = []
+    in_part: frozenset[Key] = frozenset()
     for part in parts:
         heads |= part.heads
         notes += part.notes
-    return Truth(heads, tuple(notes))
+        in_part = (in_part - part.heads.keys()) | part.in_part
+    return Truth(heads, tuple(notes), in_part)

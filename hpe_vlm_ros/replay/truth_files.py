@@ -33,7 +33,7 @@ from typing import Any
 from .frames import ReplayError
 from .records import Head
 from .truth import Entry
-from .truth_heads import ANGLES, FAULTS, NAMES, TrueHeads, named_entry, said
+from .truth_heads import ANGLES, FAULTS, NAMES, TrueHeads, entry_of, named_entry, said
 
 _BOX = ("x0", "y0", "x1", "y1")
 _QUATERNION, _PLACE = ("qx", "qy", "qz", "qw"), ("x", "y", "z")
@@ -87,9 +87,9 @@ def _csv(text: str, path: Path, heads: TrueHeads) -> list[Entry]:
         if between != ",":  # then a comma may be that of decimals
             given = {k: v if k in _TEXTS else v.replace(",", ".") for k, v in given.items()}
         shown = any(name in given for name in _BOX)
-        head = heads.head(line, partial(_csv_fields, given)) if shown else ()
+        found = [heads.head(line, partial(_csv_fields, given))] if shown else []
         try:
-            entries.append(named_entry(given, head, f"{path.name}, {line}"))
+            entries.append(named_entry(given, found, f"{path.name}, {line}"))
         except FAULTS as error:
             raise ReplayError(f"{path}, {line}: {said(error)}") from error
     return entries
@@ -117,9 +117,10 @@ def _json(text: str, path: Path, heads: TrueHeads) -> tuple[list[Entry], list[st
     for number, frame in enumerate(content, 1):
         where = f"frame {number}"
         try:
-            found: tuple[Head, ...] = ()
-            for place, fields in enumerate(frame["heads"], 1):
-                found += heads.head(f"{where}, head {place}", partial(dict, fields))
+            found = [
+                heads.head(f"{where}, head {place}", partial(dict, fields))
+                for place, fields in enumerate(frame["heads"], 1)
+            ]
             entries.append(named_entry(frame, found, f"{path.name}, {where}"))
         except FAULTS as error:
             raise ReplayError(f"{path}, {where}: {said(error)}") from error
@@ -145,22 +146,22 @@ def _coco(
     )
     try:
         names = {image["id"]: str(image["file_name"]) for image in content["images"]}
-        of_image: dict[Any, list[Head]] = defaultdict(list)
+        of_image: dict[Any, list[Head | None]] = defaultdict(list)
         elsewhere = 0
         for place, note in enumerate(content["annotations"]):
             number = note.get("id", place) if isinstance(note, dict) else place
             found = heads.head(f"annotation {number}", partial(_coco_fields, note))
-            if found and note["image_id"] in names:
-                of_image[note["image_id"]] += found
-            elsewhere += bool(found and note["image_id"] not in names)
+            image = _image_of(note)
+            if image in names:
+                of_image[image].append(found)
+            elsewhere += found is not None and image not in names
     except FAULTS as error:
         raise ReplayError(f"{path}: not COCO-style head poses ({said(error)}){needed}") from error
     notes = heads.notes(needed)
     if elsewhere:
         notes.append(f"{path.name}: {elsewhere} annotations are of images that it does not list")
     entries = [
-        Entry(tuple(of_image[number]), image=name, where=path.name)
-        for number, name in names.items()
+        entry_of(of_image[number], image=name, where=path.name) for number, name in names.items()
     ]
     return entries, notes
 
@@ -169,3 +170,9 @@ def _coco_fields(note: Mapping[str, Any]) -> dict[str, Any]:
     hash(note["image_id"])  # a TypeError where it is a list, which names no image
     x, y, width, height = (float(v) for v in note["bbox"])
     return {"box": [x, y, x + width, y + height], "euler_angles": note.get("euler_angles")}
+
+
+def _image_of(note: Any) -> Any:
+    """None for an annotation that names none."""
+    image = note.get("image_id") if isinstance(note, dict) else None
+    return None if isinstance(image, (list, dict)) else image

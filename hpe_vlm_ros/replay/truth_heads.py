@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ FAULTS = (ValueError, KeyError, TypeError, OverflowError, AttributeError)
 class TrueHeads:
     """Makes heads of a file's fields; keeps count of those that it cannot make.
 
-    A head without a valid box is left out. One without a valid pose has a box only: it counts for
-    recall and precision, not for errors of angles.
+    A head without a valid box is left out, which leaves its frame labelled in part. One without a
+    valid pose has a box only: it counts for recall and precision, not for errors of angles.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,9 +45,9 @@ class TrueHeads:
         self._without_box: list[str] = []
         self._without_pose: list[str] = []
 
-    def head(self, where: str, fields: Callable[[], Mapping[str, Any]]) -> tuple[Head, ...]:
-        """The head, or nothing. where: line or number, for messages. fields: box and others as in
-        JSON; what it raises is a fault of the head's."""
+    def head(self, where: str, fields: Callable[[], Mapping[str, Any]]) -> Head | None:
+        """None for one that is left out. where: line or number, for messages. fields: box and
+        others as in JSON; what it raises is a fault of the head's."""
         self._count += 1
         try:
             given = fields()
@@ -56,14 +57,14 @@ class TrueHeads:
             position = None if place is None else rounded([float(v) for v in place], 5)
         except FAULTS as error:
             self._without_box.append(f"{where}: {said(error)}")
-            return ()
+            return None
         head = Head(box, None, None, None, (), id=name, position=position, visible=visible)
         try:
             rotation, angles = self._pose(given)
         except FAULTS as error:
             self._without_pose.append(f"{where}: {said(error)}")
-            return (head,)
-        return (true_head(box, rotation, visible, name, position, angles),)
+            return head
+        return true_head(box, rotation, visible, name, position, angles)
 
     def notes(self, needed: str = "") -> list[str]:
         """What to tell of the file; ReplayError when none of its heads has a box and a pose.
@@ -75,7 +76,10 @@ class TrueHeads:
             raise ReplayError(f"{self._path}, {faults[0]}{needed}")
         found = []
         for bad, what in (
-            (self._without_box, "left out, since they cannot be read"),
+            (
+                self._without_box,
+                "left out, since they cannot be read: in their frames no answer is a false alarm",
+            ),
             (self._without_pose, "without a pose: they count as heads, not for errors of angles"),
         ):
             if bad:
@@ -126,22 +130,29 @@ def true_head(
                 visible=share)  # fmt: skip
 
 
-def named_entry(row: Mapping[str, Any], heads: tuple[Head, ...], where: str) -> Entry:
+def named_entry(row: Mapping[str, Any], heads: Sequence[Head | None], where: str) -> Entry:
     """The heads of the frame that a row names; ValueError where it names none."""
     recording = str(row["recording"]) if "recording" in row else None
+    entry = partial(entry_of, heads, recording=recording, where=where)
     if "stamp_ns" in row:
-        return Entry(heads, stamp=_whole(row["stamp_ns"]), recording=recording, where=where)
+        return entry(stamp=_whole(row["stamp_ns"]))
     if "stamp" in row:
         try:
             stamp = int(Decimal(str(row["stamp"])) * 10**9)
         except (InvalidOperation, OverflowError, ValueError) as error:
             raise ValueError(f"stamp {row['stamp']!r} is no number of seconds") from error
-        return Entry(heads, stamp=stamp, recording=recording, where=where)
+        return entry(stamp=stamp)
     if "frame" in row:
-        return Entry(heads, number=_whole(row["frame"]), recording=recording, where=where)
+        return entry(number=_whole(row["frame"]))
     if "image" in row:
-        return Entry(heads, image=str(row["image"]), recording=recording, where=where)
+        return entry(image=str(row["image"]))
     raise ValueError(f"names no frame: needs one of {', '.join(NAMES)}")
+
+
+def entry_of(heads: Sequence[Head | None], **name: Any) -> Entry:
+    """The heads of a frame, some of which may have been left out."""
+    known = tuple(head for head in heads if head is not None)
+    return Entry(known, in_part=len(known) < len(heads), **name)
 
 
 def said(error: Exception) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from .frames import ReplayError
 from .records import head_from
 from .store import write_whole
-from .truth import Truth
+from .truth import Key, Truth
 
 LABELS = "truth.jsonl"
 
@@ -21,7 +21,14 @@ def keep_labels(folder: Path, truth: Truth | None) -> None:
         (folder / LABELS).unlink(missing_ok=True)
         return
     lines = [
-        json.dumps({"recording": name, "frame": number, "heads": [asdict(head) for head in heads]})
+        json.dumps(
+            {
+                "recording": name,
+                "frame": number,
+                "heads": [asdict(head) for head in heads],
+                "in_part": (name, number) in truth.in_part,
+            }
+        )
         for (name, number), heads in sorted(truth.heads.items())
     ]
     write_whole(folder / LABELS, "".join(f"{line}\n" for line in lines))
@@ -32,12 +39,13 @@ def read_labels(folder: Path) -> Truth | None:
     path = folder / LABELS
     if not path.is_file():
         return None
-    heads = {}
+    heads, in_part = {}, set[Key]()
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             key = str(entry["recording"]), int(entry["frame"])
             heads[key] = tuple(head_from(head) for head in entry["heads"])
+            in_part |= {key} if entry.get("in_part") else set()
     except (ValueError, KeyError, TypeError) as error:
         raise ReplayError(f"{path}: broken ({error}); `replay report` writes it anew") from error
-    return Truth(heads)
+    return Truth(heads, in_part=frozenset(in_part))

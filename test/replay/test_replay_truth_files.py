@@ -75,8 +75,8 @@ def test_a_head_without_a_pose_is_named_and_keeps_its_box(tmp_path, triple):
 
 @pytest.mark.parametrize("box", NO_BOX)
 def test_a_head_without_a_box_is_named_and_left_out(tmp_path, box):
-    (first, _), (note,) = read_truth(coco(tmp_path, [(box, GOOD), (BOX, GOOD)]))
-    assert len(first.heads) == 1
+    (first, second), (note,) = read_truth(coco(tmp_path, [(box, GOOD), (BOX, GOOD)]))
+    assert len(first.heads) == 1 and first.in_part and not second.in_part
     assert note.startswith("coco.json: 1 of 2 heads are left out") and "annotation 70" in note
 
 
@@ -169,6 +169,18 @@ def test_a_head_of_unknown_pose_counts_for_recall_and_precision_only(tmp_path):
     assert read_labels(tmp_path).heads == truth.heads  # equal, so that runs can be compared
 
 
+def test_an_answer_about_a_head_that_could_not_be_read_is_no_false_alarm(tmp_path):
+    record = FrameRecord(
+        "r", 0, 1, 1, "", "f", 200, 100, (head(0, 30.0), head(100, 170.0))
+    )  # fmt: skip
+    for in_part, precision in ((False, 0.5), (True, 1.0)):
+        truth = Truth({("r", 0): (head(0, 30.0),)}, (), frozenset({("r", 0)} if in_part else ()))
+        keep_labels(tmp_path, truth)
+        assert read_labels(tmp_path) == truth
+        table = scored([record], truth, 200, Rules(min_size=10))
+        assert totals(table, 15)["precision"].estimates(np.ones((1, 1)))[0] == precision
+
+
 ROWS = [
     "image,x0,y0,x1,y1,yaw,pitch,roll",
     "a.png,1.5,2,33,44,-30,5,3",
@@ -225,6 +237,7 @@ def test_tables_as_spreadsheets_write_them(tmp_path, name):
 def test_a_bad_row_is_named_and_costs_itself(tmp_path, row, said):
     read, (note,) = read_truth(csv(tmp_path, "\n".join([*ROWS, row])))
     assert sum(bool(h.rotation) for entry in read for h in entry.heads) == 2
+    assert [entry.in_part for entry in read] == [False, False, "box" in said]
     assert re.search(said, note)
 
 
