@@ -166,6 +166,33 @@ def test_truncated_pictures_and_noise_in_their_place(scripted, crowd):
     assert "Traceback" not in scripted.log
 
 
+def test_depth_in_the_place_of_colour_is_not_answered(scripted, crowd):
+    crowd.set_parameters(image_transport="compressed")
+    crowd.activate("image_raw/compressed")
+    camera = crowd.create_publisher(CompressedImage, "image_raw/compressed", 1)
+    pixels = np.frombuffer(bytes(painted(HEADS).data), np.uint8).reshape(HEIGHT, WIDTH, 3)
+    deep = pixels[..., 0].astype(np.uint16) * 257
+    for suffix, picture, format in (
+        (".png", deep, "16UC1; png compressed "),
+        (".jpg", pixels[..., 0], "16UC1; jpeg compressed mono8"),
+        (".png", deep, "png"),
+    ):
+        scripted.forget_log()
+        message = CompressedImage(format=format)
+        message.data.frombytes(cv2.imencode(suffix, picture)[1].tobytes())
+
+        def refused(message=message):
+            crowd.send(message, camera)
+            crowd.spin_until(lambda: False, 0.05)
+            return warnings_of(scripted.log, "is a depth image: set image_topic")
+
+        assert crowd.spin_until(refused)
+        assert not crowd.arrays
+    good = CompressedImage(format="jpeg")
+    good.data.frombytes(cv2.imencode(".jpg", pixels[..., ::-1])[1].tobytes())
+    assert crowd.answer(good, camera).heads
+
+
 def test_a_depth_image_that_does_not_fit_costs_a_warning(scripted, crowd):
     crowd.set_parameters(depth_topic="depth", depth_slop=1.0)
     crowd.activate()
