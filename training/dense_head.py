@@ -116,7 +116,7 @@ def dense_targets(
             box = torch.as_tensor(head.box, dtype=torch.float32) / step
             edges[row, inside] = (centres[inside] - box) * sign
             turn = np.full((3, 3), np.nan)
-            if head.rotation is not None:
+            if head.is_exact:
                 turn = rotation_to_ray(camera, head.box).T @ head.rotation
             turns[row, inside] = torch.as_tensor(turn[:, :2].T.ravel(), dtype=torch.float32)
     return shares, edges, turns
@@ -149,7 +149,7 @@ def dense_answer_targets(
 
 def head_values(head: Head, size: tuple[int, int]) -> list[float] | None:
     """The seven real numbers of a head: box on the 0..999 grid, yaw, pitch, roll modulo 360."""
-    angles = None if head.rotation is None else angles_from_rotation(head.rotation)
+    angles = angles_from_rotation(head.rotation) if head.is_exact else None
     if angles is None:
         return None
     return exact_grid(head.box, size[1], size[0]) + [angle % 360 for angle in angles]

@@ -142,7 +142,8 @@ class Learner(nn.Module):
         learnt = batch.targets >= 0
         kinds, values = batch.kinds[learnt], batch.values[learnt]
         logits = self.model.lm_head(hidden[learnt])
-        losses = self._said(logits, batch.targets[learnt], kinds, values)
+        widths = batch.widths[learnt]
+        losses = self._said(logits, batch.targets[learnt], kinds, values, widths=widths)
         return losses | {"angle_error": self._angle_error(logits.detach(), kinds, values)}
 
     def _image_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
@@ -188,9 +189,10 @@ class Learner(nn.Module):
         kinds: torch.Tensor,
         values: torch.Tensor,
         weights: torch.Tensor | None = None,
+        widths: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
         first, sigmas = self.first_number or 0, self.teaching.sigmas
-        return answer_loss(logits, targets, kinds, values, first, sigmas, weights)
+        return answer_loss(logits, targets, kinds, values, first, sigmas, weights, widths)
 
     def _angle_error(
         self, logits: torch.Tensor, kinds: torch.Tensor, values: torch.Tensor

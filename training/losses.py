@@ -17,12 +17,16 @@ HARD = 1e-3  # narrower bumps hold one number only
 
 
 def soft_targets(
-    kinds: torch.Tensor, values: torch.Tensor, sigmas: tuple[float, float]
+    kinds: torch.Tensor,
+    values: torch.Tensor,
+    sigmas: tuple[float, float],
+    widths: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Distributions over the numbers 0..999, (N, 1000), for N number tokens.
 
     kinds (N,) COORDINATE or ANGLE, values (N,) real;
     sigmas = (coordinate in grid units, angle in degrees); 0 is the nearest number and no other.
+    widths (N,): the least width of each target, where the truth itself was estimated.
     """
     grid = torch.arange(1000, dtype=torch.float32, device=values.device)
     distance = (grid[None] - values[:, None]).abs()
@@ -30,6 +34,8 @@ def soft_targets(
     angle = (kinds == ANGLE)[:, None]
     far = torch.where(angle, turn, distance).masked_fill(angle & (grid[None] >= DEGREES), torch.inf)
     width = torch.where(angle, sigmas[1], sigmas[0])
+    if widths is not None:
+        width = torch.maximum(width, widths[:, None])
     soft = torch.softmax(-0.5 * (far / width.clamp(min=HARD)) ** 2, dim=-1)
     hard = torch.nn.functional.one_hot(far.argmin(-1), far.shape[-1]).to(soft)
     return torch.where(width < HARD, hard, soft)
@@ -43,9 +49,10 @@ def answer_loss(
     first_number: int,
     sigmas: tuple[float, float],
     weights: torch.Tensor | None = None,
+    widths: torch.Tensor | None = None,
 ) -> dict[str, torch.Tensor]:
     """Mean losses over N supervised tokens: {"text", "box", "angle"}, each 0 when none is present;
-    numbers count by `weights` (N,), else all alike.
+    numbers count by `weights` (N,), else all alike; `widths` (N,) as in `soft_targets`.
 
     logits (N, vocabulary), targets, kinds, values (N,). The number losses are Kullback-Leibler
     divergences (cross-entropy less the target's own entropy), so 0 is perfect.
@@ -60,7 +67,8 @@ def answer_loss(
         if not chosen.any():
             losses[name] = logits.sum() * 0
             continue
-        target = soft_targets(kinds[chosen], values[chosen], sigmas)
+        least = None if widths is None else widths[chosen]
+        target = soft_targets(kinds[chosen], values[chosen], sigmas, least)
         numbers = log_probability[chosen][:, first_number : first_number + 1000]
         entropy = torch.special.entr(target).sum(-1)
         each = -(target * numbers).sum(-1) - entropy

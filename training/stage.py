@@ -16,6 +16,7 @@ from hpe_vlm_ros.vlm import checkpoint
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem
+from hpe_vlm_ros.vlm.vision import Presence
 
 from .data.augment import Augmentation
 from .data.batches import StepBatches
@@ -23,6 +24,7 @@ from .data.collage import Collage
 from .data.prompts import PackingOptions, first_number
 from .data.sample import Sample
 from .data.synthetic import read_synthetic
+from .dense_head import DenseHead
 from .learner import Learner, Teaching
 from .lora import LoraOptions, add_lora, save_adapter
 from .normed_stem import fold, recount, settle, unfold
@@ -132,7 +134,10 @@ def learn(
             checkpoint.save(folder, model, processor)
             return
         pictures = (calm.part(step).pixel_values for step in range(RECOUNTED))
-        checkpoint.save(folder, deployed(model, pictures), processor)
+        ready = deployed(model, pictures)
+        if teaching.image:
+            keep_presence(ready, learner.dense)
+        checkpoint.save(folder, ready, processor)
 
     trainer = StageTrainer(
         learner,
@@ -178,6 +183,17 @@ def deployed(model: CogVLMForCausalLM, pictures: Iterator[torch.Tensor]) -> CogV
     out = CogVLMForCausalLM(model.config)
     out.load_state_dict(state)
     return out
+
+
+@torch.no_grad()
+def keep_presence(model: CogVLMForCausalLM, dense: DenseHead) -> None:
+    """Give the model the patches' read-out of "a head is here", which its scores then hear."""
+    vision, config = model.model.vision, model.config.vision_config
+    if vision.presence is None:
+        config.presence, vision.presence = True, Presence(config.hidden_size)
+    vision.presence.norm.load_state_dict(dense.norm.state_dict())
+    vision.presence.project.weight.copy_(dense.project.weight[:1])
+    vision.presence.project.bias.copy_(dense.project.bias[:1])
 
 
 def _batches(

@@ -31,6 +31,10 @@ class ImageCache(Protocol):
     start: int
     """Position of the first token behind the picture."""
 
+    presence: NDArray[np.float32] | None
+    """(rows, columns) logits that a head's middle lies at a patch; None where the model has no such
+    read-out."""
+
     def append(self, ids: Ids, positions: Ids, mask: NDArray[np.bool_], wanted: Ids) -> Logits:
         """Append ids (T,) at positions (T,).
 

@@ -23,7 +23,8 @@ class CogVLMVisionConfig(PreTrainedConfig):
     blocks up to stride 16 in its place. `merge_size` 2 adds CogVLM2's stride-2 convolution after
     the transformer, which leaves a quarter of the image tokens. `decoder_positions` adds a learned
     vector per image token behind the adapter, so that a shallow decoder need not dig the place of a
-    patch out of its features.
+    patch out of its features. `presence` adds a read-out of "a head is here" per patch, which the
+    scores of boxes hear (`vlm.presence`).
     """
 
     model_type = "cogvlm_vision"
@@ -44,6 +45,7 @@ class CogVLMVisionConfig(PreTrainedConfig):
     stem: str | None = None
     merge_size: int = 1
     decoder_positions: bool = False
+    presence: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -80,7 +82,9 @@ class CogVLMConfig(PreTrainedConfig):
     centre), the score below which a box is dropped (`min_score`, before calibration), whether a
     number is the most likely one or the mean of its distribution (`number_decoding` "most_likely"
     or "expected"), whether the mirror image is looked at as well, unless the user says otherwise
-    (`mirror`), and what makes spreads and scores honest (`calibration`, `spread.Calibration`).
+    (`mirror`), how scores are joined out of the text's and the tower's (`score_weights`,
+    `presence.ScoreWeights`), and what makes spreads and scores honest (`calibration`,
+    `spread.Calibration`).
     """
 
     model_type = "cogvlm"
@@ -108,6 +112,7 @@ class CogVLMConfig(PreTrainedConfig):
     min_score: float = 0.0
     number_decoding: str = "most_likely"
     mirror: bool = False
+    score_weights: dict[str, Any] | None = None
     calibration: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -148,6 +153,7 @@ def embedded(vocab_size: int = 1280, **overrides: Any) -> CogVLMConfig:
         "stem": "efficientnet_lite0",
         "merge_size": 2,
         "decoder_positions": True,
+        "presence": True,
         "hidden_size": 256,
         "num_hidden_layers": 4,
         "num_heads": 4,

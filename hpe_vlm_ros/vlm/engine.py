@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..answers import (
     DETECTION_PROMPT,
     Angles,
@@ -22,6 +25,7 @@ from .decoding import Answer, Pick, ask, most_likely
 from .grammar import AnswerGrammar, Grammar
 from .lanes import Lanes
 from .poses import Pose, pose_of
+from .presence import ScoreWeights
 from .processing import CogVLMProcessor
 from .scores import box_scores
 
@@ -44,6 +48,7 @@ class Engine:
         self.backend = backend
         self.processor = processor
         self.grammar = AnswerGrammar(processor.tokenizer)
+        self.score_weights = ScoreWeights.read(processor.facts.score_weights)
 
     def look(self, pixels: Pixels, reuse_prefix: bool = True, pick: Pick = most_likely) -> Look:
         """Start on one picture: `pixels` (3, S, S) from `processor.pixels`.
@@ -106,8 +111,21 @@ class Look:
             ]
         (answer,) = self.ask([DETECTION_PROMPT], [grammar], [drafted], slack)
         boxes = _value(parse_boxes(self._text(answer)), self._text(answer))
-        scores = box_scores(answer)
+        scores = self._scores(box_scores(answer), boxes)
         return [Detection(box, score) for box, score in zip(boxes, scores, strict=True)]
+
+    def _scores(self, text: list[float], boxes: Sequence[Box]) -> list[float]:
+        """The text's scores, joined with the tower's read-out where the model has one."""
+        weights = self._engine.score_weights
+        if weights is None:
+            return text
+        presence = self.presence
+        return text if presence is None else weights.scores(text, boxes, presence)
+
+    @property
+    def presence(self) -> NDArray[np.float32] | None:
+        """The tower's read-out of this picture, see `backend.ImageCache`."""
+        return (self._lanes or self._encode()).presence
 
     def poses(self, boxes: Sequence[Box]) -> list[Angles]:
         """Yaw, pitch, roll in whole degrees of the head in each box: what the answers print."""

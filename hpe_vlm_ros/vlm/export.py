@@ -99,7 +99,7 @@ def write_graphs(model: CogVLMForCausalLM, place: Path) -> None:
         dynamo=True,
         external_data=False,
         input_names=["pixels"],
-        output_names=["rows"],
+        output_names=["rows", "presence"] if config.vision_config.presence else ["rows"],
         verbose=False,
     )
     example = (

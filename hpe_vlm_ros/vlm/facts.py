@@ -26,6 +26,7 @@ class ModelFacts:
     min_score: float = 0.0
     number_decoding: str = "most_likely"
     mirror: bool = False
+    score_weights: Mapping[str, Any] | None = None
     calibration: Mapping[str, Any] | None = None
     image_size: int = 490
     patch_size: int = 14

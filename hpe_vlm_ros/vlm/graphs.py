@@ -87,7 +87,8 @@ class _Graph(nn.Module):
 
 
 class ImageGraph(_Graph):
-    """Picture (1, 3, S, S) to keys and values of BOS, begin-of-image and patches."""
+    """Picture (1, 3, S, S) to keys and values of BOS, begin-of-image and patches; where the model
+    has a read-out of presence, also to its logits (patches,)."""
 
     mask: Tensor
 
@@ -100,8 +101,9 @@ class ImageGraph(_Graph):
         # row i is token i + 1 of the sequence: BOS stands before
         self.register_buffer("mask", torch.ones(patches + 1, patches + 2).tril(1).bool())
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        x = self.vision(pixels)[:, :-1]
+    def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        patches = self.vision.patches(pixels)
+        x = self.vision.slots(patches)[:, :-1]
         cos, sin, *bos = self.constants
         rows: list[Tensor] = []
         for index, layer in enumerate(self.experts):
@@ -110,7 +112,9 @@ class ImageGraph(_Graph):
             rows += [k, v]
             if index + 1 < len(self.experts):
                 x = layer.finish(x, q, k, v, self.mask)
-        return torch.cat(rows, -1)[0]
+        cache = torch.cat(rows, -1)[0]
+        here = self.vision.presence
+        return cache if here is None else (cache, here(patches)[0])
 
 
 @torch.no_grad()

@@ -34,6 +34,11 @@ class Lanes:
         self._beginning: tuple[int, Sequence[int]] | None = None  # a lane not fed yet
         self._trees: dict[int, int] = {}  # where a lane's newest tree begins
 
+    @property
+    def presence(self) -> NDArray[np.float32] | None:
+        """See `backend.ImageCache`."""
+        return self._cache.presence
+
     def open(self, count: int, beginning: Sequence[int] = ()) -> range:
         """Numbers of `count` new lanes, all behind the same first tokens, if any; these are fed
         along with the next chunks."""

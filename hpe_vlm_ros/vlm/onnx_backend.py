@@ -20,6 +20,7 @@ from . import CheckpointError
 from .backend import Ids, Logits, Pixels
 from .facts import ModelFacts
 from .model_folder import EXPORTS, INDEX, SUMMARY, WEIGHTS, digest, fingerprint, read_json
+from .presence import square
 
 FORMAT = 2
 PRECISIONS = ("int8", "fp32")  # in the order of preference
@@ -90,14 +91,17 @@ class OnnxBackend:
         self._end_of_image = facts.vocab_size
 
     def encode(self, pixels: Pixels) -> OnnxCache:
-        (output,) = self._image.get_outputs()
+        output, *more = self._image.get_outputs()
         filled, width = output.shape
         rows = Rows(self._place, width, filled + ROOM)
         binding = self._image.io_binding()
         binding.bind_cpu_input("pixels", np.ascontiguousarray(pixels[None]))
         binding.bind_output("rows", *rows.part(0, filled))
+        if more:
+            binding.bind_output("presence", "cpu")
         self._image.run_with_iobinding(binding)
-        return OnnxCache(self._step, rows, filled, self._end_of_image)
+        presence = square(binding.get_outputs()[1].numpy()) if more else None
+        return OnnxCache(self._step, rows, filled, self._end_of_image, presence)
 
 
 class OnnxCache:
@@ -106,7 +110,15 @@ class OnnxCache:
 
     start = START
 
-    def __init__(self, session: Session, rows: Rows, filled: int, end_of_image: int):
+    def __init__(
+        self,
+        session: Session,
+        rows: Rows,
+        filled: int,
+        end_of_image: int,
+        presence: NDArray[np.float32] | None = None,
+    ):
+        self.presence = presence
         self._session, self._rows, self._filled = session, rows, filled
         self._end_of_image = end_of_image
         self.length = filled + 1  # the end-of-image token is fed with the first others

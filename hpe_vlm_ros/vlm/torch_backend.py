@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .backend import Ids, Logits, Pixels
 from .modeling import CogVLMForCausalLM, position_ids_of
+from .presence import square
 
 ROOM = 256  # tokens the cache has room for behind the picture, before it must grow
 
@@ -51,9 +52,11 @@ class TorchCache:
         self.length = types.shape[1]
         self.start = int(positions[0, -1]) + 1
         self._rows = Rows(self.length + ROOM)
+        images = self._tensor(pixels)[None]
+        self.presence = _presence(model, images)
         model.model(
             input_ids=ids,
-            pixel_values=self._tensor(pixels)[None],
+            pixel_values=images,
             token_type_ids=types,
             position_ids=positions,
             past_key_values=self._rows,
@@ -79,6 +82,15 @@ class TorchCache:
 
     def _tensor(self, values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(self._model.device)
+
+
+def _presence(model: CogVLMForCausalLM, images: Tensor) -> NDArray[np.float32] | None:
+    """See `backend.ImageCache`; computes the features of the patches, small for models that have
+    this read-out, a second time."""
+    vision = model.model.vision
+    if vision.presence is None:
+        return None
+    return square(vision.presence(vision.patches(images))[0].float().cpu().numpy())
 
 
 class Rows:

@@ -108,6 +108,18 @@ class GLUAdapter(nn.Module):
         return self.dense_4h_to_h(F.silu(self.gate_proj(x)) * self.dense_h_to_4h(x))
 
 
+class Presence(nn.Module):
+    """Patch features (B, N, C) to the logit that a head's middle lies there, (B, N)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.project = nn.Linear(channels, 1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.project(self.norm(features)).squeeze(-1)
+
+
 class VisionModel(nn.Module):
     """Pictures (B, 3, S, S) to what fills the image slots: (B, num_image_tokens, hidden)."""
 
@@ -119,6 +131,7 @@ class VisionModel(nn.Module):
         merge, width = vision.merge_size, vision.hidden_size
         self.conv = nn.Conv2d(width, width, merge, merge) if merge > 1 else None
         self.linear_proj = GLUAdapter(config)
+        self.presence = Presence(width) if vision.presence else None
         positions = torch.zeros(1, vision.num_patches, config.hidden_size)
         self.decoder_positions = nn.Parameter(positions) if vision.decoder_positions else None
         self.boi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
@@ -132,9 +145,16 @@ class VisionModel(nn.Module):
         grid = x.transpose(1, 2).reshape(batch, width, side, side)
         return self.conv(grid).flatten(2).transpose(1, 2)
 
+    def patches(self, images: torch.Tensor) -> torch.Tensor:
+        """Features of the patches (B, N, C); the class token has done its work."""
+        return self.transformer(self.patch_embedding(images))[:, 1:]
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = self.transformer(self.patch_embedding(images))
-        x = self.linear_proj(self._merge(x[:, 1:]))  # the class token has done its work
+        return self.slots(self.patches(images))
+
+    def slots(self, patches: torch.Tensor) -> torch.Tensor:
+        """What fills the image slots, of the features of the patches."""
+        x = self.linear_proj(self._merge(patches))
         if self.decoder_positions is not None:
             x = x + self.decoder_positions
         boi, eoi = (edge.expand(len(x), -1, -1) for edge in (self.boi, self.eoi))

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import geodesic_degrees
-from training.data.collage import Collage, make_collage, subjects
+from training.data.collage import Collage, decoys_of, make_collage, subjects
 from training.data.sample import Head, Looks, Sample
 
 
@@ -23,7 +23,8 @@ def scene(tmp_path):
 
 
 def one_cell(**changes):
-    settings = {"cells": (1, 0, 0, 0), "roll": 0.0, "squeeze": (1.0, 1.0), "share": 1.0} | changes
+    still = {"roll": 0.0, "turned": 0.0, "squeeze": (1.0, 1.0)}
+    settings = {"cells": (1, 0, 0, 0), "share": 1.0} | still | changes
     return Collage(**settings)
 
 
@@ -90,3 +91,27 @@ def test_same_seed_same_collage(scene):
     first, second = (make_collage(pool, (96, 96), np.random.default_rng(9), options) for _ in "ab")
     assert (first[0] == second[0]).all()
     assert all((a.box == b.box).all() for a, b in zip(first[1], second[1], strict=True))
+
+
+def test_a_share_of_the_cells_shows_what_is_no_head(scene):
+    scene.decoys = [np.array([10.0, 20, 60, 70]), np.array([0.0, 0, 5, 5])]
+    options = Collage(cells=(0, 0, 0, 1), decoys=0.5)
+    pool, decoys = subjects([scene], options), decoys_of([scene], options)
+    assert len(decoys) == 1  # the other is too small
+    rng = np.random.default_rng(0)
+    counts = [len([h for h in make_collage(pool, (224, 224), rng, options, decoys)[1]
+                   if h.visible > 0.5]) for _ in range(20)]  # fmt: skip
+    assert 0.35 < np.mean(counts) / 16 < 0.65
+    scene.all_heads = False
+    assert decoys_of([scene], options) == []
+
+
+def test_some_cells_are_turned_far_and_their_labels_with_them(scene):
+    options = one_cell(turned=40.0, turned_share=1.0)
+    rolls = []
+    for seed in range(30):
+        _, (head,) = make_collage(
+            subjects([scene], options), (224, 224), np.random.default_rng(seed), options
+        )
+        rolls.append(float(geodesic_degrees(head.rotation, scene.heads[0].rotation)))
+    assert max(rolls) > 30

@@ -157,3 +157,11 @@ def test_unlabelled_heads_are_not_denied():
     quiet = -torch.log(torch.sigmoid(torch.tensor(5.0)))
     assert whole == pytest.approx(float(hit + false_alarm + quiet) / 3, rel=1e-5)
     assert partly == pytest.approx(float(2 * hit + false_alarm + quiet) / 4, rel=1e-5)
+
+
+def test_an_estimated_truth_is_taught_as_wide_as_it_is_uncertain():
+    kinds, values = torch.tensor([ANGLE] * 3), torch.tensor([180.0] * 3)
+    target = soft_targets(kinds, values, SIGMAS, torch.tensor([0.0, 1.0, 15.0]))
+    assert (target[0] == target[1]).all()  # never narrower than what is exact
+    steps = torch.arange(1000.0) - 180
+    assert (target[2] * steps**2).sum().sqrt() == pytest.approx(15.0, abs=0.5)

@@ -154,3 +154,19 @@ def test_right_patches_cover_the_box_and_never_nothing(model_and_processor):
     by_head = {int(batch.about[0, c]): goal[i].tolist() for i, c in enumerate(columns)}
     # patch centres lie at 16 and 48: the left head holds (16, 48), the right one no centre at all
     assert by_head == {1: [False, False, True, False], 0: [False, True, False, False]}
+
+
+def test_how_far_an_angle_is_known_stands_beside_it(model_and_processor):
+    _, processor = model_and_processor
+    heads = two_heads()[:2]
+    heads[0].spread = np.array([9.0, 8.0, 7.0])
+    options = PackingOptions(max_poses=2, box_jitter=0.0)
+    prompts = build_prompts(heads, SIZE, processor.tokenizer, options, np.random.default_rng(0))
+    batch = pack(
+        [torch.randn(3, *SIZE)], [prompts], [heads], [True], processor.num_image_tokens,
+        processor.tokenizer,
+    )  # fmt: skip
+    angles = batch.kinds == ANGLE
+    of_first = angles & (batch.about == 0)
+    assert batch.widths[of_first].tolist() == [9.0, 8.0, 7.0]
+    assert batch.widths[~of_first].eq(0).all() and (angles & (batch.about == 1)).sum() == 3

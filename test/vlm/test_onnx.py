@@ -115,6 +115,25 @@ def test_int8_is_near_and_smaller(folder: Path, exported: Path) -> None:
     assert sizes[0] < 0.9 * sizes[1]
 
 
+def test_both_runtimes_read_presence_out_alike(folder: Path, picture: Picture) -> None:
+    engines = [load_engine(only(folder, "fp32"), "cpu", name, 1) for name in ("onnx", "torch")]
+    maps = [e.look(e.processor.pixels(picture)).presence for e in engines]
+    assert maps[0] is not None and maps[1] is not None and maps[0].shape == (4, 4)
+    np.testing.assert_allclose(maps[0], maps[1], atol=1e-4)
+
+
+def test_scores_hear_presence_and_boxes_do_not(folder: Path, picture: Picture) -> None:
+    only(folder, "fp32")
+    plain = load_engine(folder, "cpu", "onnx", 1)
+    file = folder / "config.json"
+    weights = {"text": 0.5, "presence": 2.0, "offset": -1.0}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"score_weights": weights}))
+    hearing = load_engine(folder, "cpu", "onnx", 1)
+    before, after = (e.look(e.processor.pixels(picture)).detect(5) for e in (plain, hearing))
+    assert before and [d.box for d in before] == [d.box for d in after]
+    assert [d.score for d in before] != [d.score for d in after]
+
+
 def test_many_lanes_outgrow_the_first_buffers(folder: Path, picture: Picture) -> None:
     engines = [load_engine(only(folder, "fp32"), "cpu", name, 1) for name in ("onnx", "torch")]
     answers = [e.look(e.processor.pixels(picture)).poses(BOXES * 8) for e in engines]

@@ -15,7 +15,7 @@ from hpe_vlm_ros.pictures import ImageError
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 from .augment import Augmentation, camera_faults, mirrored, render_view
-from .collage import Collage, make_collage, subjects
+from .collage import Collage, decoys_of, make_collage, subjects
 from .describing import describe
 from .packing import Batch, pack
 from .prompts import PackingOptions, Prompt, build_prompts, referring_prompts
@@ -56,6 +56,7 @@ class StepBatches:
         self.packing, self.augmentation = packing, augmentation
         self.collage = collage if collage and collage.share > 0 else None
         self.subjects = subjects(samples, self.collage) if self.collage else []
+        self.decoys = decoys_of(samples, self.collage) if self.collage else []
 
     def indices(self, step: int) -> np.ndarray:
         """The samples of a step (batch_size,); the tail that does not fill a batch is left out."""
@@ -125,7 +126,7 @@ class StepBatches:
             return render_view(sample, sample.load(), self.size)
         if not is_new or self.collage is None or rng.random() >= self.collage.share:
             return render_view(sample, sample.load(), self.size, rng, self.augmentation)
-        view, heads = make_collage(self.subjects, self.size, rng, self.collage)
+        view, heads = make_collage(self.subjects, self.size, rng, self.collage, self.decoys)
         if self.augmentation.mirror and rng.random() < 0.5:
             view, heads = mirrored(view, heads)
         return (camera_faults(view, rng) if self.augmentation.colour else view), heads

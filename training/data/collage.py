@@ -11,6 +11,7 @@ label becomes the one of a head seen so, there, by a camera of the usual field o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -29,8 +30,9 @@ class Collage:
     """How collages are made. `share` of the pictures are collages of 1, 4, 9 or 16 cells, drawn
     with the weights `cells`. A cell's head is `reach` of the cell high, drawn log-uniformly,
     enlarged at most `enlarge` times; `squeeze` is the sideways factor of a 4:3 picture made
-    square; `roll` in degrees is drawn from +-roll. Heads below `min_size` pixels (root of the
-    box's area in the source) or `min_visible` start no cell."""
+    square; `roll` in degrees is drawn from +-roll, for a `turned_share` of the cells from +-turned.
+    Heads below `min_size` pixels (root of the box's area in the source) or `min_visible` start no
+    cell. A share `decoys` of the cells shows something that was taken for a head and is none."""
 
     share: float = 0.0
     cells: tuple[float, float, float, float] = (0.1, 0.3, 0.35, 0.25)
@@ -38,11 +40,15 @@ class Collage:
     enlarge: float = 2.2
     squeeze: tuple[float, float] = (0.68, 0.9)
     roll: float = 15.0
+    turned: float = 40.0
+    turned_share: float = 0.3
+    decoys: float = 0.12
     min_size: float = 22.0
     min_visible: float = 0.3
 
 
 Subject = tuple[Sample, int]  # a scene and the head in it that a cell is about
+Decoy = tuple[Sample, np.ndarray]  # a picture and a box in it that is no head
 
 
 def subjects(samples: list[Sample], options: Collage) -> list[Subject]:
@@ -52,13 +58,26 @@ def subjects(samples: list[Sample], options: Collage) -> list[Subject]:
         for sample in samples
         if sample.all_heads
         for index, head in enumerate(sample.heads)
-        if head.visible >= options.min_visible
-        and np.prod(head.box[2:] - head.box[:2]) >= options.min_size**2
+        if head.visible >= options.min_visible and _is_large(head.box, options)
     ]
 
 
+def decoys_of(samples: list[Sample], options: Collage) -> list[Decoy]:
+    """Everything that was taken for a head and may start a cell, in such pictures."""
+    known = [sample for sample in samples if sample.all_heads]
+    return [(s, box) for s in known for box in s.decoys if _is_large(box, options)]
+
+
+def _is_large(box: np.ndarray, options: Collage) -> bool:
+    return bool(np.prod(box[2:] - box[:2]) >= options.min_size**2)
+
+
 def make_collage(
-    pool: list[Subject], size: tuple[int, int], rng: np.random.Generator, options: Collage
+    pool: list[Subject],
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    options: Collage,
+    decoys: Sequence[Decoy] = (),
 ) -> tuple[np.ndarray, list[Head]]:
     """One collage: image (H, W, 3) uint8 of `size` = (height, width), and all heads in it."""
     height, width = size
@@ -68,16 +87,20 @@ def make_collage(
     view, heads = np.empty((height, width, 3), np.uint8), []
     for y0, y1 in zip(rows, rows[1:], strict=False):
         for x0, x1 in zip(columns, columns[1:], strict=False):
-            sample, index = pool[rng.integers(len(pool))]
+            if decoys and rng.random() < options.decoys:
+                sample, box = decoys[rng.integers(len(decoys))]
+            else:
+                sample, index = pool[rng.integers(len(pool))]
+                box = sample.heads[index].box
             cell = np.array([x0, y0, x1, y1])
-            view[y0:y1, x0:x1], seen = _fill_cell(sample, index, cell, size, rng, options)
+            view[y0:y1, x0:x1], seen = _fill_cell(sample, box, cell, size, rng, options)
             heads += seen
     return view, heads
 
 
 def _fill_cell(
     sample: Sample,
-    index: int,
+    box: np.ndarray,
     cell: np.ndarray,
     size: tuple[int, int],
     rng: np.random.Generator,
@@ -86,13 +109,13 @@ def _fill_cell(
     """The cell's pixels and the heads in it, their boxes in pixels of the whole picture."""
     width, height = cell[2:] - cell[:2]
     squeeze = rng.uniform(*options.squeeze)
-    box = sample.heads[index].box
     share = np.exp(rng.uniform(*np.log(options.reach)))
     zoom = min(share * height / (box[3] - box[1]), options.enlarge)
     image, scale = _shrunk(sample.load(), zoom)
     focal = sample.likely_focal
     source = camera_matrix(focal, focal, sample.width, sample.height)
-    roll = np.radians(rng.uniform(-options.roll, options.roll))
+    most = options.turned if rng.random() < options.turned_share else options.roll
+    roll = np.radians(rng.uniform(-most, most))
     tilt = cv2.Rodrigues(np.array([0, 0, roll]))[0]
     # the subject's middle comes to rest near the cell's
     spot = np.array([width, height]) * (0.5 + rng.uniform(-0.15, 0.15, 2))

@@ -32,8 +32,9 @@ class Batch:
 
     pixel_values (B, 3, H, W); input_ids, token_type_ids, position_ids, segments (B, T) int64;
     parents (B, T) int64: the segment that a token sees beside the image's (0) and its own;
-    targets, kinds, about (B, T) int64 and values (B, T) float: the token that position t must
-    predict, -100 where nothing is learnt, and the index in `heads` of whom it is about (-1: none);
+    targets, kinds, about (B, T) int64 and values, widths (B, T) float: the token that position t
+    must predict, -100 where nothing is learnt, the least width of its soft target, and the index in
+    `heads` of whom it is about (-1: none);
     complete (B,) bool: whether `heads` are all heads of the picture.
     """
 
@@ -46,6 +47,7 @@ class Batch:
     targets: torch.Tensor
     kinds: torch.Tensor
     values: torch.Tensor
+    widths: torch.Tensor
     about: torch.Tensor
     complete: torch.Tensor
     heads: list[list[Head]]
@@ -96,7 +98,8 @@ def pack(
     types, positions = np.full(shape, PADDING_TYPE, np.int64), np.zeros(shape, np.int64)
     segments, targets = np.full(shape, -1, np.int64), np.full(shape, -100, np.int64)
     parents, kinds = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    values, about = np.zeros(shape, np.float32), np.full(shape, -1, np.int64)
+    values, widths = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    about = np.full(shape, -1, np.int64)
     ids[:, 0] = tokenizer.bos_token_id
     types[:, 0], types[:, 1:prefix] = 0, 1
     positions[:, 1], positions[:, 2 : prefix - 1], positions[:, prefix - 1] = 1, 2, 3
@@ -115,11 +118,12 @@ def pack(
                 learnt = slice(end - len(part.prompt.answer) - 1, end - 1)
                 targets[row, learnt], kinds[row, learnt] = part.prompt.answer, part.prompt.kinds
                 values[row, learnt], about[row, learnt] = part.prompt.values, part.prompt.about
+                widths[row, learnt] = part.prompt.widths
     as_tensor = torch.from_numpy
     return Batch(
         torch.stack(images), as_tensor(ids), as_tensor(types), as_tensor(positions),
         as_tensor(segments), as_tensor(parents), as_tensor(targets), as_tensor(kinds),
-        as_tensor(values), as_tensor(about), torch.tensor(complete), heads,
+        as_tensor(values), as_tensor(widths), as_tensor(about), torch.tensor(complete), heads,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,14 +41,15 @@ class PackingOptions:
 @dataclass
 class Prompt:
     """Token ids of question and answer, and for every answer token which kind of number it is
-    (NO_NUMBER, COORDINATE, ANGLE), its real value (grid units or degrees) and the index of the
-    head it tells about (-1 = none)."""
+    (NO_NUMBER, COORDINATE, ANGLE), its real value (grid units or degrees), the least width of its
+    soft target (in the same units) and the index of the head it tells about (-1 = none)."""
 
     question: list[int]
     answer: list[int]
     kinds: list[int]
     values: list[float]
     about: list[int]
+    widths: list[float]
 
 
 def build_prompts(
@@ -146,7 +148,8 @@ def _pose_prompt(
     asked = head.box + rng.uniform(-jitter, jitter, 4) * extent
     question = answers.pose_prompt(answers.grid_box(asked, width, height))
     values = [(angle % 360, index) for angle in angles]
-    return _prompt(question, answers.format_angles(*angles), ANGLE, values, tokenizer)
+    widths = [0.0] * 3 if head.spread is None else head.spread.tolist()
+    return _prompt(question, answers.format_angles(*angles), ANGLE, values, tokenizer, widths)
 
 
 def _prompt(
@@ -155,8 +158,10 @@ def _prompt(
     kind: int,
     values: list[tuple[float, int]],
     tokenizer: PreTrainedTokenizerBase,
+    widths: Sequence[float] | None = None,
 ) -> Prompt:
-    """`values`: for each number of the answer its real value and whom it is about.
+    """`values`: for each number of the answer its real value and whom it is about; `widths`: the
+    least width of its target (0 where left out).
 
     Where the tokenizer spells numbers in digits, all tokens are learnt as text, as in the paper.
     """
@@ -164,10 +169,12 @@ def _prompt(
     answer_ids = tokenizer.encode(answer, add_special_tokens=False) + [tokenizer.eos_token_id]
     first = first_number(tokenizer)
     numbers = range(0) if first is None else range(first, first + 1000)
-    remaining = iter(values if numbers else ())
-    prompt = Prompt(question_ids, answer_ids, [], [], [])
+    each = zip(values, widths or [0.0] * len(values), strict=True)
+    remaining = iter(list(each) if numbers else ())
+    prompt = Prompt(question_ids, answer_ids, [], [], [], [])
     for token in answer_ids:
-        value, about = next(remaining) if token in numbers else (0.0, -1)
+        (value, about), width = next(remaining) if token in numbers else ((0.0, -1), 0.0)
+        prompt.widths.append(width)
         prompt.kinds.append(kind if token in numbers else NO_NUMBER)
         prompt.values.append(value)
         prompt.about.append(about)

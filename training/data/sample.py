@@ -11,6 +11,8 @@ import numpy as np
 from hpe_vlm_ros.geometry import CameraIntrinsics
 from hpe_vlm_ros.pictures import read_picture
 
+EXACT = 12.0  # degrees, largest standard deviation of a pose that is taught as one rotation
+
 
 @dataclass(frozen=True)
 class Looks:
@@ -37,6 +39,8 @@ class Head:
     position: (3,) float, the sellion in the camera optical frame in metres, None where unknown.
     looks: of the head's owner, None where nobody wrote them down.
     tone: of the skin, light, medium or dark; None where unknown.
+    spread: (3,) standard deviations in degrees of yaw, pitch and roll, where the pose was estimated
+        and not measured; None where it is exact.
     """
 
     box: np.ndarray
@@ -45,6 +49,14 @@ class Head:
     position: np.ndarray | None = None
     looks: Looks | None = None
     tone: str | None = None
+    spread: np.ndarray | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the pose is known well enough to be taught as one rotation."""
+        return self.rotation is not None and (
+            self.spread is None or float(self.spread.max()) <= EXACT
+        )
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,8 @@ class Sample:
 
     `focal` is in pixels with the principal point at the image centre, None where the camera is
     unknown. `all_heads` is False where heads may show that are not among `heads`: such an image
-    must not teach how many there are.
+    must not teach how many there are. `decoys` are boxes (4,) of what was taken for a head and is
+    none.
     """
 
     image_path: Path
@@ -76,6 +89,7 @@ class Sample:
     heads: list[Head] = field(default_factory=list)
     expressions: list[Expression] = field(default_factory=list)
     all_heads: bool = True
+    decoys: list[np.ndarray] = field(default_factory=list)
 
     @property
     def camera(self) -> CameraIntrinsics | None:

@@ -3,7 +3,7 @@
 
 The same JSON lines can hold the labels of any data set (`scene_record`) and weak labels
 (`weak_labels`): then the rotation of a head and the focal length may be null, `all_heads` false,
-and there may be `expressions`.
+`spread` may say how far each angle is known, and there may be `expressions`.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def _scene(record: dict, folder: Path) -> Sample:
             position=np.asarray(head["position"], dtype=float) if "position" in head else None,
             looks=_looks(head.get("looks")),
             tone=head.get("skin"),
+            spread=np.asarray(head["spread"], dtype=float) if "spread" in head else None,
         )
         for head in record["heads"]
     ]
@@ -81,6 +82,7 @@ def _scene(record: dict, folder: Path) -> Sample:
             for e in record.get("expressions", [])
         ],
         bool(record.get("all_heads", True)),
+        [np.asarray(box, dtype=float) for box in record.get("decoys", [])],
     )
 
 
@@ -105,6 +107,8 @@ def scene_record(sample: Sample, folder: Path | str) -> dict[str, Any]:
             {"sentences": list(e.sentences), "box": _rounded(e.box, 3), "ref_id": e.ref_id}
             for e in sample.expressions
         ]
+    if sample.decoys:
+        record["decoys"] = [_rounded(box, 1) for box in sample.decoys]
     return record | ({} if sample.all_heads else {"all_heads": False})
 
 
@@ -118,6 +122,8 @@ def _head_record(head: Head) -> dict[str, Any]:
         record["position"] = _rounded(head.position, 6)
     if head.tone is not None:
         record["skin"] = head.tone
+    if head.spread is not None:
+        record["spread"] = _rounded(head.spread, 1)
     if head.looks is not None:
         body = _rounded(head.looks.body, 3)
         record["looks"] = {

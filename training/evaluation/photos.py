@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a model does on photographs of real people that no training has seen.
+"""How a model does on photographs of real people and rooms that no training has seen.
 
-    python -m training.evaluation.photos PHOTOS [--model DIR] [--weak weak/held_out] [--sheet FILE]
+    python -m training.evaluation.photos PHOTOS [--model DIR] [--sheet FILE] [--curve FILE]
 
-PHOTOS is the folder that the labels' paths begin in; photographs are not part of this repository.
-Two views, since nobody has measured these people's poses:
-
-- Heads labelled by hand (training/testsets/photos): how many are found at IoU 0.4 (boxes drawn by
-  eye), and for how many of those the side they face is named right. Not every head is labelled, so
-  this is no precision.
-- Faces that YuNet is sure of, grown to head boxes (`training.data.weak_labels` writes them): how
-  many are found, and how far the pose is from WHENet's, where that labeller agreed with itself.
+PHOTOS is the folder that the labels' paths begin in; photographs are not part of this repository,
+their sha256 is in the labels (training/testsets/photos). Heads, and the sector that each faces,
+were judged by eye; on photographs labelled whole every other box is a false positive. Nobody
+measured these people's poses: faces are compared with the median of three public networks, where
+those agree. Prints tables and, as the last line, one JSON object.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,164 +25,115 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hpe_vlm_ros.drawing import contact_sheet, draw_heads
-from hpe_vlm_ros.geometry import geodesic_degrees
-from hpe_vlm_ros.metrics import match_boxes
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.pictures import read_picture
 
+from ..data.lines import whole_lines
 from ..testsets import PHOTOS
+from . import photo_measures as measures
+from .photo_measures import Photo
 
 LABELS = PHOTOS / "labels.jsonl"
-IOU = 0.4
-SIDES = ("front", "left", "back", "right")  # a quarter turn each, "left" is the image's left
-LEAST_FACE = 40.0  # pixels, root of the face box's area in the photograph
-CONFIDENT = 0.8  # YuNet's score
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+WARM_UP = 3  # pictures that are not timed
 
 
-@dataclass(frozen=True)
-class Compared:
-    """A labelled head and the answer to it, None where none was found."""
-
-    label: dict[str, Any]
-    size: float  # root of the box's area, pixels at the model's input
-    answer: HeadEstimate | None
-
-
-def side_of(rotation: NDArray[np.float64]) -> str:
-    """Which way a head looks, to the nearest quarter turn about the vertical.
-
-    `rotation` (3, 3) is the head in the camera's optical frame; its third column points out of
-    the back of the head.
-    """
-    heading = np.degrees(np.arctan2(rotation[0, 2], rotation[2, 2]))  # 0: at the camera
-    return SIDES[round(heading / 90) % 4]
+def read_photo(folder: Path, label: dict[str, Any]) -> NDArray[np.uint8]:
+    """The photograph of a label, RGB. FileNotFoundError or ValueError name one that is missing or
+    is another picture than was labelled."""
+    path = folder / label["image"]
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such photograph; is PHOTOS the right folder?")
+    digest = label.get("sha256")
+    if digest and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        raise ValueError(f"{path}: not the picture that was labelled; its sha256 must be {digest}")
+    return read_picture(path)
 
 
-def compare(
-    rows: Sequence[dict[str, Any]], folder: Path, perceiver: HeadPerceiver
-) -> Iterator[tuple[list[Compared], NDArray[np.uint8], list[HeadEstimate]]]:
-    """Each photograph's labelled heads with the answers to them, the picture, and all answers.
-
-    Raises FileNotFoundError or ImageError that names a photograph which cannot be read.
-    """
-    for row in rows:
-        path = folder / row["image"]
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: no such photograph; is PHOTOS the right folder?")
-        image = read_picture(path)
-        found = perceiver(image)
-        boxes = [label["box"] for label in row["heads"]]
-        pairs = match_boxes([head.box for head in found], boxes, IOU)
-        answers = {true: found[answer] for answer, true in pairs.tolist()}
-        scale = perceiver.input_size / np.sqrt(row["width"] * row["height"])
-        yield (
-            [
-                Compared(label, scale * _size(label["box"]), answers.get(number))
-                for number, label in enumerate(row["heads"])
-            ],
-            image,
-            found,
-        )
+def print_tables(photos: list[Photo], numbers: dict[str, float]) -> None:
+    """The tables for people."""
+    print(f"{'facing':<8}{'heads':>7}{'recall':>8}{'side right':>12}   (32 pixels and more)")
+    for name, row in measures.by_facing(photos).items():
+        print(f"{name:<8}{row['heads']:>7}{row['recall']:>8.3f}{row['side right']:>12.3f}")
+    slope = measures.slopes(photos)
+    for name, rows in measures.by_range(photos).items():
+        print(f"{name}, degrees; slope against the teachers {slope[name]:.2f}")
+        for row in rows:
+            print(f"  {row['from']:>5.0f} to {row['to']:>4.0f}{row['heads']:>7}"
+                  f"   error {row['absolute']:>5.1f}, signed {row['signed']:>+5.1f}")  # fmt: skip
+    print(f"{'score':<8}{'recall':>8}{'precision':>11}{'false per empty':>17}   (labelled whole)")
+    for row in measures.curve(photos, THRESHOLDS):
+        print(f"{row['score']:<8}{row['recall']:>8.3f}{row['precision']:>11.3f}"
+              f"{row['false_per_empty']:>17.3f}")  # fmt: skip
+    for name, value in numbers.items():
+        print(f"{name:<26}{value:>10.3f}")
 
 
-def by_hand(compared: Sequence[Compared]) -> dict[str, dict[str, float]]:
-    """Recall and share of sides named right, of all heads, by side and by size."""
-    parts = {"all": compared}
-    for side in SIDES:
-        parts[side] = [c for c in compared if c.label["facing"] == side]
-    parts["under 32 px"] = [c for c in compared if c.size < 32]
-    parts["32 px and more"] = [c for c in compared if c.size >= 32]
-    return {name: _hand_row(part) for name, part in parts.items()}
+def draw_curve(photos: list[Photo], file: Path) -> None:
+    """Precision against recall, with the scores written beside."""
+    import matplotlib
 
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
 
-def _hand_row(compared: Sequence[Compared]) -> dict[str, float]:
-    found = [c for c in compared if c.answer is not None]
-    told = [
-        side_of(c.answer.rotation) == c.label["facing"]
-        for c in found
-        if c.answer is not None and c.label["facing"] is not None
-    ]
-    return {"heads": len(compared), "recall": _mean([c.answer is not None for c in compared]),
-            "sided": len(told), "side right": _mean(told)}  # fmt: skip
-
-
-def by_face(compared: Sequence[Compared]) -> dict[str, float]:
-    """How many confident faces are found, and how far their poses are from WHENet's."""
-    faces = [
-        c
-        for c in compared
-        if c.label["score"] >= CONFIDENT and _size(c.label["face"]) >= LEAST_FACE
-    ]
-    errors = [
-        float(geodesic_degrees(c.answer.rotation, np.array(c.label["rotation"])))
-        for c in faces
-        if c.answer is not None and c.label["rotation"] is not None
-    ]
-    median = float(np.median(errors)) if errors else float("nan")
-    return {"faces": len(faces), "face_recall": _mean([c.answer is not None for c in faces]),
-            "whenet_poses": len(errors), "whenet_geodesic_median": median}  # fmt: skip
-
-
-def _size(box: Sequence[float]) -> float:
-    return float(np.sqrt((box[2] - box[0]) * (box[3] - box[1])))
-
-
-def _mean(values: Sequence[bool]) -> float:
-    return float(np.mean(values)) if values else float("nan")
-
-
-def _read(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = measures.curve(photos, THRESHOLDS)
+    figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
+    axes.plot([r["recall"] for r in rows], [r["precision"] for r in rows], "o-", markersize=3)
+    for row in rows[1::3]:
+        axes.annotate(f"{row['score']}", (row["recall"], row["precision"]), fontsize=7,
+                      xytext=(3, 3), textcoords="offset points")  # fmt: skip
+    axes.set(xlabel="recall, heads of 32 pixels and more", ylabel="precision",
+             title="Photographs labelled whole, by least score")  # fmt: skip
+    axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
 
 
 def main(
     photos: Path,
     model: Path | None = None,
-    weak: Path | None = None,
-    sheet: Path | None = None,
     labels: Path = LABELS,
     tiles: int = 1,
+    mirror: bool | None = None,
+    threads: int | None = None,
+    limit: int | None = None,
+    sheet: Path | None = None,
+    curve: Path | None = None,
 ) -> None:
     """Compare a model's answers with labels of photographs.
 
     Args:
         photos: folder that the labels' paths begin in.
         model: model folder; the shipped one if left out.
-        weak: folder of weak labels (`labels.jsonl`), for the comparison with YuNet and WHENet.
-        sheet: picture to write: every photograph labelled by hand, with the answers drawn.
-        labels: heads labelled by hand.
+        labels: file of labels.
         tiles: above 1, so many by so many parts of each photograph are looked at as well.
+        mirror: whether test-time flip is used; as the model says if left out.
+        threads: of the arithmetic; one per core if left out.
+        limit: only every so many-th label, for a quick look.
+        sheet: picture to write: photographs with people, with the answers drawn.
+        curve: picture to write: precision against recall by score.
     """
-    perceiver = HeadPerceiver.load(model, tiles=tiles)
-    rows = _read(labels)
-    compared, drawn = [], []
-    for heads, image, found in tqdm(compare(rows, photos, perceiver), total=len(rows)):
-        compared += heads
-        if sheet is not None:
+    perceiver = HeadPerceiver.load(model, max_heads=60, tiles=tiles, mirror=mirror, threads=threads)
+    rows = whole_lines(labels)[:: limit or 1]
+    compared: list[Photo] = []
+    drawn, seconds = [], []
+    for row in tqdm(rows, unit="photo"):
+        image = read_photo(photos, row)
+        start = time.perf_counter()
+        found = perceiver(image)
+        seconds.append(time.perf_counter() - start)
+        compared.append(measures.compare(row, found, perceiver.input_size))
+        if sheet is not None and row["heads"]:
             drawn.append(draw_heads(image, found))
-    hand = by_hand(compared)
-    print(f"{'labelled by hand':<18}{'heads':>6}{'recall':>8}{'sided':>7}{'side right':>12}")
-    for name, row in hand.items():
-        print(
-            f"{name:<18}{row['heads']:>6}{row['recall']:>8.3f}{row['sided']:>7}"
-            f"{row['side right']:>12.3f}"
-        )
-    numbers: dict[str, float] = {
-        "heads": hand["all"]["heads"],
-        "hand_recall": hand["all"]["recall"],
-        "side_right": hand["all"]["side right"],
-    }
-    if weak is not None:
-        rows = _read(weak / "labels.jsonl")
-        pairs = tqdm(compare(rows, weak, perceiver), total=len(rows))
-        numbers |= by_face([head for heads, *_ in pairs for head in heads])
-        print(f"faces {numbers['faces']}, found {numbers['face_recall']:.3f}; median angle to "
-              f"WHENet's pose {numbers['whenet_geodesic_median']:.1f} degrees, of "
-              f"{numbers['whenet_poses']}")  # fmt: skip
+    numbers = measures.summary(compared)
+    numbers["ms"] = float(np.median(seconds[WARM_UP:] or seconds) * 1000)
+    print_tables(compared, numbers)
     if sheet is not None:
         picture = contact_sheet(drawn, 6, cell=(320, 240))
         cv2.imwrite(str(sheet), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    print(json.dumps({k: None if v != v else v for k, v in numbers.items()}))
+    if curve is not None:
+        draw_curve(compared, curve)
+    print(json.dumps({k: None if v != v else round(v, 4) for k, v in numbers.items()}))
 
 
 if __name__ == "__main__":

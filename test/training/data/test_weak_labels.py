@@ -127,7 +127,7 @@ def test_faces_that_do_not_count(head_matrix):
         face_of(true, score=0.6), face_of(true, middle=(5.0, 120.0)), face_of(true, scale=0.5)
     )
     assert label_photo(image(), finder, {"a": Always(true)}, Filters()) == ([], [])
-    edge = Finder(face_of(true, middle=(60.0, 120.0)))
+    edge = Finder(face_of(true, middle=(50.0, 120.0)))
     (head,), _ = label_photo(image(), edge, {"a": Always(true)}, Filters())
     assert head.box[0] == 0 and 0.6 <= head.visible < 1
 

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Photographs that belong together are found and never divided."""
+
+import numpy as np
+
+from training.labelling.groups import difference_hash, group, held_out, keys_of
+
+
+def test_what_tells_that_two_belong_together():
+    origin = {
+        "a.jpg": {"path": "files/blog/2013/06/IMG_1.jpg"},
+        "b.jpg": {"path": "files/blog/2013/06/other.jpg"},
+        "c.jpg": {"path": "img/bio-jacobs_small.jpg"},
+        "d.jpg": {"path": "team/bio-jacobs.jpg"},
+    }
+    keys = {f"set/{name}": keys_of(f"set/{name}", origin) for name in origin}
+    of = group(keys, {})
+    assert of["set/a.jpg"] == of["set/b.jpg"] != of["set/c.jpg"] == of["set/d.jpg"]
+    frames = {name: keys_of(name, {}) for name in ("clips/walk_0001.jpg", "clips/walk_0031.jpg")}
+    assert len(set(group(frames, {}).values())) == 1
+
+
+def test_pictures_that_look_alike_are_one_group():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (90, 120, 3), np.uint8)
+    image = np.repeat(np.repeat(image[:9, :9], 10, 0), 10, 1)
+    lighter = np.clip(image.astype(int) + 9, 0, 255).astype(np.uint8)
+    other = np.ascontiguousarray(image[::-1, ::-1])
+    names = {"a": image, "b": lighter, "c": other}
+    hashes = {name: [difference_hash(picture)] for name, picture in names.items()}
+    of = group({name: [name] for name in names}, hashes)
+    assert of["a"] == of["b"] != of["c"]
+
+
+def test_groups_are_held_out_whole_and_what_was_learnt_from_never():
+    names = [f"set/{i}.jpg" for i in range(400)]
+    of = {name: f"set/{i // 2 * 2}.jpg" for i, name in enumerate(names)}
+    out = held_out(of)
+    assert 0.1 < len(out) / len(names) < 0.3
+    assert all((of[name] in out) == (name in out) for name in names)
+    some = sorted(out)[:2]
+    assert not set(some) & held_out(of, never=[some[0]])
+    inside = next(name for name in names if name not in out)
+    assert {n for n in names if of[n] == of[inside]} <= held_out(of, always=[inside])

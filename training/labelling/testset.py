@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The labels of the photographs that scores are measured on.
+
+    python -m training.labelling.testset --photos PHOTOS \
+        --people '{real_photos: training/labelling/judged,
+                   test_only/people: training/labelling/judged_test_only}' \
+        --rooms '[no_people, test_only/no_people]'
+
+Judged photographs of groups that are held out, and photographs without people: one clip in five of
+folders that are learnt from, all of folders whose path says `test_only`. Pictures stay where they
+are; a line names path, sha256 and size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import cv2
+from jsonargparse import auto_cli
+from tqdm import tqdm
+
+from ..data.photos import clip_of, find_photos, is_held_out
+from ..testsets import PHOTOS
+from .groups import SEED
+from .judged import read_judged
+
+HELD_OUT = Path(__file__).parent / "held_out.txt"
+TEST_ONLY = "test_only"
+KEPT = ("box", "facing", "source", "angles", "spread")
+
+
+def people_lines(prefix: str, judged: Path, held_out: set[str]) -> list[dict[str, Any]]:
+    """Lines of judged photographs below `prefix` that belong to the test set."""
+    lines = []
+    for label in read_judged(judged):
+        is_test = prefix.startswith(TEST_ONLY) or label["image"] in held_out
+        if not is_test or label.get("drop"):
+            continue
+        heads = [{k: head[k] for k in KEPT if k in head} for head in label["heads"]]
+        lines.append({
+            "image": f"{prefix}/{label['image']}", "sha256": label["sha256"],
+            "width": label["width"], "height": label["height"], "whole": label["whole"],
+            "heads": heads, "ignore": label.get("ignore", []),
+        })  # fmt: skip
+    return lines
+
+
+def room_lines(photos: Path, prefix: str) -> list[dict[str, Any]]:
+    """Lines of the photographs without people below `prefix` that belong to the test set."""
+    lines = []
+    for path in tqdm(find_photos(photos / prefix), unit="photo", desc=prefix):
+        if not prefix.startswith(TEST_ONLY) and not is_held_out(clip_of(path), SEED):
+            continue
+        content = (photos / prefix / path).read_bytes()
+        image = cv2.imread(str(photos / prefix / path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError(f"{photos / prefix / path}: not a readable picture")
+        lines.append({
+            "image": f"{prefix}/{path.as_posix()}", "sha256": hashlib.sha256(content).hexdigest(),
+            "width": image.shape[1], "height": image.shape[0], "whole": True, "heads": [],
+        })  # fmt: skip
+    return lines
+
+
+def main(
+    photos: Path,
+    people: dict[str, Path],
+    rooms: list[str],
+    held_out: Path = HELD_OUT,
+    out: Path = PHOTOS / "labels.jsonl",
+) -> None:
+    """Write the test set's labels.
+
+    Args:
+        photos: folder that the prefixes begin in.
+        people: for each prefix the folder of its judgements.
+        rooms: prefixes of photographs without people.
+        held_out: text file, a line a photograph (below its prefix) that is not learnt from.
+        out: file to write.
+    """
+    names = set(held_out.read_text().split("\n"))
+    lines = [line for prefix, judged in people.items()
+             for line in people_lines(prefix, judged, names)]  # fmt: skip
+    counts = Counter[str](photographs=len(lines))
+    for line in lines:
+        counts["heads"] += len(line["heads"])
+        counts["photographs whole"] += line["whole"]
+        counts.update(f"facing {head['facing']}" for head in line["heads"])
+    empty = [line for prefix in rooms for line in room_lines(photos, prefix)]
+    once = {line["sha256"]: line for line in [*lines, *empty]}  # some lie in two places
+    counts["photographs without people"] = len(empty)
+    counts["the same picture twice"] = len(lines) + len(empty) - len(once)
+    out.write_text("".join(json.dumps(line) + "\n" for line in once.values()))
+    for what, count in counts.most_common():
+        print(f"{count:9,} {what}")
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=False)
