@@ -90,7 +90,7 @@ def test_embedded_differs_only_where_it_says() -> None:
         model = CogVLMForCausalLM(embedded())
     plain = {name for name in expected_17b() if ".layers." not in name}
     extra = {name for name in model.state_dict() if ".layers." not in name} - plain
-    own = ("patch_embedding.proj.", "conv.", "decoder_positions")
+    own = ("patch_embedding.proj.", "conv.", "decoder_positions", "presence.")
     assert all(name.startswith(tuple(f"model.vision.{part}" for part in own)) for name in extra)
     assert {name for name in extra if "conv." in name} == {
         "model.vision.conv.weight",

@@ -30,16 +30,19 @@ from .judged import read_judged
 
 HELD_OUT = Path(__file__).parent / "held_out.txt"
 TEST_ONLY = "test_only"
+MOST_OF_CLIP = 5  # frames: a clip shows few people many times
 KEPT = ("box", "facing", "source", "angles", "spread")
 
 
 def people_lines(prefix: str, judged: Path, held_out: set[str]) -> list[dict[str, Any]]:
     """Lines of judged photographs below `prefix` that belong to the test set."""
-    lines = []
+    lines, clips = [], Counter[str]()
     for label in read_judged(judged):
         is_test = prefix.startswith(TEST_ONLY) or label["image"] in held_out
-        if not is_test or label.get("drop"):
+        clip = clip_of(Path(label["image"]))
+        if not is_test or label.get("drop") or clips[clip] == MOST_OF_CLIP:
             continue
+        clips[clip] += 1
         heads = [{k: head[k] for k in KEPT if k in head} for head in label["heads"]]
         lines.append({
             "image": f"{prefix}/{label['image']}", "sha256": label["sha256"],
