@@ -90,7 +90,7 @@ def _presence(model: CogVLMForCausalLM, images: Tensor) -> NDArray[np.float32] |
     vision = model.model.vision
     if vision.presence is None:
         return None
-    return square(vision.presence(vision.patches(images))[0].float().cpu().numpy())
+    return square(vision.presence(vision.patches(images.to(model.dtype)))[0].float().cpu().numpy())
 
 
 class Rows:

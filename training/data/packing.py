@@ -118,7 +118,7 @@ def pack(
                 learnt = slice(end - len(part.prompt.answer) - 1, end - 1)
                 targets[row, learnt], kinds[row, learnt] = part.prompt.answer, part.prompt.kinds
                 values[row, learnt], about[row, learnt] = part.prompt.values, part.prompt.about
-                widths[row, learnt] = part.prompt.widths
+                widths[row, learnt] = part.prompt.widths or 0
     as_tensor = torch.from_numpy
     return Batch(
         torch.stack(images), as_tensor(ids), as_tensor(types), as_tensor(positions),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -41,15 +41,15 @@ class PackingOptions:
 @dataclass
 class Prompt:
     """Token ids of question and answer, and for every answer token which kind of number it is
-    (NO_NUMBER, COORDINATE, ANGLE), its real value (grid units or degrees), the least width of its
-    soft target (in the same units) and the index of the head it tells about (-1 = none)."""
+    (NO_NUMBER, COORDINATE, ANGLE), its real value (grid units or degrees), the index of the head
+    it tells about (-1 = none) and the least width of its soft target (same units; none: 0)."""
 
     question: list[int]
     answer: list[int]
     kinds: list[int]
     values: list[float]
     about: list[int]
-    widths: list[float]
+    widths: list[float] = field(default_factory=list)
 
 
 def build_prompts(
