@@ -10,6 +10,7 @@ where the other camera of a pair stands, so it moves no ray of this one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -75,7 +76,7 @@ class Calibration:
         left, top, width, height = (
             int(v) for v in (roi.x_offset, roi.y_offset, roi.width, roi.height)
         )
-        k, d, r, p = (tuple(map(float, values)) for values in (info.k, info.d, info.r, info.p))
+        k, d, r, p = (tuple(map(_number, v)) for v in (info.k, info.d, info.r, info.p))
         return cls(
             width=int(info.width),
             height=int(info.height),
@@ -88,6 +89,11 @@ class Calibration:
             roi=Region(left, top, width, height, bool(roi.do_rectify)),
             recorded=recorded,
         )
+
+
+def _number(value: Any) -> float:
+    """One NaN for all, so that calibrations that hold it are equal."""
+    return math.nan if math.isnan(value) else float(value)
 
 
 @dataclass(frozen=True)

@@ -257,6 +257,13 @@ def test_rectified_by_name_or_wish(wish, topic, expected):
     assert is_rectified(wish, topic) is expected
 
 
+def test_equal_messages_are_equal_even_where_they_hold_nan():
+    """Else a bag would keep as many calibrations as messages."""
+    messages = [SimpleNamespace(**vars(Camera().info()) | {"k": np.full(9, np.nan)}) for _ in "ab"]
+    first, second = (Calibration.read(info, time) for time, info in enumerate(messages))
+    assert first == second and first.recorded != second.recorded
+
+
 def test_no_camera_info():
     with pytest.raises(ValueError, match="no camera_info has come.*camera_info_topic"):
         described(None, *SIZE)
