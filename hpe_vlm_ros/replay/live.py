@@ -79,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     how = How(options.rate, options.wait, options.timeout, options.poses)
     try:
         recording = open_bag(options.bag, "bag", options.topic, options.camera_info)
+        for note in recording.notes:
+            print(f"warning: {note}", file=sys.stderr)
         played = play(recording, options.out, how)
     except (ReplayError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

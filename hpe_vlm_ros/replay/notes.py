@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-REASONS = 5  # for which frames could not be read, that are told
+REASONS, EXAMPLES = 5, 3  # for which frames could not be read, and frames of each, that are told
 
 
 def of_recording(id: str, note: str) -> str:
@@ -48,6 +48,10 @@ def nothing_read(report: dict[str, Any]) -> str | None:
 
 
 def _reasons(frames: dict[str, Any]) -> str:
-    told = [f"{text} ({count})" if count > 1 else text for text, count in frames["reasons"].items()]
-    left = frames["unreadable"] - sum(frames["reasons"].values())
+    told = []
+    for reason in frames["reasons"][:REASONS]:
+        names = ", ".join(reason["such_as"])
+        more = ", ..." if reason["frames"] > len(reason["such_as"]) else ""
+        told.append(f"{reason['text']} ({reason['frames']}: {names}{more})")
+    left = sum(reason["frames"] for reason in frames["reasons"][REASONS:])
     return "; ".join([*told, *([f"and {left} more"] if left else [])])

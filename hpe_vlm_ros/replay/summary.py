@@ -16,7 +16,7 @@ from .bootstrap import FEWEST, Blocks, Measure, blocks, roc, tidy, value
 from .calibration import NOMINAL, reliability, surprise
 from .consistency import consistency
 from .measures import BREAKDOWNS, totals, unconstrained
-from .notes import REASONS
+from .notes import EXAMPLES
 from .records import FrameRecord, Head
 from .table import Scored, scored
 from .truth import Truth, seconds
@@ -131,11 +131,20 @@ def _pose(head: Head) -> dict[str, Any]:
 
 
 def _frames(records: Sequence[FrameRecord]) -> dict[str, Any]:
-    errors = Counter(record.error for record in records if record.error is not None)
+    names: dict[str, list[str]] = {}
+    for record in records:
+        if record.error is not None:
+            # The name of a picture is told once, beside the reason that it shares with others.
+            reason = record.error.split(f"{record.name}: ", 1)[-1] if record.name else record.error
+            names.setdefault(reason, []).append(record.name or f"frame {record.number}")
+    unreadable = sum(map(len, names.values()))
     return {
-        "perceived": len(records) - sum(errors.values()),
-        "unreadable": sum(errors.values()),
-        "reasons": dict(errors.most_common(REASONS)),
+        "perceived": len(records) - unreadable,
+        "unreadable": unreadable,
+        "reasons": [
+            {"text": reason, "frames": len(found), "such_as": found[:EXAMPLES]}
+            for reason, found in sorted(names.items(), key=lambda item: -len(item[1]))
+        ],
         "heads": sum(len(record.heads) for record in records),
         "positions": sum(head.position is not None for r in records for head in r.heads),
     }

@@ -26,6 +26,7 @@ from painted import (
 
 from hpe_vlm_ros.replay import work
 from hpe_vlm_ros.replay.__main__ import main
+from hpe_vlm_ros.replay.notes import of_run
 
 COMPRESSED_TOPIC = "/cam/image/compressed"
 
@@ -57,21 +58,29 @@ def test_frames_that_cannot_be_read_are_counted_with_their_reasons(tmp_path, cap
     assert run(bag, "--out", tmp_path / "out") == 0
     (note,) = told(tmp_path / "out", capsys)
     assert note.startswith("3 of 9 frames could not be read and are not scored: cannot decode")
-    assert note.endswith("(3)")
+    assert note.endswith("(3: frame 6, frame 7, frame 8)")
     assert main(["report", str(tmp_path / "out"), "--no-bag"]) == 0
     assert told(tmp_path / "out", capsys) == [note]
 
 
-def test_pictures_of_which_each_has_its_own_reason_are_not_all_told(tmp_path, capsys):
+def test_pictures_are_named_beside_the_reason_that_they_share(tmp_path, capsys):
     folder = tmp_path / "pictures"
     folder.mkdir()
-    for n in range(12):
-        (folder / f"{n:02d}.jpg").write_bytes(b"no picture")
+    for n in range(4):
+        (folder / f"{n}.jpg").write_bytes(b"no picture")
     cv2.imwrite(str(folder / "good.png"), cv2.cvtColor(paint(heads_of(0)), cv2.COLOR_RGB2BGR))
     assert run(folder, "--out", tmp_path / "out") == 0
     (note,) = told(tmp_path / "out", capsys)
-    assert "12 of 13 frames" in note and note.endswith("; and 7 more")
-    assert note.count("not a picture that OpenCV reads") == 5
+    assert note.startswith("4 of 5 frames could not be read")
+    assert note.endswith(" (4: 0.jpg, 1.jpg, 2.jpg, ...)") and str(folder) not in note
+
+
+def test_of_many_reasons_the_first_are_told():
+    reasons = [{"text": f"r{n}", "frames": 2, "such_as": [f"f{n}"]} for n in range(8)]
+    frames = {"unreadable": 16, "perceived": 4, "reasons": reasons}
+    (note,) = of_run({"run": {"notes": []}, "frames": frames, "truth": None})
+    assert "16 of 20 frames" in note
+    assert note.endswith("r4 (2: f4, ...); and 6 more") and "r5" not in note
 
 
 def test_a_run_that_read_nothing_is_an_error(tmp_path, capsys):
