@@ -65,6 +65,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         source, size = (options.answers, options.answers_topic), input_size(options.model)
         store = take_answers(recordings, settings, source, size, options.out, **how)
     else:
+        _say_of_cameras(recordings, options)
         threads = _threads(options)
         model = options.model, options.device, options.max_heads
         load = Loader(*model, options.tiles, options.mirror, threads)
@@ -165,6 +166,15 @@ def _say(recordings: Sequence[Recording], options: argparse.Namespace) -> None:
             print(f"{recording.id}{topic}: {len(recording.frames)} frames")
         for note in recording.notes:
             print(f"warning: {of_recording(recording.id, note)}", file=sys.stderr)
+
+
+def _say_of_cameras(recordings: Sequence[Recording], options: argparse.Namespace) -> None:
+    from .notes import of_recording
+    from .work import first_problem
+
+    for recording in recordings:
+        if problem := first_problem(recording, options.rectified):
+            print(f"warning: {of_recording(recording.id, problem)}", file=sys.stderr)
 
 
 def _json(content: Any, indent: int | None = None) -> str:

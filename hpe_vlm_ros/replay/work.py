@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -139,6 +140,19 @@ def free_reasons(
         return None
     answers = ask(rgb, [head.box for head in heads])
     return tuple("" if answer.reason is None else str(answer.reason.value) for answer in answers)
+
+
+def first_problem(recording: Recording, rectified: str) -> str:
+    """What is amiss with the camera_info of the first frame, which is known before the long work;
+    "" where there is none, or no such frame to compare it with."""
+    first = recording.frames[:1]
+    if not first or recording.camera(first[0]) is None:
+        return ""
+    for frame in recording.only(first).read():
+        with suppress(ImageError):
+            height, width = frame.rgb().shape[:2]
+            return _camera(recording, frame, (width, height), rectified)[1]
+    return ""
 
 
 def _camera(
