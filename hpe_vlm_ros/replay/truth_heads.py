@@ -53,8 +53,9 @@ class TrueHeads:
             given = fields()
             box = _box(given["box"])
             visible, name = float(given.get("visible", 1.0)), str(given.get("id", ""))
-            place = given.get("position")
-            position = None if place is None else rounded([float(v) for v in place], 5)
+            if not visible >= 0:  # NaN would count as hidden
+                raise ValueError(f"visible {visible} must be a share from 0 to 1")
+            position = _position(given.get("position"))
         except FAULTS as error:
             self._without_box.append(f"{where}: {said(error)}")
             return None
@@ -166,6 +167,14 @@ def _box(values: Any) -> tuple[float, ...]:
     if not (edges[0] < edges[2] and edges[1] < edges[3]):
         raise ValueError(f"box {edges} must have x0 < x1 and y0 < y1")
     return rounded(edges, 3)
+
+
+def _position(place: Any) -> tuple[float, ...] | None:
+    """None where it is not given or not finite."""
+    if place is None:
+        return None
+    x, y, z = (float(v) for v in place)
+    return rounded((x, y, z), 5) if all(map(math.isfinite, (x, y, z))) else None
 
 
 def _triple(fields: Mapping[str, Any]) -> list[Any]:

@@ -241,6 +241,15 @@ def test_a_bad_row_is_named_and_costs_itself(tmp_path, row, said):
     assert re.search(said, note)
 
 
+def test_places_and_shares_that_are_no_numbers(tmp_path):
+    """A place of NaN is none; a share of NaN would let the head not count without a word."""
+    header = f"{ROWS[0]},visible,x,y,z\n"
+    rows = f"{ROWS[1]},0.5,nan,nan,nan\n{ROWS[1]},nan,0,0,1\n{ROWS[1]},1,0,0,1\n"
+    read, (note,) = read_truth(csv(tmp_path, header + rows))
+    assert [h.position for entry in read for h in entry.heads] == [None, (0, 0, 1)]
+    assert "1 of 3 heads are left out" in note and "line 3: visible nan must be a share" in note
+
+
 @pytest.mark.parametrize(("text", "number"), [("3", 3), ("3.0", 3), ("3e0", 3), ("3.5", None)])
 def test_numbers_of_frames_may_be_written_as_tables_do(tmp_path, text, number):
     path = csv(tmp_path, f"frame,x0,y0,x1,y1,yaw,pitch,roll\n{text},1,2,33,44,0,9,0")
