@@ -102,7 +102,7 @@ def fisheye_points(rays: Array, coefficients: Sequence[float]) -> Array:
     angle at which the polynomial turns back. OpenCV's stops at 90 degrees."""
     across, ahead = np.hypot(rays[:, 0], rays[:, 1]), rays[:, 2]
     far = np.interp(np.arctan2(across, ahead), *_fisheye_curve(coefficients), right=np.nan)
-    scale = np.divide(far, across, out=1 / np.abs(ahead), where=across > 0)
+    scale = np.divide(far, across, out=np.ones_like(across), where=across > 0)
     points: Array = rays[:, :2] * scale[:, None]
     return points
 
