@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Makes .venv ready: scripts/setup.sh run|test installs and builds, scripts/setup.sh mode only says
-# where rclpy comes from: "ros" (a sourced ROS 2 install) or "wheels". PYTHON names the interpreter.
+# Makes .venv ready: scripts/setup.sh run|test|check installs and builds, scripts/setup.sh mode only
+# says where rclpy comes from: "ros" (a sourced ROS 2 install) or "wheels". PYTHON names the
+# interpreter, VENV another folder, DISTRO the wheels (jazzy or kilted), LIMITS versions in the place
+# of constraints.txt.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-venv=$PWD/.venv
+venv=$PWD/${VENV:-.venv}
 python=${PYTHON:-python3}
 
 # The folder that holds a sourced ROS 2 install's rclpy; nothing when there is none. The wheels in
@@ -47,14 +49,15 @@ make_venv() {
 install_requirements() {
   # Of some 20,000 modules few are ever imported: those are compiled then.
   local pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile)
-  local limits=$venv/constraints.txt files=(-r requirements.txt -r requirements-demo.txt)
+  local limits=$venv/constraints.txt files=(-r requirements.txt)
   if [ "$mode" = wheels ]; then
-    cp constraints.txt "$limits"
-    files+=(-r requirements-ros.txt)
+    if [ -n "${LIMITS:-}" ]; then echo "$LIMITS" > "$limits"; else cp constraints.txt "$limits"; fi
+    files+=(-r "requirements-ros-${DISTRO:-jazzy}.txt")
   else
     # Messages compiled for numpy 1 cannot be imported under numpy 2.
     "$venv/bin/python" -c "import numpy; print('numpy<2' if numpy.__version__[0] == '1' else '')" > "$limits"
   fi
+  if [ "$1" = check ]; then files+=(-r requirements-check.txt); else files+=(-r requirements-demo.txt); fi
   if [ "$1" = test ]; then
     files+=(-r requirements-train.txt -r requirements-test.txt)
     say "installing PyTorch"
@@ -91,7 +94,7 @@ check_compiler
 install_requirements "$1"
 . scripts/env.sh
 needed=(tf2_msgs)
-if [ "$1" = test ] && [ "$mode" = wheels ]; then needed+=(foxglove_msgs hri_msgs vision_msgs); fi
+if [ "$1" != run ] && [ "$mode" = wheels ]; then needed+=(foxglove_msgs hri_msgs vision_msgs); fi
 # Side by side: much of each build is CMake looking around, on one core.
 builds=()
 for name in "${needed[@]}"; do
@@ -102,5 +105,6 @@ done
 build_messages . -DHPE_VLM_ROS_MESSAGES_ONLY=ON & builds+=($!)
 for build in "${builds[@]}"; do wait "$build"; done
 rm -f "$venv"/.ready-*
+if [ "$1" = check ]; then exit; fi
 touch "$venv/.ready-run-$mode"
 if [ "$1" = test ]; then touch "$venv/.ready-test-$mode"; fi

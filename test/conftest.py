@@ -15,7 +15,7 @@ settings.load_profile("untimed")
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole model folder with random weights that answers some head for any picture."""
-    import torch  # here, since most tests need none of these
+    torch = pytest.importorskip("torch", reason="needs requirements-train.txt")
 
     from hpe_vlm_ros.vlm.checkpoint import save
     from hpe_vlm_ros.vlm.configuration import embedded

@@ -115,3 +115,32 @@ def test_importing_the_package_needs_neither_torch_nor_ros():
         "sys.exit(bool({'torch', 'rclpy', 'scipy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_package_xml_declares_what_the_node_imports_of_ros():
+    """Those that it does without where they are not installed apart."""
+    root = ElementTree.parse(ROOT / "package.xml").getroot()
+    declared = {entry.text for entry in root if entry.tag.endswith("depend")}
+    sources = [path.read_text(encoding="utf-8") for path in tracked("hpe_vlm_ros/*.py")]
+    found = re.findall(
+        r"^\s*from (\w+)\.(?:msg|srv|action) import", "\n".join(sources), re.MULTILINE
+    )
+    optional = {"foxglove_msgs", "hri_msgs", "vision_msgs", "visualization_msgs"}
+    assert set(found) - optional - {"hpe_vlm_ros"} <= declared
+    assert {"rclpy", "rcl_interfaces", "python3-onnxruntime-pip", "python3-rosbags-pip"} <= declared
+
+
+def test_the_licence_is_named_and_installed():
+    licence = ElementTree.parse(ROOT / "package.xml").find("license")
+    assert licence.text == "Apache-2.0" and (ROOT / licence.get("file")).is_file()
+    assert re.search(r"install\(FILES LICENSE ", (ROOT / "CMakeLists.txt").read_text())
+    assert ElementTree.parse(ROOT / "package.xml").find("url").text.startswith("https://")
+
+
+def test_the_distributions_of_the_readme_can_be_checked():
+    script = (ROOT / "scripts" / "check.sh").read_text(encoding="utf-8")
+    names = [name.lower() for name in rows("ROS 2")]
+    assert names == ["humble", "jazzy", "kilted", "lyrical"]
+    assert re.findall(r"^  (\w+)\) pythons=", script, re.MULTILINE) == names
+    for wheels in re.findall(r"wheels=(\w+)", script):
+        assert (ROOT / f"requirements-ros-{wheels}.txt").is_file()

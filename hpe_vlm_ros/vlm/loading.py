@@ -79,8 +79,9 @@ def _has_cuda() -> bool:
 def _torch(folder: Path, device: str | None, quantization: str, threads: int | None) -> Backend:
     if find_spec("torch") is None or find_spec("transformers") is None:
         raise CheckpointError(
-            f"{folder} cannot be run: install PyTorch (pip install 'hpe_vlm_ros[torch]'), or, if "
-            "the model is exported, ONNX Runtime (pip install onnxruntime)"
+            f"{folder} cannot be run: install PyTorch (pip install 'hpe_vlm_ros[torch]', or "
+            "-r requirements-torch.txt), or, if the model is exported, ONNX Runtime (pip install "
+            "onnxruntime)"
         )
     import torch
 

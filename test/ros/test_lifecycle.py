@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """States, refusals and the end of the node's process."""
 
+import re
 import shutil
 import signal
 
+import numpy as np
 import pytest
-import torch
 from graph import MODULE, NodeProcess, Peer, picture
 from lifecycle_msgs.srv import ChangeState
-from safetensors.torch import load_file, save_file
 
 
 def test_the_states_do_what_they_promise(node: NodeProcess, peer: Peer):
@@ -58,16 +58,16 @@ def without_tokenizer(folder):
 
 
 def with_a_wrong_shape(folder):
+    from safetensors.numpy import load_file, save_file  # here, since it comes with PyTorch alone
+
     tensors = load_file(folder / "model.safetensors")
     name = sorted(tensors)[0]
-    tensors[name] = torch.zeros(3, 5)
+    tensors[name] = np.zeros((3, 5), np.float32)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def in_pickle_format(folder):
-    tensors = load_file(folder / "model.safetensors")
-    (folder / "model.safetensors").unlink()
-    torch.save(tensors, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
 
 def not_there(folder):
@@ -119,7 +119,7 @@ def test_without_pytorch_the_shipped_model_runs_and_others_say_what_to_install(
     assert second_peer.transition("cleanup")
     second_peer.set_parameters(backend="torch")
     assert not second_peer.transition("configure")
-    assert "not configured: No module named 'torch': install" in process.log, process.log
+    assert re.search("not configured: .*install", process.log), process.log
     assert "requirements-torch.txt" in process.log
     assert second_peer.state() == "unconfigured"
     assert process.stop(signal.SIGTERM) == 0
