@@ -148,11 +148,11 @@ def _oddities(frames: Sequence[FrameInfo]) -> list[str]:
     double = len(stamps) - len(set(stamps))
     notes = []
     if zero:
-        notes.append(f"{zero} images have no stamp: their time of recording stands in for it")
+        notes.append(f"images without a stamp: {zero}; their time of recording stands in for it")
     if back:
-        notes.append(f"{back} images come out of order: kept, in the order of recording")
+        notes.append(f"images out of order: {back}; kept, in the order of recording")
     if double:
-        notes.append(f"{double} images repeat an earlier stamp: kept, told apart by number")
+        notes.append(f"images that repeat an earlier stamp: {double}; kept, told apart by number")
     return notes
 
 

@@ -61,6 +61,6 @@ def _not_read(folder: Path) -> tuple[str, ...]:
         return ()
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     return (
-        f"{len(names)} left out, of a kind that OpenCV does not read ({shown}): "
-        "convert to JPEG or PNG",
+        f"{len(names)} picture{'s'[: len(names) != 1]} left out, of a kind that OpenCV does not "
+        f"read ({shown}): convert to JPEG or PNG",
     )

@@ -79,15 +79,15 @@ class TrueHeads:
         for bad, what in (
             (
                 self._without_box,
-                "left out, since they cannot be read: in their frames no answer is a false alarm",
+                "left out: not readable; in their frames no answer is a false alarm",
             ),
-            (self._without_pose, "without a pose: they count as heads, not for errors of angles"),
+            (self._without_pose, "without a pose: counted as heads, not for errors of angles"),
         ):
             if bad:
                 more = "; ..." if len(bad) > SHOWN else ""
                 shown = f"{'; '.join(bad[:SHOWN])}{more}"
                 found.append(
-                    f"{self._path.name}: {len(bad)} of {self._count} heads are {what} ({shown})"
+                    f"{self._path.name}: {len(bad)} of {self._count} heads {what} ({shown})"
                 )
         if look_like_radians(self._triples):
             found.append(
@@ -163,7 +163,7 @@ def said(error: Exception) -> str:
 def _box(values: Any) -> tuple[float, ...]:
     edges = [float(v) for v in values]
     if len(edges) != 4 or not all(map(math.isfinite, edges)):
-        raise ValueError(f"box {list(values)} must be four numbers: x0, y0, x1, y1")
+        raise ValueError(f"box {edges} must be four numbers: x0, y0, x1, y1")
     if not (edges[0] < edges[2] and edges[1] < edges[3]):
         raise ValueError(f"box {edges} must have x0 < x1 and y0 < y1")
     return rounded(edges, 3)

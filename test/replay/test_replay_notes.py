@@ -103,4 +103,4 @@ def test_what_is_amiss_with_bag_truth_and_answers_is_told_once_each(tmp_path, ca
     assert bag_note.startswith("bag: metadata.yaml is missing")
     assert no_info.startswith("bag: no camera_info")
     assert live_note.startswith("live: metadata.yaml cannot be used (it is empty)")
-    assert truth_note.startswith("truth.json: 1 of 12 heads are without a pose")
+    assert truth_note.startswith("truth.json: 1 of 12 heads without a pose")

@@ -70,14 +70,14 @@ def test_a_head_without_a_pose_is_named_and_keeps_its_box(tmp_path, triple):
     assert known.angles == (-30, 5, 3) and second.heads == ()
     assert unknown.box == known.box == (10, 20, 40, 60)
     assert unknown.rotation == () and unknown.yaw is None
-    assert note.startswith("coco.json: 1 of 2 heads are without a pose") and "annotation 71" in note
+    assert note.startswith("coco.json: 1 of 2 heads without a pose") and "annotation 71" in note
 
 
 @pytest.mark.parametrize("box", NO_BOX)
 def test_a_head_without_a_box_is_named_and_left_out(tmp_path, box):
     (first, second), (note,) = read_truth(coco(tmp_path, [(box, GOOD), (BOX, GOOD)]))
     assert len(first.heads) == 1 and first.in_part and not second.in_part
-    assert note.startswith("coco.json: 1 of 2 heads are left out") and "annotation 70" in note
+    assert note.startswith("coco.json: 1 of 2 heads left out") and "annotation 70" in note
 
 
 @pytest.mark.parametrize("note", [7, None, [], {}, {"image_id": [1], "bbox": BOX}, {"id": 3}])
@@ -247,7 +247,7 @@ def test_places_and_shares_that_are_no_numbers(tmp_path):
     rows = f"{ROWS[1]},0.5,nan,nan,nan\n{ROWS[1]},nan,0,0,1\n{ROWS[1]},1,0,0,1\n"
     read, (note,) = read_truth(csv(tmp_path, header + rows))
     assert [h.position for entry in read for h in entry.heads] == [None, (0, 0, 1)]
-    assert "1 of 3 heads are left out" in note and "line 3: visible nan must be a share" in note
+    assert "1 of 3 heads left out" in note and "line 3: visible nan must be a share" in note
 
 
 @pytest.mark.parametrize(("text", "number"), [("3", 3), ("3.0", 3), ("3e0", 3), ("3.5", None)])
