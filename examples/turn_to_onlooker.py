@@ -1,7 +1,8 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Turns a pan-tilt unit towards whoever has looked at the robot longest.
 
-    python -m examples.turn_to_onlooker --ros-args -r head_poses:=/perception/head_poses
+    ros2 run hpe_vlm_ros turn_to_onlooker --ros-args -r head_poses:=/perception/head_poses
 
 Takes HeadPoseArray on `head_poses` and gives `commands`, a std_msgs/Float64MultiArray as
 ros2_control's forward_command_controller takes it: pan and tilt in radians, pan > 0 to the left,
@@ -17,11 +18,12 @@ import sys
 from collections.abc import Iterable
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Float64MultiArray
 
 from hpe_vlm_ros.msg import HeadPose, HeadPoseArray
+from hpe_vlm_ros.nodes import signals
 
 PATIENCE = 0.7  # seconds for which somebody may look away and still count as looking
 
@@ -78,13 +80,15 @@ class TurnToOnlooker(Node):
 
 
 def main() -> int:
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    signals.on_first_signal(rclpy.try_shutdown)
     try:
         rclpy.spin(TurnToOnlooker())
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+    except Exception:  # whatever it was in the midst of when it was told to end
+        if rclpy.ok():
+            raise
     finally:
-        rclpy.try_shutdown()
+        signals.ignore()
     return 0
 
 

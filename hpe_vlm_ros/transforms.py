@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_vlm_ros.geometry import matrix_from_quaternion
 from hpe_vlm_ros.tracking.motion import rotation_of, vector_of
+from hpe_vlm_ros.wording import seconds
 
 Array = NDArray[np.float64]
 SECOND = 10**9
@@ -65,7 +66,7 @@ class _Edge:
             known = self.stamps[0] if index == 0 else self.stamps[-1]
             side = "before the oldest" if index == 0 else "after the newest"
             raise TransformError(
-                f"frame '{child}' is wanted {abs(stamp - known) / SECOND:.3f} s {side} transform "
+                f"frame '{child}' is wanted {seconds(abs(stamp - known))} {side} transform "
                 "known: check that it is published, and the clocks of its publisher and the camera"
             )
         before, after = self.stamps[index - 1], self.stamps[index]
@@ -74,10 +75,15 @@ class _Edge:
 
 
 class Frames:
-    """A tree of frames. `keep` seconds of the past are kept of each. Not thread-safe."""
+    """A tree of frames. `keep` seconds of the past are kept of each. Not thread-safe.
 
-    def __init__(self, keep: float = 10.0) -> None:
-        self._keep = int(keep * SECOND)
+    A transform that is more than `back` seconds older than the newest of its frame comes after time
+    has jumped back, as when a bag starts again: whatever moves is forgotten then, since old places
+    and new ones have the same stamps. Less may come of two publishers.
+    """
+
+    def __init__(self, keep: float = 10.0, back: float = 1.0) -> None:
+        self._keep, self._back = int(keep * SECOND), int(back * SECOND)
         self._edges: dict[str, _Edge] = {}
 
     def clear(self) -> None:
@@ -103,8 +109,8 @@ class Frames:
             self._edges[child] = _Edge(parent, [], [place])
             return
         edge = self._edges.get(child)
-        if edge is not None and edge.stamps and stamp < edge.stamps[-1] - self._keep:
-            self.clear()  # time has jumped back, as when a bag starts again
+        if edge is not None and edge.stamps and stamp < edge.stamps[-1] - self._back:
+            self.clear()
             edge = None
         if edge is None or edge.parent != parent or not edge.stamps:
             edge = self._edges[child] = _Edge(parent)

@@ -22,7 +22,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from hpe_vlm_ros.replay.bag_recording import open_bag
+from hpe_vlm_ros.requirements import remedy
 
 PERCEPTION = Path(__file__).resolve().parent / "perception.launch.py"
 
@@ -58,6 +58,10 @@ def start(context: LaunchContext) -> list[Action]:
     def given(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    try:  # not above: the arguments are shown without it, and launch shows no more than a sentence
+        from hpe_vlm_ros.replay.bag_recording import open_bag
+    except ImportError as error:
+        raise RuntimeError(remedy(error)) from None
     recording = open_bag(Path(given("bag")), "bag", given("topic") or None)
     compressed = recording.topic.endswith("/compressed")
     perception = {

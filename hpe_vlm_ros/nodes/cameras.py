@@ -3,24 +3,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hpe_vlm_ros.camera_model import Calibration, described, is_rectified
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
 from hpe_vlm_ros.mounting import Mounting, upright
 from hpe_vlm_ros.nodes import images, messages, parameters
+from hpe_vlm_ros.nodes.arrivals import Arrivals
 from hpe_vlm_ros.nodes.depth import Depths, to_metres
 from hpe_vlm_ros.nodes.inference import Answer
 from hpe_vlm_ros.nodes.parameters import Values
-from hpe_vlm_ros.nodes.qos import overridable, sensor_qos
+from hpe_vlm_ros.nodes.qos import kept_qos, overridable, sensor_qos
 from hpe_vlm_ros.nodes.query import named_after
 from hpe_vlm_ros.nodes.statistics import Statistics
 from hpe_vlm_ros.nodes.tf import Targets
@@ -30,6 +31,8 @@ from hpe_vlm_ros.tracking import Ids
 
 AnyImage: TypeAlias = "Image | CompressedImage"
 Complain = Callable[[str, str], None]
+FUTURE = "future"
+"""The kind of ImageError of an image whose stamp is yet to come."""
 
 
 class Camera:
@@ -39,7 +42,7 @@ class Camera:
         self.name = name
         self.statistics = Statistics()
         self.newest: AnyImage | None = None
-        self.last_image = float("-inf")  # monotonic seconds
+        self.arrivals = Arrivals()
         self.info_problem = ""
         self.qos_mismatch = ""
         self.topic = parameters.image_topic(values, name)
@@ -50,18 +53,22 @@ class Camera:
         self._depths = Depths()
         self._people = People(ids)
         self._known: list[Person] = []
+        self._stamp = 0  # of the image answered last
         self._inputs: list[Any] = []
+        self._hears_kept = False  # camera_info of those who keep it
 
     def listen(self, on_image: Callable[[Camera, AnyImage], None]) -> None:
         """Subscribes; `on_image` is called for every image that comes."""
 
         def receive(message: AnyImage) -> None:
-            self.newest, self.last_image = message, time.monotonic()
+            self.newest = message
+            self.arrivals.image(messages.nanoseconds(message.header.stamp))
             self.statistics.count("received")
             on_image(self, message)
 
         compressed = self._values["image_transport"] == "compressed"
-        self._subscribe(CompressedImage if compressed else Image, self.topic, receive)
+        kind = CompressedImage if compressed else Image
+        self._subscribe(kind, self.topic, receive, lost=self._on_lost)
         self._subscribe(CameraInfo, self.info_topic, self._on_info)
         if depth := parameters.depth_topic(self._values, self.name):
             self._subscribe(Image, depth, self._depths.put)
@@ -70,7 +77,26 @@ class Camera:
         for subscription in self._inputs:
             self._node.destroy_subscription(subscription)
         self._inputs.clear()
-        self.newest = None
+        self.newest, self._hears_kept, self.arrivals = None, False, Arrivals()
+
+    def look_after(self) -> None:
+        """To be called often. Where camera_info is published once, for whoever comes later, only a
+        subscription hears it that asks for that; any other publisher would warn of such a one."""
+        topic = self._node.resolve_topic_name(self.info_topic)
+        offers = self._node.get_publishers_info_by_topic(topic)
+        kept = DurabilityPolicy.TRANSIENT_LOCAL
+        if not self._hears_kept and any(o.qos_profile.durability == kept for o in offers):
+            self._hears_kept = True
+            events = SubscriptionEventCallbacks(use_default_callbacks=False)
+            self._inputs.append(
+                self._node.create_subscription(
+                    CameraInfo, self.info_topic, self._on_info, kept_qos(), event_callbacks=events
+                )
+            )
+
+    def offers(self) -> int:
+        """How many publish the images' topic."""
+        return self._node.count_publishers(self._node.resolve_topic_name(self.topic))
 
     def people(
         self, answer: Answer, shape: HeadShape | None, targets: Targets, values: Values
@@ -84,6 +110,9 @@ class Camera:
         people.judge.hysteresis = values["looking_hysteresis"]
         view = self._view(answer, shape, targets, values)
         self._known = people.see(stamp, _seen(answer, view), view)
+        if stamp < self._stamp:  # time has gone back
+            targets.forget()
+        self._stamp = stamp
         return self._known
 
     def asked(
@@ -137,6 +166,12 @@ class Camera:
         """One warning of a kind in a while, about this camera."""
         self._complain(kind, text)
 
+    def dropped(self, kind: str, text: str) -> None:
+        """Notes why an image is not answered, and warns: of stamps in the future once in a row."""
+        if kind != FUTURE or self.arrivals.reason_kind != FUTURE:
+            self._complain(kind, text)
+        self.arrivals.dropped(kind, text.removeprefix("image dropped: "))
+
     def _depth(self, stamp: int, size: tuple[int, int], slop: float) -> NDArray[Any] | None:
         message = self._depths.at(stamp, slop)
         if message is None:
@@ -149,6 +184,10 @@ class Camera:
 
     def _on_info(self, info: CameraInfo) -> None:
         self._info = info
+        self.arrivals.info(messages.nanoseconds(info.header.stamp))
+
+    def _on_lost(self, event: Any) -> None:
+        self.arrivals.lost(event.total_count_change)
 
     def _named(self, text: str) -> str:
         return f"camera {self.name}: {text}" if self.name else text
@@ -165,19 +204,25 @@ class Camera:
 
         return report
 
-    def _subscribe(self, kind: Any, topic: str, callback: Any) -> None:
-        self._inputs.append(
-            self._node.create_subscription(
+    def _subscribe(
+        self, kind: Any, topic: str, callback: Any, lost: Callable[[Any], None] | None = None
+    ) -> None:
+        def subscribe(**events: Any) -> Any:
+            return self._node.create_subscription(
                 kind,
                 topic,
                 callback,
                 sensor_qos(),
                 qos_overriding_options=overridable(),
                 event_callbacks=SubscriptionEventCallbacks(
-                    incompatible_qos=self._on_mismatch(topic)
+                    incompatible_qos=self._on_mismatch(topic), **events
                 ),
             )
-        )
+
+        try:
+            self._inputs.append(subscribe(message_lost=lost))
+        except UnsupportedEventTypeError:  # not every middleware tells
+            self._inputs.append(subscribe())
 
 
 def _seen(answer: Answer, view: View) -> list[HeadEstimate]:

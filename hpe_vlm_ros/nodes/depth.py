@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sensor_msgs.msg import Image
 
 KEPT = 30  # a second of depth images: the model's answer comes later than they do
+BACK = 5 * 10**8  # nanoseconds
 # encoding: type of its numbers, and metres in one unit
 _ENCODINGS = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}
 
@@ -27,6 +28,8 @@ class Depths:
         self._messages: deque[Image] = deque(maxlen=KEPT)
 
     def put(self, message: Image) -> None:
+        if self._messages and _stamp(message) < _stamp(self._messages[-1]) - BACK:
+            self._messages.clear()  # time has jumped back: the same stamps come again
         self._messages.append(message)
 
     def at(self, stamp: int, slop: float) -> Image | None:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -12,8 +11,15 @@ from hpe_vlm_ros.nodes.cameras import Camera
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 SILENT = 3.0  # seconds without an image
+WORRYING, GRAVE = 2.0, 10.0  # seconds without an answer, or in which most images get lost
 INVALID_RATIO = 0.1
 DROPPED_LATE = 0.5  # of the answers
+LOSSES = (
+    ": large ones are lost on the way where quality of service is best effort. With Fast DDS, use "
+    "config/fastdds.xml for camera and node (FASTRTPS_DEFAULT_PROFILES_FILE and "
+    "FASTDDS_DEFAULT_PROFILES_FILE); else ask for a reliable one in qos_overrides, or set "
+    "image_transport to compressed"
+)
 
 
 class Health:
@@ -32,11 +38,14 @@ class Health:
         self.fault, self.failures = "", 0
 
     def statuses(
-        self, state: str, model: str, device: str, cameras: Iterable[Camera]
+        self, state: str, model: str, device: str, cameras: Sequence[Camera], period: float = 0.0
     ) -> list[DiagnosticStatus]:
+        """period: seconds from image to image that max_rate asks for."""
         result = [self._model(state, model, device)]
         if state == "active":
-            result += [self._camera(camera) for camera in cameras]
+            slowest = max((camera.arrivals.latency for camera in cameras), default=0.0)
+            turn = len(cameras) * max(period, slowest)  # what a camera has to wait for
+            result += [self._camera(camera, turn) for camera in cameras]
         return result
 
     def _model(self, state: str, model: str, device: str) -> DiagnosticStatus:
@@ -46,7 +55,7 @@ class Health:
         facts = {"state": state, "model": model, "device": device, "failures": self.failures}
         return self._status(level, "model", text, facts | _memory())
 
-    def _camera(self, camera: Camera) -> DiagnosticStatus:
+    def _camera(self, camera: Camera, turn: float) -> DiagnosticStatus:
         seen = camera.statistics
         facts: dict[str, object] = {
             "images in, per s": round(seen.rate("received"), 2),
@@ -58,7 +67,7 @@ class Health:
                     round(1000 * v, 1) for v in found
                 )
         facts |= {name: count for name, count in sorted(seen.counts.items())}
-        level, text = _judge(camera)
+        level, text = _judge(camera, turn)
         return self._status(level, f"camera {camera.name}".rstrip(), text, facts)
 
     def _status(
@@ -80,19 +89,21 @@ def array(statuses: list[DiagnosticStatus], stamp: object) -> DiagnosticArray:
     return message
 
 
-def _judge(camera: Camera) -> tuple[bytes, str]:
-    """The gravest thing there is to say about a camera's stream."""
-    seen = camera.statistics
-    silence = time.monotonic() - camera.last_image
+def _judge(camera: Camera, turn: float) -> tuple[bytes, str]:
+    """The gravest thing there is to say about a camera's stream; it is its turn every `turn` s."""
+    seen, arrivals = camera.statistics, camera.arrivals
+    if arrivals.silence() > SILENT:
+        return (ERROR, camera.qos_mismatch) if camera.qos_mismatch else (WARN, _silent(camera))
     answers, late = seen.rate("answered"), seen.rate("late")
     invalid, heads = seen.rate("invalid"), seen.rate("heads")
-    if camera.qos_mismatch and silence > SILENT:
-        return ERROR, camera.qos_mismatch
-    if silence > SILENT:
-        past = "never came" if silence == float("inf") else f"last came {silence:.0f} s ago"
-        return WARN, f"no images: one {past} on {camera.topic}; check the camera and image_topic"
-    if not answers and seen.rate("failed"):
-        return ERROR, "no image could be answered; see the node's warnings"
+    unanswered = arrivals.unanswered() - turn
+    share, losing = arrivals.losing()
+    if unanswered > WORRYING or (not answers and seen.rate("failed")):
+        level = WARN if WORRYING < unanswered <= GRAVE else ERROR
+        why = arrivals.reason or "the model has not answered yet"
+        return level, f"no image answered for {unanswered + turn:.0f} s: {why}"
+    if losing > WORRYING:
+        return (ERROR if losing > GRAVE else WARN), f"{share:.0%} of the images never came{LOSSES}"
     if heads and invalid / heads > INVALID_RATIO:
         return WARN, f"{invalid / heads:.0%} of the answers about heads are invalid"
     if answers and late / answers > DROPPED_LATE:
@@ -100,6 +111,13 @@ def _judge(camera: Camera) -> tuple[bytes, str]:
     if camera.info_problem:
         return WARN, camera.info_problem
     return OK, "answering" if answers else "waiting for the first answer"
+
+
+def _silent(camera: Camera) -> str:
+    silence = camera.arrivals.silence()
+    past = "never came" if silence == float("inf") else f"last came {silence:.0f} s ago"
+    text = f"no images: one {past} on {camera.topic}; check the camera and image_topic"
+    return f"{text}. It is published, so they may get lost{LOSSES}" if camera.offers() else text
 
 
 def _memory() -> dict[str, object]:

@@ -8,7 +8,6 @@ image of each camera and hands back what the model answered.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +25,7 @@ from hpe_vlm_ros.nodes.qos import no_events, output_qos
 from hpe_vlm_ros.nodes.query import Queries
 from hpe_vlm_ros.nodes.stream import Stream
 from hpe_vlm_ros.nodes.worker import Complaints
+from hpe_vlm_ros.requirements import remedy
 from hpe_vlm_ros.tracking import Ids
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -104,12 +104,8 @@ class PerceptionNode(LifecycleNode):
             self._health.recovered()
             return True
         except Exception as error:
-            remedy = (
-                ": install this package's requirements.txt, and for models that are not exported "
-                f"its requirements-torch.txt, for {sys.executable}"
-            )
-            hint = remedy if isinstance(error, ImportError) else ""
-            text = f"not {what}: {error}{hint}"
+            why = remedy(error) if isinstance(error, ImportError) else error
+            text = f"not {what}: {why}"
             self._health.failed(text)
             self.get_logger().error(text)
             undo()
@@ -209,5 +205,7 @@ class PerceptionNode(LifecycleNode):
     def _report(self) -> None:
         model = self._perceiver
         name, device = (model.model_id, model.device) if model is not None else ("", "")
-        statuses = self._health.statuses(self._state, name, device, self._cameras.values())
+        period = 1.0 / rate if (rate := self.value("max_rate")) else 0.0
+        cameras = list(self._cameras.values())
+        statuses = self._health.statuses(self._state, name, device, cameras, period)
         self._diagnostics.publish(health.array(statuses, self.get_clock().now().to_msg()))

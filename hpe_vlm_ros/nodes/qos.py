@@ -2,7 +2,7 @@
 """Quality of service of what comes in and of what goes out."""
 
 from rclpy.event_handler import PublisherEventCallbacks
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 
@@ -11,9 +11,20 @@ def sensor_qos() -> QoSProfile:
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
+def kept_qos() -> QoSProfile:
+    """What was published before we came too, of those who keep it (transient local)."""
+    return QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
 def overridable() -> QoSOverridingOptions:
-    """Declares the parameters qos_overrides./topic.subscription.{history, depth, reliability}."""
-    return QoSOverridingOptions.with_default_policies()
+    """Declares the parameters qos_overrides./topic.subscription.{history, depth, reliability,
+    durability}."""
+    kinds = QoSPolicyKind
+    return QoSOverridingOptions([kinds.HISTORY, kinds.DEPTH, kinds.RELIABILITY, kinds.DURABILITY])
 
 
 def output_qos(depth: int) -> QoSProfile:

@@ -6,7 +6,6 @@ Everything here but `_deliver` runs in the executor's thread.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +14,8 @@ from rclpy.clock import ClockType
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 
-from hpe_vlm_ros.nodes import extras, images, inference, parameters
-from hpe_vlm_ros.nodes.cameras import AnyImage, Camera, Complain
+from hpe_vlm_ros.nodes import extras, images, inference, messages, parameters
+from hpe_vlm_ros.nodes.cameras import FUTURE, AnyImage, Camera, Complain
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.health import Health
 from hpe_vlm_ros.nodes.inference import Answer, Inference, Job
@@ -26,7 +25,9 @@ from hpe_vlm_ros.nodes.query import Queries, Source
 from hpe_vlm_ros.nodes.tf import Targets
 from hpe_vlm_ros.people import Person
 from hpe_vlm_ros.tracking import LateFrame, Status
+from hpe_vlm_ros.wording import seconds
 
+AHEAD = 1.0  # seconds by which the clocks of camera and node may differ
 PUBLISHING = 0.05  # share of max_age that is left for publishing, which a busy machine delays
 
 
@@ -93,7 +94,8 @@ class Stream:
         self._queries.look_after()
         self._switch_hri()
         for camera in self._cameras.values():
-            silent = time.monotonic() - camera.last_image > self._value("lost_timeout")
+            camera.look_after()
+            silent = camera.arrivals.silence() > self._value("lost_timeout")
             if silent and self._hri is not None and camera.newest is not None:
                 self._hri.forget(camera.name, camera.newest.header)
 
@@ -127,24 +129,38 @@ class Stream:
 
     def _check_age(self, message: AnyImage) -> None:
         limit, age = self._value("max_age"), self._age(message.header)
-        if limit and age > limit:
-            raise images.ImageError(
-                "stale",
-                f"its stamp is {age:.1f} s old, max_age is {limit:g} s. Check the camera's clock; "
-                "when playing a bag, use its clock (use_sim_time) or set max_age to 0",
+        if not limit or -AHEAD <= age <= limit:
+            return
+        span = seconds(abs(age) * 1e9)
+        if age < 0:
+            where = (
+                "on /clock, which use_sim_time asks for" if self._value("use_sim_time") else "here"
             )
+            raise images.ImageError(
+                FUTURE,
+                f"its stamp is {span} in the future of the time {where}, so its age is unknown. "
+                "Set the clocks of camera and node by one another (NTP), or max_age to 0",
+            )
+        if not messages.nanoseconds(message.header.stamp):
+            text = "it bears no stamp (zero). Let the camera's driver set it, or set max_age to 0"
+            raise images.ImageError("stamp", text)
+        raise images.ImageError(
+            "stale",
+            f"its stamp is {span} old, max_age is {limit:g} s. Check the camera's clock; "
+            "when playing a bag, use its clock (use_sim_time) or set max_age to 0",
+        )
 
     def _dropped(self, camera: Camera, error: Exception) -> None:
         self._inference.drop(camera.name)
         if isinstance(error, images.ImageError):
             camera.statistics.count(f"dropped: {error.kind}")
-            camera.complain(error.kind, f"image dropped: {error}")
+            camera.dropped(error.kind, f"image dropped: {error}")
             return
         text = f"image dropped: {error!r}"
         if inference.out_of_memory(error):
             text += ": out of memory; lower max_heads, or give the model another device"
         camera.statistics.count("failed")
-        camera.complain(type(error).__name__, text)
+        camera.dropped(type(error).__name__, text)
         self._health.failed(text)
 
     # Answers
@@ -183,14 +199,14 @@ class Stream:
             people = camera.people(answer, shape, self._targets, values)
         except LateFrame as error:
             seen.count("late")
-            camera.complain("late", f"answer dropped: {error}")
+            camera.dropped("late", f"answer dropped: {error}")
             return
         seen.count("heads", sum(p.head.unseen == 0 for p in people))
         seen.count("invalid", sum(p.head.status is Status.INVALID_ANSWER for p in people))
-        if limit and self._age(answer.header) > limit * (1 - PUBLISHING):
+        age = self._age(answer.header)
+        if limit and age > limit * (1 - PUBLISHING):
             seen.count("late")
-            why = f"the model took {answer.latency:.1f} s, so it is older than max_age"
-            camera.complain("answer", f"answer dropped: {why} ({limit:g} s)")
+            camera.dropped("answer", f"answer dropped: {_too_old(age, answer.latency, limit)}")
             return
         self._publish(camera, answer, people, values)
 
@@ -203,6 +219,7 @@ class Stream:
         self._switch_hri()
         if self._hri is not None:
             self._hri.publish(shown)
+        camera.arrivals.answered(answer.latency)
         camera.statistics.count("published")
         camera.statistics.note("age", self._age(answer.header))
 
@@ -226,3 +243,14 @@ class Stream:
         camera = self._cameras.get(answer.camera) or next(iter(self._cameras.values()))
         values = parameters.read(self._node)
         return camera.asked(answer, newest, self._perceiver.head_shape, self._targets, values)
+
+
+def _too_old(age: float, latency: float, limit: float) -> str:
+    """Why an answer of this age, for which the model took `latency` s, is not published."""
+    before = f"{seconds(latency * 1e9)} of that in the model"
+    if age > limit:
+        return f"its image is {seconds(age * 1e9)} old, {before}, older than max_age ({limit:g} s)"
+    return (
+        f"its image is {seconds(age * 1e9)} old, {before}, and would be older than max_age "
+        f"({limit:g} s) by the time it arrives"
+    )

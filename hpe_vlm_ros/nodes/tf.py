@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Header
@@ -27,6 +29,14 @@ class Targets:
         self._node, self._complain = node, complain
         self._frames = Frames()
         self._subscriptions: list[Any] = []
+        jump = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1))
+        self._jumps = node.get_clock().create_jump_callback(
+            jump, post_callback=lambda change: self.forget()
+        )
+
+    def forget(self) -> None:
+        """Where frames were that move: time has gone back, and their stamps come again."""
+        self._frames.clear()
 
     def at(
         self, header: Header, robot_frame: str, names: Iterable[str]
@@ -41,6 +51,7 @@ class Targets:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
+        self._jumps.unregister()
 
     def _place(self, frame: str, header: Header) -> NDArray[np.float64] | None:
         if not frame:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from hpe_vlm_ros.requirements import remedy
+
 from .arguments import COMMANDS, parser
 from .frames import Recording, ReplayError
 
@@ -25,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except (ReplayError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ImportError as error:
+        print(f"error: {remedy(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; what was perceived is kept: --resume goes on with it", file=sys.stderr)

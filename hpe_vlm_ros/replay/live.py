@@ -12,21 +12,28 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rosbags.rosbag2 import StoragePlugin, Writer
-from tqdm import tqdm
+from hpe_vlm_ros.nodes import signals
+from hpe_vlm_ros.requirements import stated
 
-from .bag_recording import BagRecording, header_stamp, open_bag
-from .bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, Bag, shared_bag, typestore
 from .frames import ReplayError
-from .outbag import DEFAULT_TOPIC, TF, VERSION
-from .topics import image_topic
 
+with stated():
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from tqdm import tqdm
+
+    from .bag_recording import BagRecording, header_stamp, open_bag
+    from .bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, Bag, shared_bag, typestore
+    from .outbag import DEFAULT_TOPIC, TF, VERSION
+    from .topics import image_topic
+
+_stopped = threading.Event()  # by a signal
 READY = 600.0  # seconds; the largest models load for minutes
 
 
@@ -77,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.rate > 0:
         parser().error("--rate must be more than 0")
     how = How(options.rate, options.wait, options.timeout, options.poses)
+    if arguments is None:  # a program: one signal ends it, none spoils the recording
+        signals.on_first_signal(_stopped.set)
     try:
         recording = open_bag(options.bag, "bag", options.topic, options.camera_info)
         for note in recording.notes:
@@ -193,6 +202,8 @@ class _Link:
         give_up = time.monotonic() + timeout
         while not condition():
             left = give_up - time.monotonic()
+            if _stopped.is_set():
+                raise KeyboardInterrupt
             if left <= 0:
                 return False
             self._executor.spin_once(timeout_sec=min(left, 0.1))
@@ -211,4 +222,6 @@ def _class(kind: str) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    signals.ignore()
+    sys.exit(status)

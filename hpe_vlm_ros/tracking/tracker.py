@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hpe_vlm_ros.geometry import box_iou, geodesic_degrees
+from hpe_vlm_ros.wording import seconds
 
 from .assignment import generalised_iou, pairs
 from .motion import Array
@@ -95,7 +96,7 @@ class Tracker:
     def predict(self, stamp: int) -> list[TrackedHead]:
         """Heads with ids at a time without an answer; changes nothing. LateFrame as in update."""
         if self._stamp is not None and stamp < self._stamp:
-            raise LateFrame(f"{(self._stamp - stamp) / 1e9:.3f} s before the newest image")
+            raise LateFrame(f"{seconds(self._stamp - stamp)} before the newest image")
         heads = [(track, track.at(stamp, self.settings)) for track in self._tracks if track.id]
         shown = [head for track, head in heads if self._shown(track, head)]
         return sorted(shown, key=lambda head: head.box[0] + head.box[2])
@@ -104,10 +105,11 @@ class Tracker:
         if self._stamp is None or stamp > self._stamp:
             self._late = 0
             return
-        back = (self._stamp - stamp) / 1e9
+        back = self._stamp - stamp
         self._late += 1
-        if back <= self.settings.timeout and self._late < LATE_IN_A_ROW:
-            raise LateFrame(f"its stamp is {back:.3f} s before that of the image answered last")
+        if back <= self.settings.timeout * 1e9 and self._late < LATE_IN_A_ROW:
+            how = seconds(back) if back else "neither after nor"
+            raise LateFrame(f"its stamp is {how} before that of the image answered last")
         self.reset()
 
     def _assign(self, stamp: int, found: Sequence[Observation]) -> None:

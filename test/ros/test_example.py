@@ -2,9 +2,15 @@
 """The example behaviour in a ROS graph, fed with nothing but our messages."""
 
 import math
+import os
+import shutil
+import signal
+import subprocess
+import time
 
 import pytest
 import rclpy
+from graph import ROOT
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -106,3 +112,25 @@ def test_on_a_unit_that_carries_the_camera_it_closes_in():
         assert pan == pytest.approx(target, abs=0.01)
     finally:
         graph.close()
+
+
+def test_it_is_installed_as_a_program_that_ends_cleanly(graph, tmp_path):
+    """`ros2 run hpe_vlm_ros turn_to_onlooker`: a file that stands alone, with a name of its own."""
+    installs = " ".join((ROOT / "CMakeLists.txt").read_text().split())
+    place = "examples/turn_to_onlooker.py DESTINATION lib/${PROJECT_NAME}"
+    assert f"install(PROGRAMS {place} RENAME turn_to_onlooker)" in installs
+    program = shutil.copy(ROOT / "examples" / "turn_to_onlooker.py", tmp_path / "turn_to_onlooker")
+    places = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+    arguments = ["--ros-args", "-r", "__node:=installed"]
+    process = subprocess.Popen(
+        [program, *arguments], cwd=tmp_path, env={**os.environ, "PYTHONPATH": places},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while "installed" not in graph.other.get_node_names():
+        assert process.poll() is None
+        graph.executor.spin_once(timeout_sec=0.1)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.004)
+    assert process.returncode == 0
+    assert "Traceback" not in process.stderr.read()
