@@ -8,6 +8,8 @@
 # RUNS takes scenes (some gigabytes) and every stage's model; RUNS/shipped is what models/embedded
 # is. Settings, by environment:
 #   ASSETS, PANORAMAS   folders for the renderer (see training/synthetic/render.py); both optional
+#   AVATARS             a folder of rigged people for the renderer (training/synthetic/avatars.py);
+#                       optional
 #   FROM                a model folder to go on from, such as models/embedded, in place of stage 0 and
 #                       an untrained model; give another SEED with it, so that scenes are new
 #   SEED                number of the scenes drawn (0)
@@ -32,7 +34,8 @@ cd "$(dirname "$0")/.."
 render() { # folder, number of scenes, seed, split
     python -m training.synthetic.render "$runs/scenes/$1" --scenes "$2" --split "$4" \
         --seed "$((10 * ${SEED:-0} + $3))" --workers "$processes" \
-        ${ASSETS:+--assets "$ASSETS"} ${PANORAMAS:+--panoramas "$PANORAMAS"}
+        ${ASSETS:+--assets "$ASSETS"} ${PANORAMAS:+--panoramas "$PANORAMAS"} \
+        ${AVATARS:+--avatars "$AVATARS"}
 }
 
 ship() { # model, folder: a copy that knows what its boxes enclose, exported and calibrated; with

@@ -7,7 +7,7 @@ import pytest
 from training.synthetic.bodies import Rig
 from training.synthetic.clutter import ball, column
 from training.synthetic.compose import Canvas
-from training.synthetic.people import Person
+from training.synthetic.person import Person
 from training.synthetic.posing import NECK, SPINE
 from training.synthetic.raster import vertex_normals
 from training.synthetic.scenes import ROOMS, World

@@ -210,3 +210,19 @@ def test_every_command_behind_the_tables_is_understood(tmp_path):
         kept += [Path(parsed.keep).stem] if getattr(parsed, "keep", None) else []
     rows = {row.result for table in TABLES for row in table.rows if not row.reason}
     assert rows - set(kept) == {"whenet"}
+
+
+def test_scenes_are_drawn_from_what_the_environment_names(tmp_path):
+    """The first command is recorded, and refused so that no other is run."""
+    (tmp_path / "python").write_text(RECORDER + "exit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    record = tmp_path / "record"
+    given = {"ASSETS": "/a folder", "PANORAMAS": "/light", "AVATARS": "/people here"}
+    environment = os.environ | given | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment["RECORD"] = str(record)
+    command = ["sh", str(ROOT / "training/run_all.sh"), str(tmp_path / "runs")]
+    assert subprocess.run(command, env=environment).returncode == 1
+    words = record.read_text().splitlines()[0].split("\x1f")[:-1]
+    asked = understood(words[1], words[2:])
+    assert words[1] == "training.synthetic.render" and asked.split == "train"
+    assert [str(getattr(asked, name.lower())) for name in given] == list(given.values())

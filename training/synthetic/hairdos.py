@@ -8,6 +8,8 @@ length and waves of its own.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from training.synthetic import Array
@@ -15,6 +17,7 @@ from training.synthetic.shells import SHELLS, Shell
 from training.synthetic.splits import HELD, SPLITS, number_of
 
 DRAWN = {"crop": 14, "cover": 8, "hood": 4}  # new shapes of each kind, a split
+SMOOTH = {"mane": 3, "crop": 4, "helmet": 5, "hood": 5}  # and of sleek ones
 PLACES = np.array([-0.16, -0.125, -0.1, -0.075, -0.05, -0.03, 0.0, 0.1])  # along y, front to back
 
 
@@ -26,6 +29,49 @@ def drawn_shells(split: str) -> list[Shell]:
     crops = [_cap("crop", "hair", rng) for _ in range(DRAWN["crop"])]
     covers = [_cap("cover", "cover", rng) for _ in range(DRAWN["cover"])]
     return crops + covers + [_hood(rng) for _ in range(DRAWN["hood"])]
+
+
+def smooth_shells(split: str) -> list[Shell]:
+    """Sleek long hair, helmets and headscarves of the splits that have drawn shapes.
+
+    From behind such heads are an even blob with a highlight, which was taken for none.
+    """
+    if not SPLITS[split].drawn:
+        return []
+    rng = np.random.default_rng([79, number_of(split)])
+    sleek = [_mane(rng) for _ in range(SMOOTH["mane"])]
+    sleek += [replace(_cap("crop", "hair", rng), smooth=True) for _ in range(SMOOTH["crop"])]
+    return (
+        sleek
+        + [_helmet(rng) for _ in range(SMOOTH["helmet"])]
+        + [replace(_hood(rng), smooth=True) for _ in range(SMOOTH["hood"])]
+    )
+
+
+def _mane(rng: np.random.Generator) -> Shell:
+    low = float(rng.uniform(0.555, 0.64))  # lower, it would lie on the shoulders like a collar
+    return Shell(
+        "longdrawn",  # long: worn under hats too
+        "hair",
+        "hair",
+        float(rng.uniform(0.012, 0.035)),
+        ((-1.0, low), (1.0, low)),
+        fade=float(rng.uniform(0.03, 0.09)),
+        region="mane",
+        gloss=float(rng.uniform(0.1, 0.5)),
+        smooth=True,
+    )
+
+
+def _helmet(rng: np.random.Generator) -> Shell:
+    return replace(
+        _cap("cover", "cover", rng),
+        name="helmet",
+        thickness=float(rng.uniform(0.018, 0.045)),
+        fade=float(rng.uniform(0.003, 0.03)),
+        gloss=float(rng.uniform(0.1, 0.9)),
+        smooth=True,
+    )
 
 
 def _cap(list_name: str, kind: str, rng: np.random.Generator) -> Shell:

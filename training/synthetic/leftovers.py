@@ -14,14 +14,14 @@ from scipy.spatial.transform import Rotation
 from training.synthetic import Array
 from training.synthetic.camera import Camera
 from training.synthetic.compose import Mesh
-from training.synthetic.people import Person, person_colours
+from training.synthetic.people import person_colours
+from training.synthetic.person import HEADWEAR, Person
 from training.synthetic.posing import forward_kinematics, random_pose
 from training.synthetic.raster import skin
 
 if TYPE_CHECKING:
     from training.synthetic.scenes import World
 
-HEADGEAR = ("cover", "hat")
 CLOTHES = ("clothes",)
 FILLED = "hood"  # from behind it looks the same with a head in it
 HEAD_SIZE = 0.2  # metres, against which sizes in pixels are drawn
@@ -50,7 +50,7 @@ def _left_over(
     """A person's hat, turned any way, or else their clothes, posed by `bones` = (linear, shift) and
     somewhere in view; None where neither is worn. `maps` are the colours of all materials.
     """
-    kept = _triangles(person, HEADGEAR)
+    kept = _triangles(person, HEADWEAR)
     if kept.any() and rng.random() < 0.7:
         turn = Rotation.random(random_state=rng).as_matrix().astype(np.float32)
         points, normals = person.rest @ turn.T, person.normals @ turn.T

@@ -62,6 +62,11 @@ def cloth_texture(rng: np.random.Generator, size: int = 256) -> Integers:
     return _bytes((base[..., None] * one + (1 - base[..., None]) * two) * weave[..., None])
 
 
+def plain_texture(rng: np.random.Generator, size: int = 256) -> Integers:
+    """Sleek hair, plastic or plain cloth: nearly one light grey; the colour is set per scene."""
+    return _bytes(np.full(3, 150.0) * (0.92 + 0.16 * noise(size, 5, rng)[..., None]))
+
+
 def wall_texture(rng: np.random.Generator, size: int = 256) -> Integers:
     """Paint, wood, tiles, bricks or wallpaper."""
     y, x = np.mgrid[:size, :size].astype(np.float32) / size

@@ -113,6 +113,23 @@ def random_head_turn(rng: np.random.Generator) -> Array:
     return head_turn(yaw, pitch, roll)
 
 
+def steep_head_turn(rng: np.random.Generator) -> Array:
+    """Heads bent over books and telephones, thrown back or laid aside, as a rotation vector.
+
+    Necks bend forwards by some 50 degrees, backwards by 60 and to each side by 45.
+    """
+    yaw = np.clip(rng.normal(0, 25), -65, 65)
+    pitch = np.clip(rng.normal(-8, 24), -50, 42)
+    roll = np.clip(rng.normal(0, 18), -40, 40)
+    return head_turn(yaw, pitch, roll)
+
+
+def turn_head(rig: Rig, pose: Array, turn: Array) -> None:
+    """Turn the head against the trunk by a rotation vector, shared by the bones of the neck."""
+    for name, share in zip(NECK, NECK_SHARES, strict=True):
+        pose[rig.labels.index(name)] = turn_matrix(turn * share)
+
+
 def random_pose(
     rig: Rig, joints: Array, body_yaw: float, seated: bool, rng: np.random.Generator
 ) -> Array:
@@ -123,9 +140,7 @@ def random_pose(
     lean = np.radians(rng.normal(0, [6, 4, 7]))
     for name in SPINE:
         out[index[name]] = turn_matrix(lean / len(SPINE))
-    turn = random_head_turn(rng)
-    for name, share in zip(NECK, NECK_SHARES, strict=True):
-        out[index[name]] = turn_matrix(turn * share)
+    turn_head(rig, out, random_head_turn(rng))
     gaze = head_turn(np.clip(rng.normal(0, 12), -28, 28), np.clip(rng.normal(-2, 6), -15, 12), 0)
     for name in ("eye.L", "eye.R"):
         out[index[name]] = turn_matrix(gaze)

@@ -13,6 +13,8 @@ The committed test sets are made by
 
 ASSETS is a folder of MakeHuman's CC0 system assets (see `wardrobe`), PANORAMAS one of HDR panoramas
 (see `lights`: unpack npm's @pmndrs/assets and Debian's blender-data into it); both are optional.
+Sets to learn from (train, task) also take `--avatars AVATARS`, a folder of rigged people as glTF
+(see `avatars`), who then stand in for three in ten.
 Everything depends on seed, split and scene index alone, never on the number of workers.
 
 OUT/images/000123.jpg are the pictures; OUT/labels_00001.jsonl hold one JSON object a line:
@@ -44,13 +46,16 @@ import numpy as np
 from tqdm import tqdm
 
 from training.synthetic import Array, Integers
+from training.synthetic.avatars import SHARE, dress_avatar, read_avatars
 from training.synthetic.backgrounds import room_textures
 from training.synthetic.bodies import load_bank
 from training.synthetic.compose import Canvas
 from training.synthetic.lights import load_panoramas
-from training.synthetic.people import Person, dress
+from training.synthetic.people import dress
+from training.synthetic.person import Person
 from training.synthetic.scenes import World, render_scene
 from training.synthetic.splits import SPLITS, number_of
+from training.synthetic.textures import TextureStore
 from training.synthetic.wardrobe import base_mesh_path, build_wardrobe
 
 SHARD = 100  # scenes whose labels are written together
@@ -62,8 +67,15 @@ def make_world(args: argparse.Namespace) -> tuple[World, Canvas]:
     bank = load_bank(args.cache, args.split, args.seed, count)
     wardrobe = build_wardrobe(bank.rig, base_mesh_path(), args.assets)
 
+    avatars = []
+    if args.avatars is not None:
+        avatars = read_avatars(args.avatars, args.split, bank.rig, wardrobe.store)
+
     @lru_cache(maxsize=1500)
     def person(index: int) -> Person:
+        chance = np.random.default_rng([args.seed, number_of(args.split), 78, index]).random()
+        if avatars and chance < SHARE:
+            return dress_avatar(avatars, wardrobe, args.split, args.seed, index)
         return dress(bank, wardrobe, args.split, args.seed, index)
 
     panoramas = load_panoramas(args.panoramas, args.split)
@@ -163,6 +175,9 @@ def add_world_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=tuple(SPLITS), required=True)
     parser.add_argument("--assets", type=Path, help="folder of MakeHuman CC0 assets")
     parser.add_argument("--panoramas", type=Path, help="folder of HDR panoramas")
+    parser.add_argument(
+        "--avatars", type=Path, help="folder of rigged people (.glb), for splits to learn from"
+    )
     parser.add_argument("--size", type=_size, default=(320, 240), help="WIDTHxHEIGHT")
     parser.add_argument("--supersample", type=int, default=2)
     parser.add_argument("--identities", type=int, help="people to draw from")
@@ -187,7 +202,13 @@ def main(arguments: list[str] | None = None) -> None:
     if not tasks:
         print(f"{args.out}: all {args.scenes} scenes are there")
         return
-    load_bank(args.cache, args.split, args.seed, _identities(args))  # once, before the workers do
+    bank = load_bank(
+        args.cache, args.split, args.seed, _identities(args)
+    )  # once, not by each worker
+    if (
+        args.avatars is not None
+    ):  # what is amiss with them ends the run here: workers start for ever
+        read_avatars(args.avatars, args.split, bank.rig, TextureStore())
     total = sum(last - first for _, first, last in tasks)
     with tqdm(total=total, unit="scene", smoothing=0.05) as bar:
         if args.workers <= 1:

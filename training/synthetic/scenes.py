@@ -23,8 +23,15 @@ from training.synthetic.lights import (
     procedural_panorama,
 )
 from training.synthetic.looks import looks
-from training.synthetic.people import Person, person_colours
-from training.synthetic.posing import forward_kinematics, random_pose
+from training.synthetic.people import person_colours
+from training.synthetic.person import HEADWEAR, Person
+from training.synthetic.posing import (
+    forward_kinematics,
+    random_pose,
+    steep_head_turn,
+    turn_head,
+    turn_matrix,
+)
 from training.synthetic.raster import skin
 from training.synthetic.splits import SPLITS
 
@@ -85,7 +92,7 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
         canvas.add(mesh, CLUTTER_OWNER + 2 * number, camera, light)
     for number, place in enumerate(sorted(places, key=lambda p: p.depth)):
         owner = 1 + 2 * number
-        drawn.append(_add_person(world, canvas, camera, light, place, floor, owner, rng))
+        drawn.append(_add_person(world, canvas, camera, light, place, floor, owner, rng, aside))
     picture = develop(canvas.over(background * exposure(background, gain, rng)), rng)
     heads = [h for h in (head_label(picture, canvas, camera, d) for d in drawn) if h is not None]
     label = {
@@ -268,11 +275,13 @@ def _add_person(
     floor: bool,
     owner: int,
     rng: np.random.Generator,
+    aside: np.random.Generator,
 ) -> Drawn:
     """Pose, place and draw a person."""
     person = world.person(int(rng.integers(world.identities)))
     seated = rng.random() < 0.2
     pose = random_pose(world.rig, person.joints, float(rng.uniform(-180, 180)), seated, rng)
+    _hold_head(world, person, pose, aside)
     linear, shift = forward_kinematics(world.rig.parents, person.joints, pose)
     head = world.rig.labels.index("head")
     here = linear[head] @ (person.sellion + HEAD_MIDDLE) + shift[head]
@@ -284,6 +293,17 @@ def _add_person(
     shadow = 0.45 if place.size > 26 * camera.width / 320 else 0.0
     figure = Figure(person, linear, shift, maps, tone, target, shadow)
     return draw_person(canvas, camera, light, head, figure, owner)
+
+
+def _hold_head(world: World, person: Person, pose: Array, rng: np.random.Generator) -> None:
+    """Change a random pose to the steep heads and turned backs that a split shows more of."""
+    split = SPLITS[world.split]
+    if rng.random() < split.steep:
+        turn_head(world.rig, pose, steep_head_turn(rng))
+    worn = zip(person.kinds, person.names, strict=True)
+    hidden = any(kind in HEADWEAR or name.startswith("long") for kind, name in worn)
+    if hidden and rng.random() < split.away:
+        pose[0] = turn_matrix(np.radians([0.0, 0.0, 180 + rng.normal(0, 45)]))
 
 
 def draw_person(

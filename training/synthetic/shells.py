@@ -24,7 +24,8 @@ class Shell:
 
     `line`: its lower edge z over y (front to back) as ((y, z), ...); `fade`: metres above the edge
     over which the thickness grows; `region`: scalp, hood (head and neck around the face), mane (the
-    same without the throat), mask (lower face) or beard; `list_name`: where the wardrobe keeps it.
+    same without the throat), mask (lower face) or beard; `list_name`: where the wardrobe keeps it;
+    `smooth`: without strands or weave.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Shell:
     fade: float = 0.02
     region: str = "scalp"
     gloss: float = 0.05
+    smooth: bool = False
 
 
 _SHORT = (

@@ -26,6 +26,10 @@ class Split:
     now and then leaves behind people.
     raised: share of scenes seen by a camera that looks down. With a robot's cameras alone one head
     in 25 was seen from more than 30 degrees above, and such heads were read twice as badly.
+    covered: share of people with a hat, helmet or hood.
+    steep: share of people whose head is turned up, down or aside as far as necks go (`posing`).
+    away: share of those in headwear or sleek hair who stand with their back to the camera, beside
+    the half of all people who do so by chance.
     held: garments, skins, spectacles and panoramas that no other split (for `panoptic`: neither
     `train` nor `task`) shows, which are the only ones of their kind in this one.
     """
@@ -39,6 +43,9 @@ class Split:
     leftovers: float = 0.0
     drawn: bool = False
     raised: float = 0.0
+    covered: float = 0.15
+    steep: float = 0.0
+    away: float = 0.0
     held: frozenset[str] = frozenset()
 
 
@@ -62,6 +69,9 @@ SPLITS = {
         leftovers=0.6,
         drawn=True,
         raised=0.5,
+        covered=0.3,
+        steep=0.3,
+        away=0.3,
     ),
     # of kinds alone of which test and panoptic hold some too: their pictures stay as they are
     "task": Split(
@@ -72,6 +82,9 @@ SPLITS = {
         leftovers=0.6,
         drawn=True,
         raised=0.5,
+        covered=0.3,
+        steep=0.3,
+        away=0.3,
         held=frozenset(
             {"short04", "bob02", "braid01", "receding", "fringe", "tuft"}
             | {"young_darkskinned_male_diffuse", "young_lightskinned_female_diffuse3"}

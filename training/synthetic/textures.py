@@ -35,6 +35,14 @@ def quick_srgb(value: Array) -> Array:
 TO_LINEAR: Array = srgb_to_linear(np.arange(256) / 255.0).astype(np.float32)
 
 
+def shrunk(image: Integers, limit: int) -> Integers:
+    """An image (H, W, ...) at most `limit` pixels wide and high."""
+    scale = limit / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
 class TextureStore:
     """Collects RGBA images; `texels` (N, 4) uint8 and `tables` (K, 3 * LEVELS) int64 feed numba."""
 
@@ -71,9 +79,7 @@ class TextureStore:
             raise FileNotFoundError(f"{path}: not a readable image; check the assets folder")
         if image.ndim == 2:
             image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-        scale = limit / max(image.shape[:2])
-        if scale < 1:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        image = shrunk(image, limit)
         order = [2, 1, 0, 3][: image.shape[2]]
         return self.add(np.ascontiguousarray(image[..., order]))
 

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from training.synthetic import Array
 from training.synthetic.bodies import Rig
-from training.synthetic.posing import NECK, NECK_SHARES, bend_limb, head_turn, turn_matrix
+from training.synthetic.posing import bend_limb, head_turn, turn_head
 
 NEAR, FAR = 1.0, 2.4  # metres of depth in which people walk
 EDGE = 1.15  # how far beyond the picture's border they go, in halves of its width
@@ -110,9 +110,7 @@ def walking_pose(rig: Rig, joints: Array, walker: Walker) -> Array:
     """Rotations (J, 3, 3) of all bones, as of `posing`."""
     index = {label: i for i, label in enumerate(rig.labels)}
     out = np.tile(np.eye(3), (len(rig.labels), 1, 1))
-    turn = head_turn(_off(walker.yaw, walker.body), walker.pitch, walker.roll)
-    for name, share in zip(NECK, NECK_SHARES, strict=True):
-        out[index[name]] = turn_matrix(turn * share)
+    turn_head(rig, out, head_turn(_off(walker.yaw, walker.body), walker.pitch, walker.roll))
     wide = 0.42 * min(walker.pace, 1.0)
     for side, sign in (("L", 1.0), ("R", -1.0)):
         swing, lift = (

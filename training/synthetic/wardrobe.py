@@ -16,9 +16,15 @@ import numpy as np
 from training.synthetic import Array, Integers
 from training.synthetic.bodies import Rig
 from training.synthetic.glasses import STYLES, fit_of, spectacles
-from training.synthetic.hairdos import drawn_shells
+from training.synthetic.hairdos import drawn_shells, smooth_shells
 from training.synthetic.meshes import Fit, ObjMesh, blend_weights, read_mhclo, read_obj
-from training.synthetic.patterns import cloth_texture, eye_texture, hair_texture, skin_texture
+from training.synthetic.patterns import (
+    cloth_texture,
+    eye_texture,
+    hair_texture,
+    plain_texture,
+    skin_texture,
+)
 from training.synthetic.raster import FLAG_ALPHA, FLAG_CULL
 from training.synthetic.shells import SHELLS, Shell, shell_shift, shell_thickness
 from training.synthetic.splits import SPLITS, usable
@@ -44,6 +50,7 @@ class Garment:
     shift: Array | None = None  # (N, 3) metres (shells)
     shell: Shell | None = None
     solid: Array | None = None  # (N,) mean alpha around each vertex
+    own_normals: bool = False  # its corners' normals are given with the body's
 
     def place(self, body: Array, normals: Array) -> Array:
         """Resting points (N, 3) on a body (V, 3) with its normals (V, 3)."""
@@ -162,20 +169,29 @@ def _add_shells(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh, rng: np.random.Gene
     added = np.random.default_rng(6)  # so that the textures of older garments stay as they were
     for shell in SHELLS:
         source = added if shell.name in SPLITS["panoptic"].held else rng
-        garment = _raised(wardrobe.store, rig, mesh, shell, source)
+        garment = raised(rig, mesh, shell, wardrobe.store.add(_surface(shell, source)))
         wardrobe.garments.setdefault(shell.list_name, []).append(garment)
 
 
 def _add_drawn(wardrobe: Wardrobe, rig: Rig, mesh: ObjMesh) -> None:
-    rng = np.random.default_rng(8)
-    for split in SPLITS:
-        shells = drawn_shells(split)
-        wardrobe.drawn[split] = [_raised(wardrobe.store, rig, mesh, s, rng) for s in shells]
+    store = wardrobe.store
+    for shells_of, seed in ((drawn_shells, 8), (smooth_shells, 9)):
+        rng = np.random.default_rng(seed)
+        for split in SPLITS:
+            wardrobe.drawn.setdefault(split, []).extend(
+                raised(rig, mesh, s, store.add(_surface(s, rng))) for s in shells_of(split)
+            )
 
 
-def _raised(
-    store: TextureStore, rig: Rig, mesh: ObjMesh, shell: Shell, rng: np.random.Generator
-) -> Garment:
+def _surface(shell: Shell, rng: np.random.Generator) -> Integers:
+    if shell.smooth:
+        return plain_texture(rng)
+    return (hair_texture if shell.kind == "hair" else cloth_texture)(rng)
+
+
+def raised(rig: Rig, mesh: ObjMesh, shell: Shell, texture: int) -> Garment:
+    """A region of a body's surface, lifted; the rig's template says where its points would be on
+    the template body."""
     points = rig.template[mesh.corners]
     thickness, shift = shell_thickness(shell, points), shell_shift(shell, points)
     movable = ~np.isnan(shift[:, 0]) & (thickness == 0)
@@ -196,7 +212,7 @@ def _raised(
         corners,
         rig.bones[corners],
         rig.weights[corners],
-        store.add((hair_texture if shell.kind == "hair" else cloth_texture)(rng)),
+        texture,
         0,
         shell.gloss,
         thickness=thickness[used].astype(np.float32),
