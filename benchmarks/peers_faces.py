@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
+from training.data.faces import FaceFinder
 from training.data.sample import Head, Sample
 
 Array = NDArray[np.float64]
 Detector = Callable[[NDArray[np.uint8]], Array]
 """An RGB image to face boxes (N, 4), x0 y0 x1 y1 in pixels."""
+
+LEAST_FACE = 0.6  # YuNet's score from which on a face is taken
 
 
 def haar() -> Detector:
@@ -40,15 +43,11 @@ def haar() -> Detector:
     return detect
 
 
-def yunet(file: Path) -> Detector:
-    """OpenCV's YuNet; its weights are downloaded apart from the library."""
-    network = cv2.FaceDetectorYN.create(str(file), "", (320, 320), score_threshold=0.6)
+def face_boxes(find_faces: FaceFinder) -> Detector:
+    """Boxes alone of what YuNet finds."""
 
     def detect(image: NDArray[np.uint8]) -> Array:
-        network.setInputSize((image.shape[1], image.shape[0]))
-        _, found = network.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        boxes = np.asarray([] if found is None else found, dtype=float).reshape(-1, 15)[:, :4]
-        return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+        return np.array([face.box for face in find_faces(image)]).reshape(-1, 4)
 
     return detect
 
@@ -100,6 +99,11 @@ def rays(boxes: Array, size: tuple[int, int]) -> Array:
     """Rotations (N, 3, 3) from the optical axis to boxes in a picture of `size` (height, width)."""
     camera = usual_camera(size)
     return np.array([rotation_to_ray(camera, box) for box in boxes]).reshape(-1, 3, 3)
+
+
+def within(boxes: Array, size: tuple[int, int]) -> Array:
+    """The parts of boxes (N, 4) inside a picture of `size` (height, width), as labels are."""
+    return np.clip(boxes, 0.0, np.tile(size[::-1], 2))
 
 
 def landmark_boxes(faces: Sequence[Any]) -> Array:

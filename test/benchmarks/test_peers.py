@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import peers
-from benchmarks.peers_faces import Alignment, Growth, fit_growth, landmark_boxes, owners
+from benchmarks import peers, peers_contenders, peers_scenes
+from benchmarks.peers_faces import Alignment, Growth, fit_growth, landmark_boxes, owners, within
 from hpe_vlm_ros import metrics
 from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
 from training.data.sample import Head, Sample
@@ -66,6 +66,12 @@ def test_boxes_around_landmarks() -> None:
     assert landmark_boxes([]).shape == (0, 4)
 
 
+def test_boxes_end_at_the_border() -> None:
+    boxes = np.array([[-5.0, -9, 50, 130], [10, 20, 30, 40]])
+    assert within(boxes, (120, 40)).tolist() == [[0, 0, 40, 120], [10, 20, 30, 40]]
+    assert within(np.zeros((0, 4)), (120, 40)).shape == (0, 4)
+
+
 @pytest.fixture
 def scenes(tmp_path: Path) -> Path:
     """Three grey scenes with a head each, seen from the front, the side and behind."""
@@ -94,7 +100,7 @@ def test_a_table_with_rows_that_ran_and_rows_that_say_why_not(
 ) -> None:  # fmt: skip
     points = (np.array([[40, 30, 0], [70, 30, 3], [55, 75, -4], [50, 50, 9]]) * 1.0).tolist()
     (tmp_path / "mesh.py").write_text(MESH.replace("FACES", repr([points])))
-    monkeypatch.setattr(peers, "__file__", str(tmp_path / "peers.py"))
+    monkeypatch.setattr(peers_contenders, "__file__", str(tmp_path / "peers_contenders.py"))
     (tmp_path / "mesh.py").rename(tmp_path / "peers_mediapipe.py")
     monkeypatch.setattr("training.whenet.find_weights", lambda: tmp_path / "absent.h5")
     options = ["--images", "2", "--fit-images", "1", "--scenes", str(scenes)]
@@ -115,9 +121,9 @@ def test_a_table_with_rows_that_ran_and_rows_that_say_why_not(
 
 def test_a_mesh_that_dies_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "peers_mediapipe.py").write_text("raise ImportError('no mediapipe here')")
-    monkeypatch.setattr(peers, "__file__", str(tmp_path / "peers.py"))
+    monkeypatch.setattr(peers_contenders, "__file__", str(tmp_path / "peers_contenders.py"))
     with pytest.raises(RuntimeError, match="no mediapipe here"):
-        peers.mediapipe(sys.executable, [Sample(tmp_path / "a.png", 9, 9, None)])
+        peers_contenders.mediapipe(sys.executable, [Sample(tmp_path / "a.png", 9, 9, None)])
 
 
 def test_heads_that_both_found() -> None:
@@ -127,9 +133,9 @@ def test_heads_that_both_found() -> None:
 
     theirs = records([True, True, False], [4.0, 8.0, np.nan])
     ours = records([False, True, True], [np.nan, 6.0, 90.0])
-    assert peers.shared(theirs, ours) == {"heads": 1, "theirs": 8.0, "ours": 6.0}
+    assert peers_scenes.shared(theirs, ours) == {"heads": 1, "theirs": 8.0, "ours": 6.0}
     nothing = records([False] * 3, [np.nan] * 3)
-    assert peers.shared(nothing, ours) == {"heads": 0, "theirs": None, "ours": None}
+    assert peers_scenes.shared(nothing, ours) == {"heads": 0, "theirs": None, "ours": None}
 
 
 def test_haar_comes_with_opencv_and_finds_no_face_in_grey() -> None:

@@ -66,23 +66,26 @@ class Face:
         edges = (sides[0], top, sides[1], bottom)
         return np.tile(middle, 2) + size * np.array(edges)
 
-    def rotation(self, width: int, height: int) -> np.ndarray:
-        """(3, 3) head in the optical frame from the five landmarks alone, to 10 or 20 degrees.
+    def turn(self) -> np.ndarray:
+        """(3, 3) of the head relative to the ray it is seen along, to 10 or 20 degrees.
 
-        Solved as if the face were `SIZES_AWAY` times its size before a camera that looks at it,
-        then turned to the ray it is seen along by a camera that sees 53 degrees across the
-        picture's longer side; the picture's own scale would be too small for small faces.
+        From the five landmarks alone, solved as if the face were `SIZES_AWAY` times its size before
+        a camera that looks at it; the picture's own scale would be too small for small faces.
         """
         size = np.sqrt(np.prod(self.box[2:] - self.box[:2]))
-        middle = self.landmarks.mean(0)
-        seen = (self.landmarks - middle) / (size * SIZES_AWAY)
+        seen = (self.landmarks - self.landmarks.mean(0)) / (size * SIZES_AWAY)
         _, turn, _ = cv2.solvePnP(
             FIVE_POINTS @ HEAD_AXES, seen, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP
         )
-        x, y = (middle - np.array([width, height]) / 2) / max(width, height)
+        return cv2.Rodrigues(turn)[0]
+
+    def rotation(self, width: int, height: int) -> np.ndarray:
+        """(3, 3) head in the optical frame: `turn`, put on the ray it is seen along by a camera
+        that sees 53 degrees across the picture's longer side."""
+        x, y = (self.landmarks.mean(0) - np.array([width, height]) / 2) / max(width, height)
         aside = np.arctan(np.hypot(x, y))
         ray = cv2.Rodrigues(aside * np.array([-y, x, 0.0]) / max(np.hypot(x, y), 1e-9))[0]
-        return ray @ cv2.Rodrigues(turn)[0]
+        return ray @ self.turn()
 
 
 class FaceFinder:

@@ -100,7 +100,7 @@ def _judged(
 ) -> Judged:
     x0, y0, x1, y1 = head["box"]
     teacher = None
-    if _is_confident(head):
+    if is_confident(head):
         teacher = np.array(head["angles"], dtype=float)
     said = None if answer is None else relative_angles(answer, size)
     extent = float(np.sqrt((x1 - x0) * (y1 - y0)) * scale)
@@ -108,7 +108,7 @@ def _judged(
     return Judged(extent, head["facing"], teacher, answer is not None, said, score)
 
 
-def _is_confident(head: dict[str, Any]) -> bool:
+def is_confident(head: dict[str, Any]) -> bool:
     """Whether teachers agree about a face, with each other and with the eye."""
     if head.get("source") != "face" or "angles" not in head:
         return False
@@ -130,7 +130,7 @@ def summary(photos: Sequence[Photo]) -> dict[str, float]:
     hits = sum(len(p.hits) for p in photos)
     false = sum(len(p.false) for p in photos)
     empty = [p for p in photos if p.empty]
-    faces = [h for h in large if h.teacher is not None and h.answer is not None]
+    faces = compared_faces(photos)
     frontal = [h for h in faces if abs(_yaw(h)) <= HALF_PROFILE]
     turned = [h for h in faces if abs(_yaw(h)) > SIDE]
     in_company = false - sum(len(p.false) for p in empty)
@@ -147,6 +147,12 @@ def summary(photos: Sequence[Photo]) -> dict[str, float]:
         "heads": len(heads),
         "empty_pictures": len(empty),
     }
+
+
+def compared_faces(photos: Sequence[Photo]) -> list[Judged]:
+    """Large heads of which both the teachers and the answer tell angles."""
+    heads = [head for photo in photos for head in photo.heads if head.size >= LARGE]
+    return [h for h in heads if h.teacher is not None and h.answer is not None]
 
 
 def side_is_right(head: Judged) -> bool:
@@ -171,8 +177,7 @@ def by_facing(photos: Sequence[Photo]) -> dict[str, dict[str, float]]:
 
 def by_range(photos: Sequence[Photo]) -> dict[str, list[dict[str, float]]]:
     """For each angle and range of the teachers' value: how many, mean absolute and signed error."""
-    faces = [h for p in photos for h in p.heads
-             if h.size >= LARGE and h.teacher is not None and h.answer is not None]  # fmt: skip
+    faces = compared_faces(photos)
     table: dict[str, list[dict[str, float]]] = {}
     for axis, name in enumerate(ANGLES):
         truth = np.array([h.teacher[axis] for h in faces if h.teacher is not None])
@@ -191,8 +196,7 @@ def by_range(photos: Sequence[Photo]) -> dict[str, list[dict[str, float]]]:
 def slopes(photos: Sequence[Photo]) -> dict[str, float]:
     """Least-squares slope of answers against the teachers, by angle: 1 is neither shrunk nor
     stretched."""
-    faces = [h for p in photos for h in p.heads
-             if h.size >= LARGE and h.teacher is not None and h.answer is not None]  # fmt: skip
+    faces = compared_faces(photos)
     found = {}
     for axis, name in enumerate(ANGLES):
         truth = np.array([h.teacher[axis] for h in faces if h.teacher is not None])
