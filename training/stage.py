@@ -180,7 +180,7 @@ def deployed(model: CogVLMForCausalLM, pictures: Iterator[torch.Tensor]) -> CogV
     prefix = "model.vision.patch_embedding.proj."
     state = {k: v for k, v in model.state_dict().items() if not k.startswith(prefix)}
     state |= {prefix + k: v for k, v in stem.state_dict().items()}
-    out = CogVLMForCausalLM(model.config)
+    out = CogVLMForCausalLM(copy.deepcopy(model.config))
     out.load_state_dict(state)
     return out
 

@@ -122,6 +122,22 @@ def test_a_model_folder_can_be_trained_further(scenes, tmp_path):
     assert not torch.equal(moved[f"model.{name}"], stored[name])
 
 
+def test_the_deployed_model_reads_presence_out_as_training_does(scenes, tmp_path):
+    run(scenes, tmp_path / "first", steps=2)
+    folder = tmp_path / "first" / "model"
+    model = checkpoint.load_model(folder)  # as models were before they had this read-out
+    model.config.vision_config.presence, model.model.vision.presence = False, None
+    checkpoint.save(folder, model, checkpoint.load_processor(folder, model.config))
+    run(scenes, tmp_path / "run", base=folder, steps=4)  # deployed after steps 2 and 4
+    deployed = load_file(tmp_path / "run" / "model" / "model.safetensors")
+    read_out = load_file(tmp_path / "run" / "read_outs.safetensors")
+    name = "vision.presence.project.weight"
+    taught = read_out["dense.project.weight"][:1]
+    torch.testing.assert_close(deployed[f"model.{name}"].float(), taught, atol=1e-3, rtol=1e-2)
+    engine = HeadPerceiver.load(tmp_path / "run" / "model", "cpu")._engine
+    assert engine.backend.model.model.vision.presence is not None
+
+
 def test_frozen_blocks_do_not_move_and_others_do(scenes, tmp_path):
     base = tmp_path / "base" / "model"
     run(scenes, base.parent, steps=2)
