@@ -15,6 +15,7 @@ from rosbags.rosbag2.metadata import parse_qos
 from ruamel.yaml import YAML
 
 NAME = "metadata.yaml"
+MISSING = "it is missing"
 SHOWN = 6  # differences that are named; the others are counted
 
 Key = tuple[str, str]
@@ -57,7 +58,7 @@ def read_metadata(folder: Path) -> Stated:
         files = tuple(PurePath(str(path)).name for path in about["relative_file_paths"])
         return Stated(files, topics, offered)
     except FileNotFoundError:
-        raise ValueError("it is missing") from None
+        raise ValueError(MISSING) from None
     except KeyError as error:
         raise ValueError(f"it has no {error}") from error
     except Exception as error:  # a damaged YAML file fails in more ways than can be listed
@@ -83,14 +84,11 @@ def note(folder: Path, found: Found) -> str | None:
     try:
         said = differences(read_metadata(folder), found)
     except ValueError as error:
-        if str(error) == "it is missing":
-            return (
-                f"{NAME} is missing: the topics were taken from the data files "
-                "instead (`ros2 bag reindex` writes it anew)"
-            )
+        missing = str(error) == MISSING
+        why = "is missing" if missing else f"cannot be used ({error})"
         return (
-            f"{NAME} cannot be used ({error}): the topics were taken from the data "
-            "files instead (`ros2 bag reindex` writes it anew)"
+            f"{NAME} {why}: the topics were taken from the data files instead "
+            f"(`ros2 bag reindex` writes it anew){_as_one(found.files)}"
         )
     if not said:
         return None
@@ -98,6 +96,14 @@ def note(folder: Path, found: Found) -> str | None:
     return (
         f"{NAME} differs from the data files, which were used: {'; '.join([*said[:SHOWN], *more])}"
     )
+
+
+def _as_one(files: Sequence[str]) -> str:
+    """Without metadata.yaml nothing says that files belong together."""
+    if len(files) < 2:
+        return ""
+    shown = ", ".join(files[:SHOWN]) + (", ..." if len(files) > SHOWN else "")
+    return f"; {shown} are read as one recording: name them one by one if they are not"
 
 
 def listed(folder: Path) -> Sequence[str]:

@@ -86,7 +86,9 @@ def test_a_split_bag_without_metadata_is_read_in_order(tmp_path):
     for part, first in ((2, 0), (10, 3)):
         made = write_bag(tmp_path / f"p{part}", entries(3, first=first))
         shutil.move(made / f"p{part}.mcap", folder / f"split_{part}.mcap")
-    assert found(opened(folder)) == expected(range(6))
+    recording = opened(folder)
+    assert found(recording) == expected(range(6))
+    assert "split_2.mcap, split_10.mcap are read as one recording" in recording.notes[0]
 
 
 @pytest.mark.parametrize("metadata", [True, False])
