@@ -1,5 +1,5 @@
 # make run [SOURCE=/dev/video0|video|bag]   the demo; writes demo/out/
-# make test                                 lint, types and every test
+# make test                                 lint, types, spelling and every test
 # Both make .venv first. Inside a sourced ROS 2 environment they use its rclpy; elsewhere ROS 2
 # comes from Python wheels. PYTHON=python3.12 chooses another interpreter.
 SHELL := bash
@@ -18,7 +18,7 @@ run: $(READY)-run-$(MODE)
 	. scripts/env.sh && python -m demo.run $(if $(SOURCE),--source "$(SOURCE)")
 
 test: $(READY)-test-$(MODE)
-	. scripts/env.sh && ruff check . && mypy && OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m pytest -n 2 --dist loadfile
+	. scripts/env.sh && ruff check . && mypy && codespell && OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m pytest -n 2 --dist loadfile
 
 $(READY)-run-$(MODE): $(INSTALLED_FROM)
 	scripts/setup.sh run

@@ -83,7 +83,7 @@ def test_topics_are_those_of_the_node():
     assert set(outputs) - elsewhere == set(made)
 
 
-@pytest.mark.parametrize("path", tracked("*.yaml", "*.yml"), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", tracked("*.yaml", "*.yml", "*.cff"), ids=lambda p: p.name)
 def test_yaml_parses(path):
     assert yaml.safe_load(path.read_text(encoding="utf-8"))
 
@@ -96,7 +96,10 @@ def test_xml_parses(path):
 def test_one_version_everywhere():
     version = ElementTree.parse(ROOT / "package.xml").findtext("version")
     assert f'version="{version}"' in (ROOT / "setup.py").read_text(encoding="utf-8")
-    assert f"\n{version} (" in (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
+    newest = re.search(r"^(\S+)(?: \(.+\))?\n-+$", changelog, re.MULTILINE).group(1)
+    assert newest in {"Forthcoming", version}
 
 
 def test_every_message_field_is_commented():
