@@ -145,6 +145,23 @@ def test_scripts_of_the_images_parse(name):
     subprocess.run(["bash", "-n", ROOT / "docker" / f"{name}.sh"], check=True)
 
 
+def test_the_workflow_installs_as_the_readme_says_on_every_distribution():
+    jobs = yaml.safe_load(read(".github/workflows/test.yml"))["jobs"]
+    readme = read("README.md")
+    table = readme.split("| ROS 2 |", 1)[1].split("\n\n", 1)[0]
+    named = [name.lower() for name in re.findall(r"^\| (\w+) \|", table, re.MULTILINE)]
+    assert jobs["colcon"]["strategy"]["matrix"]["ros"] == named
+    runs = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    scripts = re.findall(r"\.ci/\w+", "\n".join(runs))
+    assert sorted(scripts) == [".ci/colcon", ".ci/run"]
+    for path in scripts:
+        assert (ROOT / path).stat().st_mode & 0o111
+        subprocess.run(["bash", "-n", ROOT / path], check=True)
+    for command in ("rosdep install", "colcon build", ". install/"):
+        line = re.search(rf"^    ({re.escape(command)}.*)$", readme, re.MULTILINE).group(1)
+        assert f"\n{line}\n" in read(".ci/colcon")
+
+
 def test_package_xml_is_as_bloom_takes_it():
     """bloom knows three variables of conditions, and refuses what Debian does not package.
 
