@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from benchmarks.parade import Frame, parade
@@ -149,4 +148,6 @@ def main(
 
 
 if __name__ == "__main__":
+    from jsonargparse import auto_cli  # here, since a test that has only the runtime imports this
+
     auto_cli(main, as_positional=False)
