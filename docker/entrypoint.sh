@@ -6,7 +6,7 @@ set -e
 
 # `ros2 launch` runs in the system's Python, yet the launch file imports this package.
 site=(/opt/venv/lib/python3*/site-packages)
-export PYTHONPATH="${site[0]}:$PYTHONPATH"
+export PYTHONPATH="$PYTHONPATH:${site[0]}"
 
 # Raw images are larger than Fast DDS's default shared memory segment. Which of the two names it
 # reads depends on its version.
