@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 WINDOW = 5.0  # seconds, for losses
 PAUSE = 10.0  # seconds without images, after which one begins anew
 MOST = 0.5  # share of the images
-FEW = 8  # intervals that say nothing yet
+FEW = 8  # images that say nothing yet
 
 
 class Arrivals:
@@ -101,6 +101,8 @@ def share_lost(stamps: Sequence[int], infos: int, lost: int) -> float:
     """
     came = len(stamps)
     shares = [lost / (lost + came)] if lost else [0.0]
+    if not came and infos >= FEW:
+        shares.append(1.0)
     intervals = np.diff(sorted(stamps)) / 1e9
     intervals = intervals[intervals > 0]
     if len(intervals) < 2:

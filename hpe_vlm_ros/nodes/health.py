@@ -67,7 +67,7 @@ class Health:
                     round(1000 * v, 1) for v in found
                 )
         facts |= {name: count for name, count in sorted(seen.counts.items())}
-        level, text = _judge(camera, turn)
+        level, text = judge(camera, turn)
         return self._status(level, f"camera {camera.name}".rstrip(), text, facts)
 
     def _status(
@@ -89,15 +89,15 @@ def array(statuses: list[DiagnosticStatus], stamp: object) -> DiagnosticArray:
     return message
 
 
-def _judge(camera: Camera, turn: float) -> tuple[bytes, str]:
+def judge(camera: Camera, turn: float) -> tuple[bytes, str]:
     """The gravest thing there is to say about a camera's stream; it is its turn every `turn` s."""
     seen, arrivals = camera.statistics, camera.arrivals
+    share, losing = arrivals.losing()
     if arrivals.silence() > SILENT:
-        return (ERROR, camera.qos_mismatch) if camera.qos_mismatch else (WARN, _silent(camera))
+        return (ERROR, camera.qos_mismatch) if camera.qos_mismatch else _silent(camera, losing)
     answers, late = seen.rate("answered"), seen.rate("late")
     invalid, heads = seen.rate("invalid"), seen.rate("heads")
     unanswered = arrivals.unanswered() - turn
-    share, losing = arrivals.losing()
     if unanswered > WORRYING or (not answers and seen.rate("failed")):
         level = WARN if WORRYING < unanswered <= GRAVE else ERROR
         why = arrivals.reason or "the model has not answered yet"
@@ -113,11 +113,14 @@ def _judge(camera: Camera, turn: float) -> tuple[bytes, str]:
     return OK, "answering" if answers else "waiting for the first answer"
 
 
-def _silent(camera: Camera) -> str:
+def _silent(camera: Camera, losing: float) -> tuple[bytes, str]:
     silence = camera.arrivals.silence()
     past = "never came" if silence == float("inf") else f"last came {silence:.0f} s ago"
     text = f"no images: one {past} on {camera.topic}; check the camera and image_topic"
-    return f"{text}. It is published, so they may get lost{LOSSES}" if camera.offers() else text
+    if not camera.offers():
+        return WARN, text
+    level = ERROR if losing > GRAVE else WARN
+    return level, f"{text}. It is published, so images may get lost{LOSSES}"
 
 
 def _memory() -> dict[str, object]:

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the stamps of a camera's images say about those that never came."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe_vlm_ros.nodes.arrivals import Arrivals, share_lost
+from hpe_vlm_ros.nodes.health import judge
+from hpe_vlm_ros.nodes.statistics import Statistics
 
 PERIOD = 33_333_333  # nanoseconds
 
@@ -71,7 +76,8 @@ def test_calibrations_without_an_image_speak_for_losses():
 
 def test_what_the_middleware_counts_is_believed():
     assert share_lost([0], 0, 9) == 0.9
-    assert share_lost([], 0, 0) == 0.0
+    assert share_lost([], 0, 0) == share_lost([], 3, 0) == 0.0
+    assert share_lost([], 30, 0) == 1.0
 
 
 @given(st.lists(st.integers(0, 10**10), max_size=40), st.integers(0, 50), st.integers(0, 50))
@@ -110,3 +116,29 @@ def test_for_how_long_most_images_have_been_lost():
     assert share == pytest.approx(0.9, abs=0.02) and since == pytest.approx(12, abs=3)
     clock.now += 20
     assert arrivals.losing()[1] == 0
+
+
+@pytest.mark.parametrize(("publishers", "gravest"), [(1, "ERROR"), (0, "WARN")])
+def test_where_nothing_but_calibrations_arrive_images_get_lost_if_anybody_sends_them(
+    publishers, gravest
+):
+    clock, said = Ticking(), []
+    camera = SimpleNamespace(
+        arrivals=Arrivals(clock),
+        statistics=Statistics(clock),
+        qos_mismatch="",
+        topic="image_raw",
+        offers=lambda: publishers,
+    )
+    for _ in range(150):
+        clock.now += 0.1
+        camera.arrivals.info(int(clock.now * 1e9))
+        said.append((clock.now, *judge(camera, 0.1)))
+    levels = [level for _, level, _ in said]
+    assert set(levels) - {DiagnosticStatus.WARN} == (
+        {DiagnosticStatus.ERROR} if gravest == "ERROR" else set()
+    )
+    assert all(("config/fastdds.xml" in text) == bool(publishers) for *_, text in said)
+    if publishers:
+        since = next(now for now, level, _ in said if level == DiagnosticStatus.ERROR)
+        assert since == pytest.approx(11, abs=1)
