@@ -22,6 +22,7 @@ from training.synthetic.bodies import Rig
 from training.synthetic.gltf import Part, Rigged, read_rigged
 from training.synthetic.headforms import HeadForm, head_form
 from training.synthetic.meshes import ObjMesh
+from training.synthetic.people import peaked
 from training.synthetic.person import Body, Person, join
 from training.synthetic.posing import NECK, SPINE
 from training.synthetic.splits import SPLITS, number_of
@@ -111,8 +112,8 @@ def dress_avatar(
     for garment in one("cover", COVERED) + one("mask", MASK):
         if garment.shell is not None:
             worn.append(raised(avatar.shell_rig, avatar.shell_mesh, garment.shell, garment.texture))
-    for garment in one("glasses", GLASSES):
-        worn.append(_glasses(garment, avatar))
+    stiff = one("glasses", GLASSES) + peaked(worn, wardrobe, split, rng)[len(worn) :]
+    worn += [_on_head(garment, avatar) for garment in stiff]
     hooded = any(g.shell is not None and g.shell.region == "hood" for g in worn)
     parts = [p for p in avatar.parts if not (hooded and p.kind == "hair")] + worn
     if mirrored:
@@ -140,8 +141,8 @@ def _resized(avatar: Avatar, size: Array, mirrored: bool) -> Body:
     )
 
 
-def _glasses(garment: Garment, avatar: Avatar) -> Garment:
-    """Spectacles on this nose: points of the head's template become points of its own."""
+def _on_head(garment: Garment, avatar: Avatar) -> Garment:
+    """A stiff thing for the template's head, such as spectacles, on this one."""
     assert garment.fit is not None
     points = avatar.form.own(avatar.form.template_sellion + garment.fit.offsets[garment.corners])
     return replace(

@@ -14,6 +14,7 @@ from training.synthetic.splits import SPLITS, number_of
 from training.synthetic.wardrobe import Garment, Wardrobe
 
 CHIN, SELLION = 747, 132  # base mesh vertices: front of the chin, deepest point of the nose bridge
+TIED, PEAKED = 0.25, 0.5  # shares of women's hair and of hats, where shapes are drawn
 
 
 def dress(bank: BodyBank, wardrobe: Wardrobe, split: str, seed: int, index: int) -> Person:
@@ -24,6 +25,9 @@ def dress(bank: BodyBank, wardrobe: Wardrobe, split: str, seed: int, index: int)
     skins = wardrobe.skin_choices(split)
     texture, skin_name = skins[_skin_choice([s[1] for s in skins], bank.traits[index], rng)]
     worn = _outfit(wardrobe, split, gender > 0.5, age, rng)
+    if SPLITS[split].drawn:
+        extra = np.random.default_rng([seed, number_of(split), 81, index])
+        worn = peaked(tied(worn, wardrobe, split, gender > 0.5, extra), wardrobe, split, extra)
     normals = vertex_normals(body, wardrobe.body.corners[wardrobe.body.triangles].astype(np.int32))
     hidden = np.zeros(len(body), bool)
     for garment in worn:
@@ -131,6 +135,33 @@ def _outfit(
     if rng.random() < 0.2:
         worn += one("glasses")
     return worn
+
+
+def tied(
+    worn: list[Garment],
+    wardrobe: Wardrobe,
+    split: str,
+    female: bool,
+    rng: np.random.Generator,
+) -> list[Garment]:
+    """What somebody wears, with their hair in a bun or a tail in place of a mesh, by chance."""
+    ties, crops = wardrobe.choices("tie", split), wardrobe.choices("crop", split)
+    loose = [g for g in worn if g.kind == "hair" and not (g.shell and g.shell.list_name == "beard")]
+    if not loose or not ties or not crops or rng.random() >= (TIED if female else TIED / 5):
+        return worn
+    own = [crops[rng.integers(len(crops))], ties[rng.integers(len(ties))]]
+    return [g for g in worn if not any(g is other for other in loose)] + own
+
+
+def peaked(
+    worn: list[Garment], wardrobe: Wardrobe, split: str, rng: np.random.Generator
+) -> list[Garment]:
+    """What somebody wears, with a peak at the hat, by chance."""
+    peaks = wardrobe.choices("peak", split)
+    capped = any(g.kind == "cover" and g.shell and g.shell.region == "scalp" for g in worn)
+    if not peaks or not capped or rng.random() >= PEAKED:
+        return worn
+    return [*worn, peaks[rng.integers(len(peaks))]]
 
 
 def _hair(

@@ -15,6 +15,7 @@ import numpy as np
 
 from training.synthetic import Array, Integers
 from training.synthetic.bodies import Rig
+from training.synthetic.clutter import Shape
 from training.synthetic.glasses import STYLES, fit_of, spectacles
 from training.synthetic.hairdos import drawn_shells, smooth_shells
 from training.synthetic.meshes import Fit, ObjMesh, blend_weights, read_mhclo, read_obj
@@ -25,6 +26,7 @@ from training.synthetic.patterns import (
     plain_texture,
     skin_texture,
 )
+from training.synthetic.peaks import peaks, ties
 from training.synthetic.raster import FLAG_ALPHA, FLAG_CULL
 from training.synthetic.shells import SHELLS, Shell, shell_shift, shell_thickness
 from training.synthetic.splits import SPLITS, usable
@@ -117,6 +119,7 @@ def build_wardrobe(rig: Rig, base: Path, assets: Path | None) -> Wardrobe:
     else:
         _add_plain(wardrobe, rig, base, rng)
     _add_drawn(wardrobe, rig, body_mesh)
+    _add_peaks(wardrobe, rig)
     return wardrobe
 
 
@@ -222,27 +225,45 @@ def raised(rig: Rig, mesh: ObjMesh, shell: Shell, texture: int) -> Garment:
 
 
 def _add_glasses(wardrobe: Wardrobe, rig: Rig) -> None:
-    head = rig.labels.index("head")
     for style in STYLES:
-        points, uv, triangles = spectacles(style)
-        count = len(points)
-        bones, weights = np.full((count, 4), head), np.zeros((count, 4), np.float32)
-        weights[:, 0] = 1
-        wardrobe.garments.setdefault("glasses", []).append(
-            Garment(
-                style,
-                "glasses",
-                uv,
-                triangles,
-                np.arange(count),
-                bones,
-                weights,
-                0,
-                0,
-                0.5,
-                fit=fit_of(points, rig.template),
-            )
+        garment = _stiff(rig, style, "glasses", spectacles(style), 0, 0.5)
+        wardrobe.garments.setdefault("glasses", []).append(garment)
+
+
+def _add_peaks(wardrobe: Wardrobe, rig: Rig) -> None:
+    """Peaks of caps and tied hair, which only splits with drawn shapes show (`people`)."""
+    rng = np.random.default_rng(10)
+    for shape in peaks().values():
+        texture = wardrobe.store.add(plain_texture(rng))
+        wardrobe.garments.setdefault("peak", []).append(
+            _stiff(rig, "cap", "cover", shape, texture, 0.1)
         )
+    for name, shape in ties().items():
+        texture = wardrobe.store.add(hair_texture(rng))
+        wardrobe.garments.setdefault("tie", []).append(
+            _stiff(rig, name, "hair", shape, texture, 0.2)
+        )
+
+
+def _stiff(rig: Rig, name: str, kind: str, shape: Shape, texture: int, gloss: float) -> Garment:
+    """A thing given about the template's nose bridge, which moves with the head alone."""
+    points, uv, triangles = shape
+    count = len(points)
+    bones, weights = np.full((count, 4), rig.labels.index("head")), np.zeros((count, 4), np.float32)
+    weights[:, 0] = 1
+    return Garment(
+        name,
+        kind,
+        uv,
+        triangles,
+        np.arange(count),
+        bones,
+        weights,
+        texture,
+        0,
+        gloss,
+        fit=fit_of(points, rig.template),
+    )
 
 
 def _add_plain(wardrobe: Wardrobe, rig: Rig, base: Path, rng: np.random.Generator) -> None:
