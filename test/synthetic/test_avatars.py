@@ -210,8 +210,9 @@ def wardrobe(store, *garments):
     return out
 
 
-def people(avatars, body_rig, count=80, **given):
-    """Identities 0.. of the training split, hats and glasses at hand."""
+@pytest.fixture(scope="module")
+def dressed(avatars, body_rig):
+    """Identity i of the training split, with hats and glasses at hand."""
     by_split, store = avatars
     shell = next(s for s in SHELLS if s.name == "beanie")
     hood = next(s for s in SHELLS if s.name == "hood")
@@ -234,8 +235,12 @@ def people(avatars, body_rig, count=80, **given):
         ("cover", {"name": "hood", "shell": hood}),
         ("glasses", glasses),
     )
-    split = given.get("split", "train")
-    return [dress_avatar(by_split[split], things, split, 3, i) for i in range(count)]
+    return lambda i: dress_avatar(by_split["train"], things, "train", 3, i)
+
+
+@pytest.fixture(scope="module")
+def people(dressed):
+    return [dressed(i) for i in range(80)]
 
 
 def test_a_file_is_read_in_its_rest_pose_and_our_axes(folder):
@@ -321,9 +326,9 @@ def test_landmarks_are_found_on_the_surface(avatars, body_rig):
         np.testing.assert_allclose(avatar.form.own(avatar.form.template(some)), some, atol=1e-9)
 
 
-def test_limbs_follow_the_bones_of_their_side(avatars, body_rig):
+def test_limbs_follow_the_bones_of_their_side(people, body_rig):
     sides = {True: set(), False: set()}
-    for person in people(avatars, body_rig):
+    for person in people:
         for side in "LR":
             bone = body_rig.labels.index(f"upperarm01.{side}")
             arm = person.rest[(person.bones[:, 0] == bone) & (person.weights[:, 0] > 0.9)]
@@ -338,8 +343,8 @@ def test_limbs_follow_the_bones_of_their_side(avatars, body_rig):
     assert sides[True] and sides[False]  # half are mirrored
 
 
-def test_a_neck_bends_along_its_length(avatars, body_rig):
-    person = people(avatars, body_rig, 1)[0]
+def test_a_neck_bends_along_its_length(people, body_rig):
+    person = people[0]
     neck = [body_rig.labels.index(name) for name in NECK[:-1]]
     share = (person.weights[:, :, None] * (person.bones[:, :, None] == neck)).sum(1)
     low, high = share[share.sum(1) > 0.9][[-1, 0]]
@@ -347,9 +352,9 @@ def test_a_neck_bends_along_its_length(avatars, body_rig):
     assert low.argmax() != high.argmax()
 
 
-def test_boxes_enclose_hair_above_the_chin(avatars, body_rig):
+def test_boxes_enclose_hair_above_the_chin(people):
     seen = set()
-    for person in people(avatars, body_rig):
+    for person in people:
         spanned, bald = person.rest[person.box_points], person.rest[person.bald_points]
         chin = bald[:, 2].min()
         assert spanned[:, 2].min() >= chin - 1e-6
@@ -367,15 +372,14 @@ def test_boxes_enclose_hair_above_the_chin(avatars, body_rig):
     assert {(True,), (False,), (True, "beanie"), (False, "hood"), "glasses"} <= seen
 
 
-def test_identities_depend_on_seed_and_number_alone(avatars, body_rig):
-    first, again = (people(avatars, body_rig, 5)[4] for _ in range(2))
-    np.testing.assert_array_equal(first.rest, again.rest)
-    heights = {round(float(p.rest[:, 2].max()), 4) for p in people(avatars, body_rig, 10)}
+def test_identities_depend_on_seed_and_number_alone(dressed, people):
+    np.testing.assert_array_equal(dressed(4).rest, people[4].rest)
+    heights = {round(float(p.rest[:, 2].max()), 4) for p in people[:10]}
     assert len(heights) > 5
 
 
-def test_spectacles_sit_on_the_nose(avatars, body_rig):
-    for person in people(avatars, body_rig):
+def test_spectacles_sit_on_the_nose(people):
+    for person in people:
         if "glasses" in person.kinds:
             worn = person.materials == person.kinds.index("glasses")
             points = person.rest[np.unique(person.triangles[worn])]
@@ -384,13 +388,13 @@ def test_spectacles_sit_on_the_nose(avatars, body_rig):
             assert np.abs(points[:, 0].mean()) < 0.01
 
 
-def test_heads_are_labelled_exactly(avatars, body_rig, toy_world, monkeypatch):
+def test_heads_are_labelled_exactly(avatars, people, body_rig, toy_world, monkeypatch):
     """Against a pose from points in the picture and their resting places alone."""
-    store, some = avatars[1], people(avatars, body_rig, 12)
+    store = avatars[1]
     world = replace(
         toy_world,
         rig=body_rig,
-        person=lambda i: some[i],
+        person=people.__getitem__,
         identities=12,
         split="train",
         texture_means=store.means,
