@@ -144,7 +144,7 @@ SPECIFICATIONS = (
         "auto",
         "Whether the mirror image of each image is looked at as well and both answers are joined: "
         "more heads are found and poses are better, in up to twice the time. always, never; auto: "
-        "as the model's config.json says (the embedded one: always). true and false do as well.",
+        "as the model's config.json says (the embedded one: never). true and false do as well.",
         live=False,
     ),
     _S(
@@ -187,7 +187,7 @@ SPECIFICATIONS = (
     ),
     _S(
         "birth_score",
-        0.4,
+        0.6,
         "Least score of a sure detection. A head gets an id only if one of those that found it was "
         "sure; unsure ones carry on heads that are where they are expected.",
         (0.0, 1.0),

@@ -36,7 +36,7 @@ class Settings:
     """
 
     birth_frames: int = 3
-    birth_score: float = 0.4
+    birth_score: float = 0.6
     timeout: float = 2.0
     stale_after: float = 0.3
     pose_weight: float = 0.2
