@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from hpe_vlm_ros import metrics
 from hpe_vlm_ros.answers import Angles
 from hpe_vlm_ros.geometry import rotation_from_angles
@@ -53,4 +55,7 @@ def _turned(scene: Asked) -> list[Angles]:
         for head, angles in zip(sample.heads, scene.answers["given"], strict=True)
     ]
     seen = seen_by(sample.camera, heads, (sample.width, sample.height))
-    return [(head.yaw, head.pitch, head.roll) for head in seen]
+    # where no triple can name the turned rotation, the head counts as the model told it
+    pairs = zip(heads, seen, strict=True)
+    named = [told if np.isnan(turned.yaw) else turned for told, turned in pairs]
+    return [(head.yaw, head.pitch, head.roll) for head in named]
