@@ -50,12 +50,7 @@ class Calibration:
     score_offset: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"{field.name} is {value!r}: must be a number")
-            if not np.isfinite(value):
-                raise ValueError(f"{field.name} is {value!r}: must be finite")
+        check_numbers(self)
         if self.rotation_scale < 0 or self.rotation_floor < 0 or self.score_slope <= 0:
             raise ValueError("rotation_scale and rotation_floor must be >= 0, score_slope > 0")
 
@@ -84,6 +79,16 @@ class Calibration:
         certain = min(max(stated, 1e-9), 1 - 1e-9)
         logit = np.log(certain / (1 - certain))
         return float(1 / (1 + np.exp(-(self.score_slope * logit + self.score_offset))))
+
+
+def check_numbers(stated: Any) -> None:
+    """ValueError that names a field of the dataclass `stated` which is no finite number."""
+    for field in fields(stated):
+        value = getattr(stated, field.name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{field.name} is {value!r}: must be a number")
+        if not np.isfinite(value):
+            raise ValueError(f"{field.name} is {value!r}: must be finite")
 
 
 def turn_covariance(angles: ArrayLike, deviations: ArrayLike) -> Array:

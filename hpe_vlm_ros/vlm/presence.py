@@ -11,13 +11,14 @@ the text alone is as sure of many a bag or chair as of a head; the patches are n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..answers import GRID, Box
+from ..spread import check_numbers
 
 MIDDLE = 0.6  # share of a box's sides within which its patches count, as in training
 LEAST = 1e-6  # of a probability, before its logit is taken
@@ -48,12 +49,7 @@ class ScoreWeights:
     offset: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"{field.name} is {value!r}: must be a number")
-            if not np.isfinite(value):
-                raise ValueError(f"{field.name} is {value!r}: must be finite")
+        check_numbers(self)
 
     @classmethod
     def read(cls, content: Mapping[str, Any] | None) -> ScoreWeights | None:
