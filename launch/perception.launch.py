@@ -23,7 +23,7 @@ from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.parameter_descriptions import ParameterValue
 
-from hpe_vlm_ros.nodes.parameters import SPECIFICATIONS, TRANSPORTS, Specification
+from hpe_vlm_ros.nodes.specifications import SPECIFICATIONS, TRANSPORTS, Specification
 
 SWITCH = ["true", "false"]
 RESPAWN_DELAY = 2.0  # seconds

@@ -19,6 +19,9 @@ ROOT = Path(__file__).parents[2]
         ("hpe_vlm_ros.perceiver", ("torch", "rclpy", "transformers")),
         ("hpe_vlm_ros.__main__", ("torch", "rclpy", "transformers")),
         ("hpe_vlm_ros.vlm.checkpoint", ("rclpy", "training")),
+        # a launch file runs in the system's Python, which has no package of ours from pip
+        ("hpe_vlm_ros.nodes.specifications", ("lap", "cv2", "numpy", "rclpy")),
+        ("hpe_vlm_ros.requirements", ("lap", "cv2", "numpy", "rclpy")),
     ],
 )
 def test_import_pulls_in_no_more_than_it_should(module: str, banned: tuple[str, ...]) -> None:
