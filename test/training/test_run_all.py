@@ -24,6 +24,7 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from training.baselines.recipes import RECIPES
 from training.evaluation import asking
 from training.init import new_embedded_model
+from training.labelling import review
 from training.reproduction.tables import TABLES
 from training.stage import READ_OUTS, read_outs_of
 from training.synthetic import render
@@ -210,6 +211,45 @@ def test_every_command_behind_the_tables_is_understood(tmp_path):
         kept += [Path(parsed.keep).stem] if getattr(parsed, "keep", None) else []
     rows = {row.result for table in TABLES for row in table.rows if not row.reason}
     assert rows - set(kept) == {"whenet"}
+
+
+def test_every_command_of_the_photographs_is_understood(tmp_path):
+    """Nothing is run; the steps come in order, with options that their programs have."""
+    root, runs, photos = (tmp_path / name for name in ("root", "runs", "photos"))
+    for folder in ("real_photos/a", "real_photos/b", "no_people/rooms"):
+        (photos / folder).mkdir(parents=True)
+    (runs / "stage1" / "model").mkdir(parents=True)
+    (runs / "stage1" / READ_OUTS).touch()
+    (root / "training").mkdir(parents=True)
+    shutil.copy(ROOT / "training" / "run_photos.sh", root / "training")
+    (root / "python").write_text(RECORDER)
+    (root / "python").chmod(0o755)
+    record = tmp_path / "record"
+    environment = os.environ | {"PATH": f"{root}:{os.environ['PATH']}", "RECORD": str(record)}
+    script = str(root / "training" / "run_photos.sh")
+    subprocess.run(["sh", script, runs, photos, photos], env=environment, check=True)
+    ran = []
+    for line in record.read_text().splitlines():
+        words = line.split("\037")[:-1]
+        last = len(words) - words[::-1].index("-m")
+        module, options = words[last], words[last + 1 :]
+        ran.append(module)
+        options = [w.replace("config/training", str(RECIPES)) for w in options]
+        if module == "training.labelling.review":
+            assert options.pop(0) == "propose"
+            function, positional = review.propose, False
+            assert options[options.index("--sets") + 1] in ("[a,b]", "[b,a]", "[rooms]")
+        elif module == "hpe_vlm_ros.vlm.export":
+            continue
+        else:
+            function = program(module)
+            positional = module in ("training.fit_scores", "training.evaluation.photos")
+        auto_parser(function, as_positional=positional).parse_args(options)
+    assert ran == [
+        "training.labelling.review", "training.labelling.review", "training.labelling.build",
+        "training.stage1_pretrain", "hpe_vlm_ros.vlm.export", "training.fit_scores",
+        "training.evaluation.photos",
+    ]  # fmt: skip
 
 
 def test_scenes_are_drawn_from_what_the_environment_names(tmp_path):

@@ -165,7 +165,7 @@ def _watched(name: str, every: int = 10) -> bool:
     return int.from_bytes(digest[:8], "big") % every == 0
 
 
-def build(
+def main(
     photos: Path,
     proposals: list[Path],
     out: Path,
@@ -236,4 +236,4 @@ def build(
 
 
 if __name__ == "__main__":
-    auto_cli(build, as_positional=False)
+    auto_cli(main, as_positional=False)

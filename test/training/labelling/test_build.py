@@ -28,7 +28,7 @@ def built(tmp_path, rows, labels=(), held_out=()):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "held_out.txt").write_text("\n".join(held_out))
-    building.build(
+    building.main(
         tmp_path, [tmp_path / "p.jsonl"], tmp_path / "out", tmp_path / "held_out.txt",
         tmp_path / "judged",
     )  # fmt: skip
