@@ -124,7 +124,10 @@ def test_camera_info_of_ordinary_cameras_is_subscribed_to_once(scripted, crowd):
     crowd.activate()
     while not crowd.answer(painted(HEADS)).heads[0].position_source:
         crowd.calibration.publish(calibration())
-    (found,) = crowd.get_subscriptions_info_by_topic("/scripted/camera_info")
+    topic = "/scripted/camera_info"
+    # the graph may hear of it some time after the node itself
+    assert crowd.spin_until(lambda: crowd.get_subscriptions_info_by_topic(topic))
+    (found,) = crowd.get_subscriptions_info_by_topic(topic)
     assert found.qos_profile.durability == DurabilityPolicy.VOLATILE
 
 
@@ -136,7 +139,10 @@ def test_durability_can_be_overridden(start_node, second_peer):
         **{f"{name}.durability": "transient_local", f"{name}.reliability": "reliable"},
     )
     second_peer.wait_for_node()
-    (found,) = second_peer.get_subscriptions_info_by_topic("/second/camera_info")
+    topic = "/second/camera_info"
+    # the graph may hear of it some time after the node itself
+    assert second_peer.spin_until(lambda: second_peer.get_subscriptions_info_by_topic(topic))
+    (found,) = second_peer.get_subscriptions_info_by_topic(topic)
     assert found.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
 
 
