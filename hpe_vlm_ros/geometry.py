@@ -166,7 +166,8 @@ def nearest_rotation(matrices: ArrayLike) -> Array:
     m = np.asarray(matrices, dtype=float)
     if m.shape[-2:] != (3, 3) or not np.isfinite(m).all():
         raise ValueError(f"rotations of shape {m.shape}: need finite numbers of shape (..., 3, 3)")
-    off = np.abs(m @ m.swapaxes(-1, -2) - _IDENTITY).max(initial=0.0)
+    with np.errstate(over="ignore", invalid="ignore"):  # huge entries are refused below
+        off = np.abs(m @ m.swapaxes(-1, -2) - _IDENTITY).max(initial=0.0)
     if off < _EXACT and (np.linalg.det(m) > 0).all():
         return m  # as nearly all are
     u, _, vt = np.linalg.svd(m)
