@@ -27,7 +27,7 @@ HEADER = Header(frame_id="camera_optical")
 
 def head(yaw=0.0, pitch=0.0, roll=0.0, box=(130.0, 90.0, 190.0, 150.0), covariance=None):
     rotation = rotation_from_angles(yaw, pitch, roll)
-    return HeadEstimate(box, yaw, pitch, roll, rotation, 0.5, covariance)
+    return HeadEstimate(box, yaw, pitch, roll, rotation, 0.75, covariance)
 
 
 def person(estimate, camera=CAMERA, shape=SHAPE, looking_angle=15.0, targets=None):
@@ -68,7 +68,7 @@ def test_a_frontal_head_in_the_middle_looks_at_the_camera():
     assert message.header == HEADER
     assert (message.x_min, message.y_min, message.x_max, message.y_max) == (130, 90, 190, 150)
     assert (message.yaw, message.pitch, message.roll) == (0, 0, 0)
-    assert message.score == 0.5 and message.status == HeadPose.STATUS_OK
+    assert message.score == 0.75 and message.status == HeadPose.STATUS_OK
     assert message.position_source == HeadPose.POSITION_BOX_SIZE
     place = message.pose.pose.position
     # A sphere of 0.3 m that spans 60 pixels at a focal length of 300 is about 1.5 m away; the

@@ -25,6 +25,7 @@ STAGES = {
     "embedded_stage1.yaml": stage1_pretrain,
     "embedded_decoder.yaml": stage1_pretrain,
     "embedded_further.yaml": stage1_pretrain,
+    "embedded_photos.yaml": stage1_pretrain,
     "embedded_stage2.yaml": stage2_finetune,
     "embedded_stage4.yaml": stage4_rehearse,
 }
