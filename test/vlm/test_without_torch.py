@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from transformers import PreTrainedTokenizerFast
 
 from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
@@ -19,7 +18,6 @@ from hpe_vlm_ros.vlm import CheckpointError, model_folder
 from hpe_vlm_ros.vlm.configuration import CogVLMConfig, embedded
 from hpe_vlm_ros.vlm.facts import ModelFacts
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor, ImageSettings
-from hpe_vlm_ros.vlm.resampling import bicubic
 from hpe_vlm_ros.vlm.tokens import FileTokenizer
 from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
 
@@ -76,15 +74,6 @@ def test_facts_are_those_of_the_config(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"number_decoding": "guess"}')
     with pytest.raises(CheckpointError, match="config.json: number_decoding is 'guess'"):
         model_folder.load_facts(tmp_path)
-
-
-@pytest.mark.parametrize("shape", [(480, 640), (37, 53), (120, 20), (490, 490)])
-def test_bicubic_is_pytorchs(shape: tuple[int, int]) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    planes = torch.from_numpy(image).permute(2, 0, 1)[None].float()
-    wanted = F.interpolate(planes, (49, 49), mode="bicubic", antialias=True)
-    wanted = wanted[0].permute(1, 2, 0).clamp(0, 255).numpy()
-    assert np.abs(bicubic(image, 49) - wanted).max() <= 0.51
 
 
 def test_pixels_are_pytorchs_to_the_last_bit(tiny_config: Callable[..., CogVLMConfig]) -> None:
