@@ -1,6 +1,7 @@
 # make run [SOURCE=/dev/video0|video|bag]   the demo; writes demo/out/
 # make test                                 lint, types, spelling and every test
-# Both make .venv first. Inside a sourced ROS 2 environment they use its rclpy; elsewhere ROS 2
+# make docs                                 the documentation; open site/index.html
+# All make .venv first. Inside a sourced ROS 2 environment they use its rclpy; elsewhere ROS 2
 # comes from Python wheels. PYTHON=python3.12 chooses another interpreter.
 SHELL := bash
 PYTHON ?= python3
@@ -11,7 +12,7 @@ READY := .venv/.ready
 INSTALLED_FROM := $(wildcard requirements*.txt) constraints.txt package.xml CMakeLists.txt \
 	$(wildcard cmake/* action/* msg/* pip_ros/*/* pip_ros/*/msg/*) scripts/setup.sh
 
-.PHONY: run test clean
+.PHONY: run test docs clean
 .DEFAULT_GOAL := run
 
 run: $(READY)-run-$(MODE)
@@ -20,6 +21,9 @@ run: $(READY)-run-$(MODE)
 test: $(READY)-test-$(MODE)
 	. scripts/env.sh && ruff check . && mypy && codespell && OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m pytest -n 2 --dist loadfile
 
+docs: $(READY)-test-$(MODE)
+	. scripts/env.sh && python -m mkdocs build --quiet --strict
+
 $(READY)-run-$(MODE): $(INSTALLED_FROM)
 	scripts/setup.sh run
 
@@ -27,4 +31,4 @@ $(READY)-test-$(MODE): $(INSTALLED_FROM)
 	scripts/setup.sh test
 
 clean:
-	rm -rf .venv build install log
+	rm -rf .venv build install log site

@@ -145,10 +145,10 @@ def test_scripts_of_the_images_parse(name):
     subprocess.run(["bash", "-n", ROOT / "docker" / f"{name}.sh"], check=True)
 
 
-def test_the_workflow_installs_as_the_readme_says_on_every_distribution():
+def test_the_workflow_installs_as_the_start_page_says_on_every_distribution():
     jobs = yaml.safe_load(read(".github/workflows/test.yml"))["jobs"]
-    readme = read("README.md")
-    table = readme.split("| ROS 2 |", 1)[1].split("\n\n", 1)[0]
+    page = read("docs/start.md")
+    table = page.split("| ROS 2 |", 1)[1].split("\n\n", 1)[0]
     named = [name.lower() for name in re.findall(r"^\| (\w+) \|", table, re.MULTILINE)]
     assert jobs["colcon"]["strategy"]["matrix"]["ros"] == named
     runs = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
@@ -158,7 +158,7 @@ def test_the_workflow_installs_as_the_readme_says_on_every_distribution():
         assert (ROOT / path).stat().st_mode & 0o111
         subprocess.run(["bash", "-n", ROOT / path], check=True)
     for command in ("rosdep install", "colcon build", ". install/"):
-        line = re.search(rf"^    ({re.escape(command)}.*)$", readme, re.MULTILINE).group(1)
+        line = re.search(rf"^    ({re.escape(command)}.*)$", page, re.MULTILINE).group(1)
         assert f"\n{line}\n" in read(".ci/colcon")
 
 

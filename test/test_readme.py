@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the README says exists, does; and every shipped YAML and XML file parses."""
+"""What README.md and docs/start.md name exists; and every shipped YAML and XML file parses."""
 
 import re
 import subprocess
@@ -13,7 +13,11 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^    (\S.*?)(?:\s+# .*)?$", README, re.MULTILINE)
+START = (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+COMMAND = re.compile(r"^    (\S.*?)(?:\s+# .*)?$", re.MULTILINE)
+SHELL = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+COMMANDS = COMMAND.findall(SHELL)
+COMMANDS_OF_START = COMMAND.findall(START) + re.findall(r"^\| `(.+?)` \|", START, re.MULTILINE)
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -23,16 +27,44 @@ def tracked(*patterns: str) -> list[Path]:
     return [ROOT / line for line in listed.stdout.splitlines()]
 
 
-def rows(title: str) -> dict[str, list[str]]:
-    """The README's table under this title, by its first column."""
-    table = README.split(f"| {title} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
-    cells = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in table]
-    return {first: rest for first, *rest in cells}
+def test_length():
+    """Whoever looks in for the first time reads it whole: what is longer belongs into docs/."""
+    assert len(README.splitlines()) <= 150
+    assert README.index("](docs/figures/demo.webp)") < 800
+
+
+def test_commands_of_the_quick_starts():
+    """Three without ROS, four with it: those of docs/start.md, which are tested elsewhere."""
+    without, with_ros = SHELL.split("\n## Quick start ")[1:3]
+    assert len(COMMAND.findall(without)) == 3
+    commands = COMMAND.findall(with_ros.split("\n## ")[0])
+    assert len(commands) == 4 and commands[0].startswith("git clone --depth 1 ")
+    for command in " && ".join(commands[1:]).split(" && "):
+        assert command in COMMANDS_OF_START, command
+
+
+def test_what_to_expect_is_what_the_card_says():
+    card = (ROOT / "models" / "embedded" / "README.md").read_text(encoding="utf-8")
+    section = README.split("## What to expect\n", 1)[1].split("\n\nSizes ", 1)[0]
+    measured = re.findall(r"\b0\.\d+|\d+(?:\.\d+)? (?:degrees|ms)\b|`[0-9a-f]{8}`", section)
+    assert len(measured) >= 10
+    for value in measured:
+        number = value.removesuffix(" degrees").removesuffix(" ms")
+        assert number in card, f"{value}: not on models/embedded/README.md"
+
+
+def test_python_example():
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    compile(example, "README.md", "exec")
+    imports = "\n".join(re.findall(r"^from .+$", example, re.MULTILINE))
+    assert imports.count("\n") == 1
+    exec(imports, {})
 
 
 def test_make_targets():
-    targets = {line.split()[1] for line in COMMANDS if line.startswith("make ")}
-    assert targets == {"run", "test"}
+    targets = set(re.findall(r"^ *`?make (\w+)|[ (]`make (\w+)`", README + START, re.MULTILINE))
+    targets = {"".join(target) for target in targets}
+    assert targets == {"run", "test", "docs"}
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
@@ -40,47 +72,21 @@ def test_make_targets():
 
 
 def test_modules():
-    modules = re.findall(r"python -m (\S+)", "\n".join(COMMANDS))
-    assert len(modules) >= 4
+    modules = re.findall(r"python -m (\S+)", "\n".join(COMMANDS + COMMANDS_OF_START))
+    assert len(modules) >= 10
     for module in modules:
         assert find_spec(module) is not None, module
 
 
-def test_links():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    assert len(links) >= 6
-    for link in links:
-        assert "://" in link or (ROOT / link).exists(), link
-
-
 def test_files_named_in_commands():
-    paths = re.findall(r"(?<![\w/])((?:config|scripts|launch)/[\w./]+)", README)
+    paths = re.findall(r"(?<![\w/])((?:config|scripts|launch)/[\w./]+)", README + START)
     assert paths
     for path in paths:
         assert (ROOT / path).is_file(), path
-    launched = re.findall(r"ros2 launch hpe_vlm_ros (\S+\.py)", README)
+    launched = re.findall(r"ros2 launch hpe_vlm_ros (\S+\.py)", README + START)
     assert launched
     for name in launched:
         assert (ROOT / "launch" / name).is_file()
-
-
-def test_parameters_and_their_defaults():
-    shipped = yaml.safe_load((ROOT / "config" / "perception.yaml").read_text(encoding="utf-8"))
-    values = shipped["/**"]["ros__parameters"]
-    table = rows("parameter")
-    assert list(table) == list(values)
-    for name, (default, _) in table.items():
-        assert yaml.safe_load(default) == values[name], name
-
-
-def test_topics_are_those_of_the_node():
-    source = (ROOT / "hpe_vlm_ros" / "nodes" / "outputs.py").read_text(encoding="utf-8")
-    made = re.findall(r'^    "([~/]\S+)": \w+,$', source, re.MULTILINE)
-    converted = re.search(r"CONVERTED = \((.+)\)", source)
-    made += [f"~/{name}" for name in re.findall(r'"(\w+)"', converted.group(1))]
-    outputs = [topic for topic, cells in rows("topic").items() if cells[1].startswith("out")]
-    elsewhere = {"/diagnostics", "/humans/faces/tracked", "/humans/faces/<id>/roi"}
-    assert set(outputs) - elsewhere == set(made)
 
 
 @pytest.mark.parametrize("path", tracked("*.yaml", "*.yml", "*.cff"), ids=lambda p: p.name)
@@ -140,9 +146,10 @@ def test_the_licence_is_named_and_installed():
     assert ElementTree.parse(ROOT / "package.xml").find("url").text.startswith("https://")
 
 
-def test_the_distributions_of_the_readme_can_be_checked():
+def test_the_distributions_of_the_start_page_can_be_checked():
     script = (ROOT / "scripts" / "check.sh").read_text(encoding="utf-8")
-    names = [name.lower() for name in rows("ROS 2")]
+    table = START.split("| ROS 2 |", 1)[1].split("\n\n", 1)[0]
+    names = [name.lower() for name in re.findall(r"^\| (\w+) \|", table, re.MULTILINE)]
     assert names == ["humble", "jazzy", "kilted", "lyrical"]
     assert re.findall(r"^  (\w+)\) pythons=", script, re.MULTILINE) == names
     for wheels in re.findall(r"wheels=(\w+)", script):

@@ -36,28 +36,29 @@ SPECIFICATIONS = (
     _S(
         "device",
         "",
-        "Where the model runs: cpu, cuda, cuda:1, mps. Empty: the CPU for a model that is exported "
-        "for ONNX Runtime, as the embedded one is; else the best there is.",
+        "Where the model runs: cpu, cuda, cuda:1, mps. Empty: the CPU for a model exported for "
+        "ONNX Runtime, such as the embedded one; otherwise the best device there is.",
         live=False,
     ),
     _S(
         "backend",
         "auto",
-        "What runs the model. onnx: ONNX Runtime, for exported models (on a GPU: onnxruntime-gpu). "
-        "torch: PyTorch. auto: on the CPU an export if there is one, else PyTorch.",
+        "Runtime of the model. onnx: ONNX Runtime, for exported models (on a GPU: "
+        "onnxruntime-gpu). torch: PyTorch. auto: on the CPU ONNX Runtime if the model is "
+        "exported, else PyTorch.",
         live=False,
     ),
     _S(
         "threads",
         0,
-        "Threads of the arithmetic. 0: one per core.",
+        "Threads for computation. 0: one per core.",
         (0, 256),
         live=False,
     ),
     _S(
         "quantization",
         "none",
-        "int8 or int4: rounds the weights of a model in PyTorch, so that the 17B model fits into "
+        "int8 or int4: quantizes the weights of a model in PyTorch. The 17B model then fits into "
         "24 or 16 GB.",
         live=False,
     ),
@@ -77,8 +78,8 @@ SPECIFICATIONS = (
     _S(
         "camera_info_topic",
         "",
-        "Topic of the camera's calibration, from which positions are found. "
-        "Empty: camera_info beside image_topic.",
+        "Topic of the camera's calibration, which positions need. Empty: camera_info beside "
+        "image_topic.",
         live=False,
     ),
     _S(
@@ -91,9 +92,9 @@ SPECIFICATIONS = (
     _S(
         "rotate",
         0,
-        "Degrees clockwise by which images must be turned to show people upright, for cameras "
-        "mounted sideways or upside down: 0, 90, 180, 270. Boxes and poses are those of the camera "
-        "as it is mounted.",
+        "Clockwise rotation in degrees that makes the images upright, for cameras mounted "
+        "sideways or upside down: 0, 90, 180, 270. Boxes and poses stay in the frame of the "
+        "camera as mounted.",
         (0, 270),
         live=False,
         step=90,
@@ -135,37 +136,38 @@ SPECIFICATIONS = (
     _S(
         "tiles",
         1,
-        "Above 1, so many by so many overlapping parts of each image are looked at as well: heads "
-        "that are small in it are found. 2 takes up to five times as long, 3 up to ten.",
+        "Above 1, the model also processes tiles x tiles overlapping parts of each image, which "
+        "finds small heads. 2 takes up to five times as long, 3 up to ten times.",
         (1, 4),
     ),
     _S(
         "mirror",
         "auto",
-        "Whether the mirror image of each image is looked at as well and both answers are joined: "
-        "more heads are found and poses are better, in up to twice the time. always, never; auto: "
-        "as the model's config.json says (the embedded one: never). true and false do as well.",
+        "Test-time flip: the model also processes the mirrored image, and the two answers are "
+        "merged. Poses get better and false detections fewer, in up to twice the time. always, "
+        "never, or auto: as the model's config.json says (the embedded one: never). true and "
+        "false mean always and never.",
         live=False,
     ),
     _S(
         "detect_every",
         1,
-        "Every so many images heads are looked for without knowing anything; between, the boxes of "
-        "the image before are verified, which is faster where many are seen. 1: in every image.",
+        "Detect heads from scratch in every n-th image. In between, the boxes of the previous "
+        "image are verified, which is faster with many heads. 1: in every image.",
         (1, 1000),
     ),
     _S(
         "draft_slack",
         0,
-        "Thousandths of the image's side by which a verified box may be off before the rest is "
-        "looked for anew. 0: the result is that of looking anew.",
+        "How far a verified box may be off, in thousandths of the image's side, before detection "
+        "is repeated. 0: the result equals that of detection from scratch.",
         (0, 100),
     ),
     _S(
         "inference_timeout",
         30.0,
-        "Seconds the model may take for one image before the node gives it up and goes to "
-        "inactive. 0: any time.",
+        "Seconds the model may take for one image. After that the node gives it up and goes to "
+        "inactive. 0: no limit.",
         (0.0, 3600.0),
     ),
     _S(
@@ -188,8 +190,8 @@ SPECIFICATIONS = (
     _S(
         "birth_score",
         0.6,
-        "Least score of a sure detection. A head gets an id only if one of those that found it was "
-        "sure; unsure ones carry on heads that are where they are expected.",
+        "Score from which a detection is sure. A head gets an id only after a sure detection; "
+        "unsure detections only continue existing tracks.",
         (0.0, 1.0),
     ),
     _S(
@@ -207,58 +209,58 @@ SPECIFICATIONS = (
     _S(
         "rotation_noise",
         8.0,
-        "How much the model's answers scatter about each axis from image to image, as a standard "
-        "deviation in degrees. Larger: smoother and slower.",
+        "Noise of the model's answers from image to image: standard deviation about each axis, "
+        "in degrees. Larger: smoother and slower.",
         (0.1, 90.0),
     ),
     _S(
         "rotation_bias",
         15.0,
-        "The part of the model's error that stays from image to image, about each axis, in "
-        "degrees; it is added to the covariance.",
+        "Error of the model that stays the same from image to image, about each axis, in "
+        "degrees. It is added to the covariance.",
         (0.0, 90.0),
     ),
     _S(
         "turn_speed",
         60.0,
-        "How fast heads typically turn about each axis, in degrees per second. Larger: quicker "
+        "How fast heads typically turn about each axis, in degrees per second. Larger: faster "
         "and less smooth.",
         (1.0, 1000.0),
     ),
     _S(
         "pose_weight",
         0.2,
-        "How much the pose counts against the box when heads are matched from image to image.",
+        "Weight of the pose, relative to the box, when heads are matched from image to image.",
         (0.0, 1.0),
     ),
     _S(
         "colour_weight",
         1.0,
-        "How much the colours of heads and clothes count when heads are matched; they stay in "
-        "memory while a head is followed. 0: colours are not looked at.",
+        "Weight of the colours of heads and clothes when heads are matched. Colours stay in "
+        "memory while a head is tracked. 0: colours are not used.",
         (0.0, 10.0),
     ),
     _S(
         "id_prefix",
         "auto",
-        "What the ids of heads begin with, and so the names of their TF frames and REP-155 topics: "
-        "with r1, r1_h0001. auto: the last part of the node's namespace; nothing without one.",
+        "Prefix of ids, and so of TF frames and REP-155 topics: with r1, r1_h0001. auto: the "
+        "last part of the node's namespace; no prefix without a namespace.",
         live=False,
     ),
     _S(
         "robot_frame",
         "",
-        "TF frame at whose origin people look when they look at the robot. Empty: the camera's.",
+        "TF frame whose origin people look at when they look at the robot. Empty: the camera's.",
     ),
     _S(
         "gaze_targets",
         ("",),
-        "TF frames to report in ~/gaze_targets who looks at them.",
+        "TF frames for which ~/gaze_targets reports who looks at them.",
     ),
     _S(
         "looking_angle",
         15.0,
-        "A head turned to a target within this angle, in degrees, begins to look at it.",
+        "Angle to a target, in degrees, within which a head begins to look at it.",
         (0.0, 180.0),
     ),
     _S(
