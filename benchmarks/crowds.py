@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.pictures import SIZE, Picture, picture_with
 from demo.frames import Rgb
+from training.data.labels import read_synthetic
 from training.data.sample import Sample
-from training.data.synthetic import read_synthetic
 from training.testsets import SCENES
 
 Box = tuple[float, float, float, float]

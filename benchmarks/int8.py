@@ -25,9 +25,9 @@ from tqdm import tqdm
 from hpe_vlm_ros import metrics
 from hpe_vlm_ros.geometry import box_iou
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
+from training.data.labels import read_synthetic
 from training.data.sample import Sample
-from training.data.synthetic import read_synthetic
-from training.scoring import input_scale, true_heads
+from training.evaluation.scoring import input_scale, true_heads
 from training.testsets import SCENES
 
 DEGREES, OVERLAP = 0.1, 0.005  # the most that 8 bits may cost

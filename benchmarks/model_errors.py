@@ -27,7 +27,7 @@ from hpe_vlm_ros.geometry import CameraIntrinsics, box_iou, head_position
 from hpe_vlm_ros.metrics import match_boxes
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.tracking.motion import vector_of
-from training.data.synthetic import read_synthetic
+from training.data.labels import read_synthetic
 from training.testsets import SCENES
 
 FILE = Path(__file__).with_name("model_errors.json")

@@ -36,9 +36,9 @@ from hpe_vlm_ros.tracking.motion import vector_of
 from hpe_vlm_ros.vlm.decoding import expected, most_likely
 from hpe_vlm_ros.vlm.numbers import circular_mean, near_angle
 from hpe_vlm_ros.vlm.poses import Pose
-from training.calibration import Stated, likelihood
+from training.data.labels import read_synthetic
 from training.data.sample import Head, Sample
-from training.data.synthetic import read_synthetic
+from training.release.calibration import Stated, likelihood
 
 Array = NDArray[np.float64]
 LEAST = 32.0  # pixels of a head at the model's input

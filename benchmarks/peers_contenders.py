@@ -20,8 +20,8 @@ from tqdm import tqdm
 from benchmarks.peers_faces import Alignment, Array, Growth, landmark_boxes, owners, rays, within
 from hpe_vlm_ros.geometry import angles_from_rotations
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
-from training.data.faces import Face, FaceFinder
 from training.data.sample import Sample
+from training.labelling.faces import Face, FaceFinder
 
 Rgb = NDArray[np.uint8]
 
@@ -155,7 +155,7 @@ class Mesh:
 
 
 def whenet(weights: Path | None) -> Poses:
-    from training.whenet import load_whenet
+    from training.labelling.networks.whenet import load_whenet
 
     model = load_whenet(weights)
     return lambda image, boxes: model.rotations(image, list(boxes))
@@ -163,8 +163,10 @@ def whenet(weights: Path | None) -> Poses:
 
 def sixdrepnet(checkpoint: Path | None) -> Poses:
     if checkpoint is None:
-        raise FileNotFoundError("give --sixdrepnet, trained by training.baselines.sixdrepnet")
-    from training.baselines.sixdrepnet import load_sixdrepnet
+        raise FileNotFoundError(
+            "give --sixdrepnet, trained by training.reproduction.baselines.sixdrepnet"
+        )
+    from training.reproduction.baselines.sixdrepnet import load_sixdrepnet
 
     model = load_sixdrepnet(checkpoint)
     return lambda image, boxes: model.turns(image, list(boxes))

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
-from training.data.faces import FaceFinder
 from training.data.sample import Head, Sample
+from training.labelling.faces import FaceFinder
 
 Array = NDArray[np.float64]
 Detector = Callable[[NDArray[np.uint8]], Array]

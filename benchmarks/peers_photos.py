@@ -35,7 +35,7 @@ from benchmarks.peers_contenders import (
 from benchmarks.peers_faces import LEAST_FACE, rays
 from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadPerceiver
-from training.data.lines import whole_lines
+from training.data.json_lines import whole_lines
 from training.data.sample import Head, Sample
 from training.evaluation import photo_measures as measures
 from training.evaluation.photo_measures import Photo

@@ -27,9 +27,9 @@ from benchmarks.peers_contenders import (
 from benchmarks.peers_faces import LEAST_FACE, Array, Detector, face_boxes, fit_growth, haar
 from hpe_vlm_ros import metrics
 from hpe_vlm_ros.perceiver import HeadPerceiver
+from training.data.labels import read_synthetic
 from training.data.sample import Sample
-from training.data.synthetic import read_synthetic
-from training.scoring import input_scale, true_heads
+from training.evaluation.scoring import input_scale, true_heads
 
 
 def grown(detect: Detector, fit_on: Sequence[Sample]) -> Boxes:

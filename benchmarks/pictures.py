@@ -13,8 +13,8 @@ import numpy as np
 
 from demo.frames import Rgb
 from demo.photographs import PLASTER, photographs
+from training.data.labels import read_synthetic
 from training.data.sample import Head
-from training.data.synthetic import read_synthetic
 from training.testsets import SCENES
 
 SIZE = (640, 480)  # width, height in pixels

@@ -180,7 +180,7 @@ def measure(
 
 
 def make_bags(options: argparse.Namespace, folder: Path) -> list[Path]:
-    from training.data.synthetic import read_synthetic
+    from training.data.labels import read_synthetic
 
     samples = read_synthetic(SCENES, options.bags * options.frames)
     paths = [folder / f"bag{number:02d}" for number in range(options.bags)]

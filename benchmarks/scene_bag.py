@@ -25,8 +25,8 @@ from hpe_vlm_ros.replay.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, typesto
 from hpe_vlm_ros.replay.outbag import Builder
 from hpe_vlm_ros.replay.records import FrameRecord
 from hpe_vlm_ros.replay.truth_heads import true_head
+from training.data.labels import read_synthetic
 from training.data.sample import Sample
-from training.data.synthetic import read_synthetic
 from training.testsets import SCENES
 
 FRAME_ID = "camera_optical"

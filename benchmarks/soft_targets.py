@@ -27,13 +27,13 @@ from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.numbers import circular_mean, near_mean
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from training.data.batches import StepBatches
+from training.data.labels import read_synthetic
 from training.data.packing import Batch
 from training.data.prompts import ANGLE, COORDINATE, PackingOptions, first_number
-from training.data.synthetic import read_synthetic
-from training.init import new_embedded_model, trained_model
-from training.learner import Teaching
-from training.stage import Lesson, StemOptions, learn
-from training.trainer import Schedule
+from training.loop.learner import Teaching
+from training.loop.stage import Lesson, StemOptions, learn
+from training.loop.trainer import Schedule
+from training.model.init import new_embedded_model, trained_model
 
 VARIANTS = {"hard": (0.0, 0.0), "soft": (6.0, 4.0), "narrow": (3.0, 2.0), "wide": (12.0, 8.0)}
 PACKING = PackingOptions(max_poses=4, min_size=16)

@@ -26,9 +26,9 @@ from tqdm import tqdm
 from hpe_vlm_ros.metrics import Records, Rules, by_size, end_to_end, format_table, merge, score
 from hpe_vlm_ros.metrics import heads as as_heads
 from hpe_vlm_ros.perceiver import HeadPerceiver
+from training.data.labels import read_synthetic
 from training.data.sample import Sample
-from training.data.synthetic import read_synthetic
-from training.scoring import input_scale, true_heads
+from training.evaluation.scoring import input_scale, true_heads
 from training.testsets import SCENES
 
 WAYS = {  # tiles a side, and whether the mirror image is looked at

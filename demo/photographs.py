@@ -22,8 +22,8 @@ import numpy as np
 from demo.frames import Frame, Rgb, from_pixels
 from hpe_vlm_ros.geometry import CameraIntrinsics
 from hpe_vlm_ros.pictures import read_picture
+from training.data.labels import read_synthetic
 from training.data.sample import Sample
-from training.data.synthetic import read_synthetic
 from training.testsets import SCENES
 
 WIDTH, HEIGHT, FPS = 640, 480, 10

@@ -62,7 +62,7 @@ class Calibration:
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"config.json's calibration {content!r}: {error}; fit it anew with "
-                "python -m training.calibrate"
+                "python -m training.release.calibrate"
             ) from error
 
     def as_dict(self) -> dict[str, float]:

@@ -112,7 +112,7 @@ def test_images_are_made_of_all_that_is_installed():
     assert {"hpe_vlm_ros/", "launch", "models", "LICENSE", "msg/HeadPose.msg"} < set(listed)
     for path in [*listed, "package.xml", "requirements.txt", "requirements-torch.txt"]:
         assert (ROOT / path).exists() and in_images(path), path
-    for path in ("training/lora.py", ".git/config", "test/test_public.py", "docs/faults.md"):
+    for path in ("training/model/lora.py", ".git/config", "test/test_public.py", "docs/faults.md"):
         assert not in_images(path)
 
 

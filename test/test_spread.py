@@ -84,7 +84,7 @@ def test_scores_become_probabilities() -> None:
         ({"score_slope": 0}, "score_slope > 0"),
         ({"score_slope": "steep"}, "'steep'"),
         ({"temperature": 2.0}, "temperature"),
-        ([1, 2], "training.calibrate"),
+        ([1, 2], "training.release.calibrate"),
     ],
 )
 def test_a_calibration_that_cannot_be_is_refused(content: object, message: str) -> None:

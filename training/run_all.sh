@@ -8,7 +8,7 @@
 # RUNS takes scenes (some gigabytes) and every stage's model; RUNS/shipped is what models/embedded
 # is. Settings, by environment:
 #   ASSETS, PANORAMAS   folders for the renderer (see training/synthetic/render.py); both optional
-#   AVATARS             a folder of rigged people for the renderer (training/synthetic/avatars.py);
+#   AVATARS             a folder of rigged people for the renderer (training/synthetic/people/avatars.py);
 #                       optional
 #   FROM                a model folder to go on from, such as models/embedded, in place of stage 0 and
 #                       an untrained model; give another SEED with it, so that scenes are new
@@ -45,10 +45,10 @@ ship() { # model, folder: a copy that knows what its boxes enclose, exported and
         rm -rf "$2"
         cp -r "$1" "$2"
         [ -f "$2/read_outs.safetensors" ] || cp "$(dirname "$1")/read_outs.safetensors" "$2"
-        python -m training.fit_head_shape "$runs/scenes/watched" --model "$2"
+        python -m training.release.fit_head_shape "$runs/scenes/watched" --model "$2"
         python -m hpe_vlm_ros.vlm.export "$2"
     fi
-    python -m training.calibrate "$2" "$runs/scenes/watched" --raw "$runs/calibration" ||
+    python -m training.release.calibrate "$2" "$runs/scenes/watched" --raw "$runs/calibration" ||
         echo "$2 stays uncalibrated, see above: a model that learnt too little finds no heads" >&2
 }
 
@@ -68,7 +68,7 @@ if [ -n "${FROM:-}" ]; then
 else
     base=$runs/base/model
     # shellcheck disable=SC2086  # options are several words
-    stage base_grounding embedded_base --data "[$runs/scenes/described]" --out "$runs/base" \
+    stage stage0_ground embedded_base --data "[$runs/scenes/described]" --out "$runs/base" \
         ${BASE_OPTIONS:-}
     weak embedded_stage1 "$base" "$runs/stage1"
     weak embedded_decoder "$runs/stage1/model" "$runs/decoder"

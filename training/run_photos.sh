@@ -47,6 +47,6 @@ if [ ! -d "$runs/shipped/onnx/int8" ]; then
     cp "$runs/stage1/read_outs.safetensors" "$runs/shipped"
     python -m hpe_vlm_ros.vlm.export "$runs/shipped"
 fi
-python -m training.fit_scores "$runs/shipped" "[$runs/photos_validation]"
+python -m training.release.fit_scores "$runs/shipped" "[$runs/photos_validation]"
 python -m training.evaluation.photos "$photos" --model "$runs/shipped" --curve "$runs/curve.png" \
     --sheet "$runs/sheet.jpg"

@@ -20,11 +20,11 @@ from jsonargparse import auto_cli
 
 from hpe_vlm_ros.vlm.facts import EMBEDDED_SIZE
 
-from .init import new_embedded_model, trained_model
-from .learner import Teaching
-from .lora import LoraOptions
-from .stage import BOTH, Lesson, StemOptions, drawn, learn, read
-from .trainer import Schedule
+from .loop.learner import Teaching
+from .loop.stage import BOTH, Lesson, StemOptions, drawn, learn, read
+from .loop.trainer import Schedule
+from .model.init import new_embedded_model, trained_model
+from .model.lora import LoraOptions
 
 SCHEDULE, LESSON, TEACHING, STEM = Schedule(), Lesson(packing=BOTH), Teaching(), StemOptions()
 

@@ -6,8 +6,8 @@
 
 Layer by layer the winner takes all: a projection whose similarity in the two models is below the
 threshold stays original, any other comes from the HPE-oriented model (arXiv 2406.01914, III-C).
-TUNED may also be an adapter that `training.lora` saved, which is then folded on the way. Works
-tensor by tensor: a few layers in memory, not two models.
+TUNED may also be an adapter that `training.model.lora` saved, which is then folded on the way.
+Works tensor by tensor: a few layers in memory, not two models.
 
 OUT is a complete model folder; beside the weights it holds merge.json (similarities and what came
 of each layer), merge.png (the paper's Figure 6) and, for stage 4, TUNED's training-only read-outs.
@@ -31,11 +31,11 @@ from hpe_vlm_ros.vlm.configuration import CogVLMConfig
 from hpe_vlm_ros.vlm.model_folder import INDEX
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 
+from .loop.stage import READ_OUTS, read_outs_of
 from .merging import report
 from .merging.registry import chosen
 from .merging.sources import Checkpoint, check_alike, tuned_source
 from .merging.stream import merge, outcomes, similarities
-from .stage import READ_OUTS, read_outs_of
 
 REPORT, PICTURE = "merge.json", "merge.png"
 COMPANIONS = ("*.json", "tokenizer.model")  # what belongs to a model beside its weights

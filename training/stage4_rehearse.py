@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 from jsonargparse import auto_cli
 
-from .init import trained_model
-from .learner import Teaching
-from .lora import LoraOptions
-from .stage import POSES, Lesson, StemOptions, drawn, learn, read
-from .trainer import Schedule
+from .loop.learner import Teaching
+from .loop.stage import POSES, Lesson, StemOptions, drawn, learn, read
+from .loop.trainer import Schedule
+from .model.init import trained_model
+from .model.lora import LoraOptions
 
 SCHEDULE, LESSON, TEACHING, STEM = Schedule(), Lesson(packing=POSES), Teaching(), StemOptions()
 

@@ -26,8 +26,8 @@ from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm import checkpoint
 from hpe_vlm_ros.vlm.model_folder import default_folder, fingerprint
 
+from .data.labels import read_synthetic
 from .data.sample import Sample
-from .data.synthetic import read_synthetic
 from .evaluation.asking import REFERRING
 from .evaluation.measures import Asked, evaluation, referring
 from .evaluation.results import RESULTS, for_json, grouped_table, result, stored, tables
@@ -104,7 +104,7 @@ def main(
         out: folder that keeps answers and result.json; without it nothing is kept.
         base: the base model, to compare its understanding of expressions: its folder, or the
             result.json of its own evaluation.
-        sixdrepnet: result file of `training.baselines.sixdrepnet`.
+        sixdrepnet: result file of `training.reproduction.baselines.sixdrepnet`.
         variants: so many scenes, evenly spread, are asked about output formats and wordings too.
         limit: only the first so many scenes.
         device: such as cpu or cuda; without it the best there is.
@@ -112,7 +112,8 @@ def main(
         workers: processes that share the scenes, each with a model of its own.
         threads: threads of each process; without it all cores for one process, else one.
         note: what the model was trained on and for how long, for the report.
-        keep: also write the numbers here, such as training/results/stage4.json for the report.
+        keep: also write the numbers here, for the report:
+            training/reproduction/results/stage4.json.
         counted_at: heads count from 32 pixels on in pictures of this size; without it, of the size
             of the model's input. The same for all makes models of several sizes comparable.
     """

@@ -68,7 +68,7 @@ def refuse_adapter(folder: Path, original: Path | str = "ORIGINAL") -> None:
     options = " ".join(f"--{name} {shlex.quote(str(place))}" for name, place in places)
     raise CheckpointError(
         f"{folder} holds a peft adapter, not a model: fold it first: "
-        f"python -m training.fold_adapter {options}"
+        f"python -m training.model.fold_adapter {options}"
     )
 
 

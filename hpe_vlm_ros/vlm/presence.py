@@ -30,7 +30,7 @@ Map = NDArray[np.float32]  # (rows, columns) logits
 @dataclass(frozen=True)
 class ScoreWeights:
     """Weights of a logistic regression over what is known of a box; fitted on labelled pictures
-    (`training.fit_scores`).
+    (`training.release.fit_scores`).
 
     Attributes:
         text: of the logit of the text's own score.
@@ -61,7 +61,7 @@ class ScoreWeights:
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"config.json's score_weights {content!r}: {error}; fit them anew with "
-                "python -m training.fit_scores"
+                "python -m training.release.fit_scores"
             ) from error
 
     def as_dict(self) -> dict[str, float]:

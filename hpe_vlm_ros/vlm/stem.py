@@ -3,7 +3,7 @@
 
 Architecture: Tan & Le, "EfficientNet" (2019), in the Lite variant of the TensorFlow TPU models
 (no squeeze-and-excitation, ReLU6). Batch norms are constants at inference, so every convolution
-here simply carries a bias; `training.pretrained_stem` folds ImageNet weights into this form.
+here simply carries a bias; `training.model.pretrained_stem` folds ImageNet weights into this form.
 """
 
 from __future__ import annotations

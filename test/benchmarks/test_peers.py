@@ -16,6 +16,7 @@ from benchmarks.peers_faces import Alignment, Growth, fit_growth, landmark_boxes
 from hpe_vlm_ros import metrics
 from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
 from training.data.sample import Head, Sample
+from training.labelling.networks import whenet
 
 RNG = np.random.default_rng(0)
 
@@ -102,7 +103,7 @@ def test_a_table_with_rows_that_ran_and_rows_that_say_why_not(
     (tmp_path / "mesh.py").write_text(MESH.replace("FACES", repr([points])))
     monkeypatch.setattr(peers_contenders, "__file__", str(tmp_path / "peers_contenders.py"))
     (tmp_path / "mesh.py").rename(tmp_path / "peers_mediapipe.py")
-    monkeypatch.setattr("training.whenet.find_weights", lambda: tmp_path / "absent.h5")
+    monkeypatch.setattr(whenet, "find_weights", lambda: tmp_path / "absent.h5")
     options = ["--images", "2", "--fit-images", "1", "--scenes", str(scenes)]
     options += ["--model", str(tiny_model), "--mediapipe", sys.executable]
     assert peers.main(options) == 0

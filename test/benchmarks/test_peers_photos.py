@@ -15,9 +15,9 @@ import pytest
 from benchmarks import peers, peers_contenders, peers_photos
 from hpe_vlm_ros.geometry import angles_from_rotation, geodesic_degrees, rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadEstimate
-from training.data.faces import FIVE_POINTS, SIZES_AWAY, Face
-from training.data.landmarks import HEAD_AXES
+from training.data.readers.landmarks import HEAD_AXES
 from training.evaluation import photo_measures as measures
+from training.labelling.faces import FIVE_POINTS, SIZES_AWAY, Face
 
 SIZE = (240, 320)  # height, width
 IMAGE = np.full((*SIZE, 3), 128, np.uint8)

@@ -18,7 +18,7 @@ from hpe_vlm_ros.vlm.configuration import grounding_generalist_17b
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from training import stage1_pretrain, stage2_finetune, stage4_rehearse
-from training.lora import LoraOptions, adapter_state, add_lora, save_adapter, trainable
+from training.model.lora import LoraOptions, adapter_state, add_lora, save_adapter, trainable
 
 ROOT = Path(__file__).parents[2]
 FSDP = ROOT / "config" / "accelerate" / "two_gpus_80gb.yaml"

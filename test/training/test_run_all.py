@@ -21,12 +21,12 @@ from jsonargparse import auto_cli, auto_parser
 from hpe_vlm_ros.vlm import checkpoint, export
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
-from training.baselines.recipes import RECIPES
 from training.evaluation import asking
-from training.init import new_embedded_model
 from training.labelling import review
+from training.loop.stage import READ_OUTS, read_outs_of
+from training.model.init import new_embedded_model
+from training.reproduction.baselines.recipes import RECIPES
 from training.reproduction.tables import TABLES
-from training.stage import READ_OUTS, read_outs_of
 from training.synthetic import render
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,11 @@ printf '%s\\n' "$@" > "$EXCHANGE/asked"
 read -r status < "$EXCHANGE/done"
 exit "$status"
 """
-SHIPPING = ("training.fit_head_shape", "hpe_vlm_ros.vlm.export", "training.calibrate")
+SHIPPING = (
+    "training.release.fit_head_shape",
+    "hpe_vlm_ros.vlm.export",
+    "training.release.calibrate",
+)
 QUICK = "--schedule.steps=2 --schedule.workers=0 --schedule.save_every=2 --lesson.batch_size=2"
 
 
@@ -118,7 +122,7 @@ def understood(module, options):
 @pytest.mark.parametrize("start", ["nothing", "a model"])
 def test_the_pipeline_chains(start, exchange, scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(asking, "BOX_LIMIT", 20)
-    learnt = ["base_grounding", "stage1_pretrain", "stage1_pretrain"]
+    learnt = ["stage0_ground", "stage1_pretrain", "stage1_pretrain"]
     environment = os.environ | {
         "PATH": f"{exchange}:{os.environ['PATH']}",
         "EXCHANGE": str(exchange),
@@ -193,14 +197,14 @@ def test_every_command_behind_the_tables_is_understood(tmp_path):
         (runs / stage).mkdir(parents=True)
         (runs / stage / "log.jsonl").write_text('{"step": 20, "loss": 1.0}\n')
     (runs / "stage3" / "merge.json").write_text("{}")
-    (root / "training").mkdir(parents=True)
-    for name in ("run_tables.sh", "stages.sh"):
-        shutil.copy(ROOT / "training" / name, root / "training")
+    (root / "training" / "reproduction").mkdir(parents=True)
+    for name in ("reproduction/run_tables.sh", "stages.sh"):
+        shutil.copy(ROOT / "training" / name, root / "training" / name)
     (root / "python").write_text(RECORDER)
     (root / "python").chmod(0o755)
     record = tmp_path / "record"
     environment = os.environ | {"PATH": f"{root}:{os.environ['PATH']}", "RECORD": str(record)}
-    command = ["sh", str(root / "training" / "run_tables.sh"), str(runs)]
+    command = ["sh", str(root / "training" / "reproduction" / "run_tables.sh"), str(runs)]
     subprocess.run(command, env=environment, check=True)
     kept = []
     for line in record.read_text().splitlines():
@@ -243,11 +247,11 @@ def test_every_command_of_the_photographs_is_understood(tmp_path):
             continue
         else:
             function = program(module)
-            positional = module in ("training.fit_scores", "training.evaluation.photos")
+            positional = module in ("training.release.fit_scores", "training.evaluation.photos")
         auto_parser(function, as_positional=positional).parse_args(options)
     assert ran == [
         "training.labelling.review", "training.labelling.review", "training.labelling.build",
-        "training.stage1_pretrain", "hpe_vlm_ros.vlm.export", "training.fit_scores",
+        "training.stage1_pretrain", "hpe_vlm_ros.vlm.export", "training.release.fit_scores",
         "training.evaluation.photos",
     ]  # fmt: skip
 

@@ -14,8 +14,8 @@ from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm import checkpoint
 from training import stage1_pretrain, stage5_evaluate
 from training.evaluation import asking
-from training.stage import Lesson
-from training.trainer import WHOLE, Schedule, last_checkpoint
+from training.loop.stage import Lesson
+from training.loop.trainer import WHOLE, Schedule, last_checkpoint
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -41,7 +41,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from transformers import TrainerCallback
-from training import trainer
+from training.loop import trainer
 sys.path.insert(0, sys.argv[4])
 from test_stage1 import run
 
@@ -88,7 +88,7 @@ def test_another_process_may_clear_half_a_checkpoint_first(tmp_path, monkeypatch
         remove(folder)  # what the process beside this one did meanwhile
         remove(folder, **options)
 
-    monkeypatch.setattr("training.trainer.shutil.rmtree", late)
+    monkeypatch.setattr("training.loop.trainer.shutil.rmtree", late)
     assert last_checkpoint(tmp_path) is None
     assert not half.exists()
 

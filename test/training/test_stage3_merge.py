@@ -20,12 +20,13 @@ from hpe_vlm_ros.vlm.configuration import CogVLMConfig, grounding_generalist_17b
 from hpe_vlm_ros.vlm.model_folder import load_facts
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
-from training import fold_adapter, stage3_merge
-from training.lora import add_lora, fold_lora, save_adapter, trainable
+from training import stage3_merge
+from training.loop.stage import READ_OUTS, read_outs_of
 from training.merging import report
 from training.merging.lora_folding import ADAPTER_WEIGHTS
 from training.merging.stream import ORIGINAL, SAME, TUNED, Outcome
-from training.stage import READ_OUTS, read_outs_of
+from training.model import fold_adapter
+from training.model.lora import add_lora, fold_lora, save_adapter, trainable
 
 RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*merge*.yaml"))
 CHANGED = 2 * 2 + 2 * 4 + 2  # language QKV and dense, the tower's, and one MLP
@@ -161,7 +162,7 @@ def test_an_adapter_of_peft_is_folded_by_the_command_that_is_given(models, tmp_p
     with pytest.raises(ValueError, match="holds a peft adapter, .* fold it first: python") as error:
         merged(models, tmp_path / "out", tuned=tmp_path / "my adapter")
     module, *arguments = shlex.split(str(error.value).split("python -m ")[1])
-    assert module == "training.fold_adapter"
+    assert module == "training.model.fold_adapter"
     assert arguments[::2] == ["--original", "--adapter", "--out"]
     fold_adapter.main(*map(Path, arguments[1::2]))
     folded = tmp_path / "my adapter-folded"

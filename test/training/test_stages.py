@@ -12,16 +12,16 @@ from jsonargparse import ArgumentParser
 from safetensors.torch import load_file
 
 from hpe_vlm_ros.vlm import checkpoint
-from training import base_grounding, stage1_pretrain, stage2_finetune, stage3_merge, stage4_rehearse
+from training import stage0_ground, stage1_pretrain, stage2_finetune, stage3_merge, stage4_rehearse
 from training.data.prompts import PackingOptions
-from training.learner import Teaching
-from training.lora import LoraOptions
-from training.stage import READ_OUTS, Lesson, drawn
-from training.trainer import Schedule
+from training.loop.learner import Teaching
+from training.loop.stage import READ_OUTS, Lesson, drawn
+from training.loop.trainer import Schedule
+from training.model.lora import LoraOptions
 
 ROOT = Path(__file__).parents[2]
 STAGES = {
-    "embedded_base.yaml": base_grounding,
+    "embedded_base.yaml": stage0_ground,
     "embedded_stage1.yaml": stage1_pretrain,
     "embedded_decoder.yaml": stage1_pretrain,
     "embedded_further.yaml": stage1_pretrain,

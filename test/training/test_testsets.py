@@ -6,7 +6,7 @@ import pytest
 
 from hpe_vlm_ros.geometry import angles_from_rotations
 from training.data.describing import describe
-from training.data.synthetic import read_synthetic
+from training.data.labels import read_synthetic
 from training.testsets import PANOPTIC, SCENES
 
 INPUT, SMALLEST, VISIBLE = 224, 32.0, 0.2

@@ -85,5 +85,5 @@ def test_estimates_state_a_calibrated_covariance(
 
 
 def test_a_bad_calibration_is_refused(tiny_engine: Callable[..., Engine]) -> None:
-    with pytest.raises(ValueError, match="rotation_floor.*training.calibrate"):
+    with pytest.raises(ValueError, match="rotation_floor.*training.release.calibrate"):
         HeadPerceiver(tiny_engine(0, calibration={"rotation_floor": -2}))

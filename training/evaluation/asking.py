@@ -27,7 +27,7 @@ from hpe_vlm_ros.vlm.engine import Look
 
 from ..data.describing import describe
 from ..data.sample import Expression, Sample
-from ..scoring import input_scale
+from .scoring import input_scale
 
 POSE_LIMIT = 64  # tokens of a free answer about one head; a valid one has at most 19
 BOX_LIMIT = 400  # tokens of a free answer with boxes; one of 24 heads, digit by digit

@@ -16,8 +16,8 @@ from hpe_vlm_ros.geometry import angles_from_rotation, box_iou, rotation_from_an
 from hpe_vlm_ros.rays import ray_to, usual_camera
 
 from ..data.sample import Head, Sample
-from ..scoring import true_heads
 from .reading import FORMATS, Format, referred_box
+from .scoring import true_heads
 
 Mask = np.ndarray
 SEEN = 0.2  # visible share from which a head makes a scene one of several heads

@@ -28,7 +28,7 @@ from hpe_vlm_ros.drawing import contact_sheet, draw_heads
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.pictures import read_picture
 
-from ..data.lines import whole_lines
+from ..data.json_lines import whole_lines
 from ..testsets import PHOTOS
 from . import photo_measures as measures
 from .photo_measures import Photo

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An evaluation's numbers as one JSON object, and its tables for people.
 
-Results of stages and baselines are kept in `training/results/NAME.json`, from which later
-evaluations take the base model's and 6DRepNet's numbers, and `training.reproduce` the report.
+Results of stages and baselines are kept in `training/reproduction/results/NAME.json`. Later
+evaluations take the base model's and 6DRepNet's numbers from there,
+and `training.reproduction.report` reads them all.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from .measures import (
     referring,
 )
 
-RESULTS = Path(__file__).parents[1] / "results"
+RESULTS = Path(__file__).parents[1] / "reproduction" / "results"
 
 
 def summary(scored: Evaluation) -> dict[str, Any]:

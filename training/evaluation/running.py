@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
-from ..data.lines import whole_lines
+from ..data.json_lines import whole_lines
 from ..data.sample import Sample
 from .asking import PARTS, SAID, VARIANTS, ask_scene
 

@@ -33,12 +33,12 @@ from tqdm import tqdm
 
 from hpe_vlm_ros.geometry import box_iou, circular_difference
 
-from ..data.lines import whole_lines
-from ..data.photos import clip_of, find_photos, is_held_out
+from ..data.json_lines import whole_lines
+from ..data.labels import scene_record
 from ..data.sample import Head, Sample
-from ..data.synthetic import scene_record
 from .groups import SEED
 from .judged import read_judged
+from .photo_folder import clip_of, find_photos, is_held_out
 from .proposals import Proposal, sector_yaw, to_camera
 from .propose import is_portrait, proposals_of
 

@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..data.photos import clip_of, is_held_out
+from .photo_folder import clip_of, is_held_out
 from .proposals import SURE_FACE
 
 SEED = 2  # of the division: the one under which the first photographs were divided

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data.lines import whole_lines
+from ..data.json_lines import whole_lines
 from .proposals import SECTORS, Proposal, clipped
 from .propose import proposals_of
 from .verdicts import UNKNOWN, Box, Verdict, read_verdicts

@@ -18,7 +18,7 @@ from hpe_vlm_ros.boxes import without_duplicates
 from hpe_vlm_ros.geometry import angles_from_rotation, box_iou, rotation_from_angles
 from hpe_vlm_ros.rays import camera_matrix, rotation_to_ray
 
-from ..data.faces import Face
+from .faces import Face
 
 # The eight facing sectors, 45 degrees each, by the yaw of the head relative to its viewing ray.
 # R and L are the image's sides: yaw > 0 turns the nose to the image's left.

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ..data.lines import whole_lines
-from ..data.photos import find_photos
+from ..data.json_lines import whole_lines
+from .photo_folder import find_photos
 from .proposals import Proposal, as_record, from_record, joined, of_faces
 
 LARGE = 0.06  # share of the picture from which on a lone head makes it a portrait

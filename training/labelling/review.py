@@ -20,7 +20,7 @@ from jsonargparse import auto_cli
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
-from ..data.lines import whole_lines
+from ..data.json_lines import whole_lines
 from .judged import judge_files, read_judged
 from .proposals import of_model, read_teachers
 from .propose import propose as propose_photos

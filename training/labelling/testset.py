@@ -23,10 +23,10 @@ import cv2
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from ..data.photos import clip_of, find_photos, is_held_out
 from ..testsets import PHOTOS
 from .groups import SEED
 from .judged import read_judged
+from .photo_folder import clip_of, find_photos, is_held_out
 
 HELD_OUT = Path(__file__).parent / "held_out.txt"
 TEST_ONLY = "test_only"

@@ -63,7 +63,7 @@ class Checkpoint:
 
 
 class Adapted:
-    """A checkpoint with a saved adapter (`training.lora.save_adapter`) folded in as it is read."""
+    """A checkpoint with an adapter (`training.model.lora.save_adapter`), folded in as read."""
 
     def __init__(self, base: Checkpoint, folder: Path):
         options = json.loads((folder / ADAPTER_OPTIONS).read_text(encoding="utf-8"))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's tables and figures beside our own (see `training.reproduce`)."""
+"""The paper's tables and figures beside our own (see `training.reproduction.report`)."""

@@ -18,7 +18,7 @@ from ..data.augment import render_view
 from ..data.packing import Batch, pack
 from ..data.prompts import PackingOptions, build_prompts
 from ..data.sample import Head, Sample
-from ..init import trained_model
+from ..model.init import trained_model
 
 ASKED = PackingOptions(min_size=0.0, min_visible=0.0, max_poses=1, box_jitter=0.0, detection=False)
 

@@ -276,7 +276,7 @@ def origin_of(result: Result) -> str:
 
 
 def _why(row: Row) -> str:
-    return f"not run: {row.reason or f'no training/results/{row.result}.json'}"
+    return f"not run: {row.reason or f'no training/reproduction/results/{row.result}.json'}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.synthetic import Array, Integers
-from training.synthetic.raster import cover
+from . import Array, Integers
+from .drawing.raster import cover
 
 # Head axes (columns) in a resting body's frame: x left, y back, z up.
 HEAD_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])

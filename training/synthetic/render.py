@@ -45,18 +45,18 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from training.synthetic import Array, Integers
-from training.synthetic.avatars import SHARE, dress_avatar, read_avatars
-from training.synthetic.backgrounds import room_textures
-from training.synthetic.bodies import load_bank
-from training.synthetic.compose import Canvas
-from training.synthetic.lights import load_panoramas
-from training.synthetic.people import dress
-from training.synthetic.person import Person
-from training.synthetic.scenes import World, render_scene
-from training.synthetic.splits import SPLITS, number_of
-from training.synthetic.textures import TextureStore
-from training.synthetic.wardrobe import base_mesh_path, build_wardrobe
+from . import Array, Integers
+from .clothes.wardrobe import base_mesh_path, build_wardrobe
+from .drawing.compose import Canvas
+from .drawing.textures import TextureStore
+from .people.avatars import SHARE, dress_avatar, read_avatars
+from .people.bodies import load_bank
+from .people.dressing import dress
+from .people.person import Person
+from .scene.backgrounds import room_textures
+from .scene.lights import load_panoramas
+from .scene.sampling import World, render_scene
+from .splits import SPLITS, number_of
 
 SHARD = 100  # scenes whose labels are written together
 

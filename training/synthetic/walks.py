@@ -23,14 +23,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from training.synthetic import Integers, render
-from training.synthetic.backgrounds import panorama_view
-from training.synthetic.camera import Camera, develop, tilted
-from training.synthetic.compose import Canvas
-from training.synthetic.lights import light_of
-from training.synthetic.people import person_colours
-from training.synthetic.posing import forward_kinematics
-from training.synthetic.scenes import (
+from . import Integers, render
+from .drawing.compose import Canvas
+from .people.dressing import person_colours
+from .people.posing import forward_kinematics
+from .people.walkers import Walker, walking_pose
+from .scene.backgrounds import panorama_view
+from .scene.camera import Camera, develop, tilted
+from .scene.lights import light_of
+from .scene.sampling import (
     HEAD_MIDDLE,
     Drawn,
     Figure,
@@ -42,8 +43,7 @@ from training.synthetic.scenes import (
     random_panorama,
     random_room,
 )
-from training.synthetic.splits import number_of
-from training.synthetic.walkers import Walker, walking_pose
+from .splits import number_of
 
 PEOPLE = (2, 3, 1, 3, 2, 4)  # in the walks, in turn
 FINER = 4  # steps of motion between two frames

@@ -7,8 +7,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import angles_from_rotation
-from training.data.agora import MATCHED, agora_lens, read_agora
-from training.data.landmarks import REFERENCE_FACE
+from training.data.readers.agora import MATCHED, agora_lens, read_agora
+from training.data.readers.landmarks import REFERENCE_FACE
 
 SIZE = (320, 180)  # 1280 x 720 in small
 OUTDOORS = "ag_trainset_renderpeople_bfh_flowers_5_15_00001.png"

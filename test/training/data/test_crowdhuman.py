@@ -7,7 +7,7 @@ import struct
 import pytest
 from PIL import Image
 
-from training.data.crowdhuman import read_crowdhuman
+from training.data.readers.crowdhuman import read_crowdhuman
 
 
 def person(box, head=None, extra=None, tag="person"):

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from training.data.directmhp import read_directmhp
+from training.data.readers.directmhp import read_directmhp
 
 
 @pytest.fixture

