@@ -62,7 +62,8 @@ def node_parameters(
         "tracking": False,  # pictures need not follow one another
     }
     if model:
-        values["model"] = str(Path(model).expanduser().resolve())
+        folder = Path(model).expanduser()  # or a name on the hub
+        values["model"] = str(folder.resolve()) if folder.is_dir() else model
     if device:
         values["device"] = device
     if lossless:

@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     add("--frames", type=_count, default=300, metavar="N", help="at most N frames; 0: all (300)")
     add("--realtime", action="store_true", help="do not wait for answers; late frames are dropped")
     add("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds to wait (60)")
-    add("--model", default="", metavar="DIR", help="model folder (default: the embedded one)")
+    add("--model", default="", metavar="M", help="folder or org/name (default: the embedded one)")
     add("--device", default="", metavar="D", help="cpu, cuda, ... (default: the best there is)")
     add("--out", type=Path, default=OUT, metavar="DIR", help="folder for the results (demo/out)")
     return result

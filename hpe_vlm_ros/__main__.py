@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Head poses from the shell, without ROS: `python -m hpe_vlm_ros predict IMAGE...`."""
+"""Head poses without ROS: from image files, and in a browser."""
 
 from __future__ import annotations
 
@@ -34,6 +34,15 @@ and z (ahead), null where unknown. Heads go from left to right.
 
 Images that cannot be read get a message and the exit status 1; the others are still processed.
 """
+MODEL = "model folder, name on the hub (org/name or org/name@revision), or address of a server"
+DOWNLOAD = """\
+Fetch a model into the cache of huggingface_hub (HF_HOME says where that lies) and print its folder.
+From then on its name does wherever a model is named, also without a network (HF_HUB_OFFLINE=1).
+
+Says what it fetches and how large that is. Takes safetensors, exported graphs and JSON files, never
+code and never pickle. A model that is in the cache is not fetched again, and not renewed: to have
+another state of it, name that revision.
+"""
 EXAMPLE = """\
 example:
   python -m hpe_vlm_ros predict photo.jpg --draw out
@@ -54,7 +63,8 @@ def parser() -> argparse.ArgumentParser:
     add("images", nargs="+", metavar="IMAGE", help="image file (JPEG, PNG and what OpenCV reads)")
     add("--json", metavar="FILE", help="write the lines to FILE instead of printing them")
     add("--draw", metavar="FOLDER", help="also write each image with its heads drawn into FOLDER")
-    add("--model", metavar="DIR", help="model folder or server (default: the one in the package)")
+    add("--model", metavar="M", help=f"{MODEL} (default: the one in the package)")
+    add("--download", action="store_true", help="download a model org/name that the cache lacks")
     add("--device", metavar="D", help='such as "cpu" or "cuda" (default: the best there is)')
     add("--backend", default="auto", metavar="B", help="auto, onnx (exported models) or torch")
     add("--quantization", default="none", metavar="Q", help="of weights: none, int8 or int4")
@@ -73,6 +83,13 @@ def parser() -> argparse.ArgumentParser:
         help="look at the mirror image as well: finds more, takes up to twice as long (default: as "
         "the model's config.json says; the one in the package: always)",
     )
+    download = commands.add_parser(
+        "download",
+        help="fetch a model of the hub into the cache",
+        description=DOWNLOAD,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    download.add_argument("model", metavar="ORG/NAME[@REVISION]", help="such as org/name@v1.0")
     return main
 
 
@@ -123,6 +140,7 @@ def predict(options: argparse.Namespace) -> int:
                 quantization=options.quantization,
                 tiles=options.tiles,
                 mirror=WISHES[options.mirror],
+                download=options.download,
             )
         except (OSError, ValueError, RuntimeError) as error:
             return complain(error)
@@ -138,6 +156,16 @@ def predict(options: argparse.Namespace) -> int:
     return int(failed)
 
 
+def download(options: argparse.Namespace) -> int:
+    from .vlm.hub import find_model
+
+    try:
+        print(find_model(options.model, download=True))
+    except (OSError, ValueError) as error:
+        return complain(error)
+    return 0
+
+
 def complain(error: Exception) -> int:
     print(f"error: {error}", file=sys.stderr)
     return 1
@@ -145,7 +173,8 @@ def complain(error: Exception) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
-        return predict(parser().parse_args(arguments))
+        options = parser().parse_args(arguments)
+        return {"predict": predict, "download": download}[options.command](options)
     except KeyboardInterrupt:
         return 130
 

@@ -142,11 +142,13 @@ class HeadPerceiver:
         quantization: str = "none",
         tiles: int = 1,
         mirror: bool | None = None,
+        download: bool = False,
     ) -> HeadPerceiver:
-        """Load a model folder, or reach a server.
+        """Load a model, or reach a server.
 
         Args:
-            path: the folder; None is the embedded default that comes with the package. An address
+            path: a model folder, or the name of a model on the hub such as "org/name@revision", see
+                `vlm.hub`; None is the embedded default that comes with the package. An address
                 such as "http://gpu.local:8000/v1#name" is that of a server, see `remote.perceiver`.
             device: such as "cpu" or "cuda:0"; None is the CPU for a model that is exported, else
                 the best there is.
@@ -162,6 +164,7 @@ class HeadPerceiver:
             mirror: whether the mirror image is looked at as well, see `mirror`: more heads are
                 found and poses are better, in up to twice the time. None is as the model's
                 config.json says; a server is asked about the image alone.
+            download: whether a model on the hub may be downloaded where the cache lacks it.
 
         Raises:
             CheckpointError: (a ValueError) the folder cannot be used, and why.
@@ -171,13 +174,14 @@ class HeadPerceiver:
             from .remote.perceiver import RemotePerceiver
 
             return RemotePerceiver(str(path), max_heads, tiles=tiles)
+        from .vlm.hub import find_model, short_name
         from .vlm.loading import load_engine
-        from .vlm.model_folder import default_folder, fingerprint, load_facts
+        from .vlm.model_folder import fingerprint, load_facts
 
-        folder = default_folder() if path is None else Path(path).expanduser()
+        folder = find_model(path, download)
         twice = load_facts(folder).mirror if mirror is None else mirror
         engine = load_engine(folder, device, backend, threads, quantization, 1 + twice)
-        name = f"{folder.resolve().name}-{fingerprint(folder)}"
+        name = f"{short_name(path or folder)}-{fingerprint(folder)}"
         return cls(engine, name, max_heads, reuse_prefix, tiles, twice)
 
     def __call__(self, image: NDArray[np.uint8]) -> Heads:

@@ -50,7 +50,8 @@ def train(
         data: folders of labelled pictures to learn from.
         validation: folder of pictures to watch (never learnt).
         out: where checkpoints, log and model go; an existing checkpoint is continued.
-        base: grounding model to start from; without it a new small model with an ImageNet stem.
+        base: grounding model to start from, a folder or a name on the hub; without it a new small
+            model with an ImageNet stem.
         rehearsal: folders of described pictures, asked as in stage 0.
         rehearsal_ratio: share of them that is mixed in, drawn once (the paper: 0, 0.01, 0.1, 0.25).
         image_size: side of the square a new model sees, in pixels.

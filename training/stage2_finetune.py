@@ -42,7 +42,7 @@ def train(
         data: folders of labelled pictures to learn from.
         validation: folder of pictures to watch (never learnt).
         out: where checkpoints, log and model go; an existing checkpoint is continued.
-        base: model of stage 1.
+        base: model of stage 1, a folder or a name on the hub.
         threads: threads of the arithmetic.
         schedule: steps, rates and checkpoints.
         lesson: which pictures, which questions.

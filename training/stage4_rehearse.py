@@ -45,7 +45,7 @@ def train(
         rehearsal: folders of described pictures, asked as in stage 0.
         validation: folder of pictures to watch (never learnt).
         out: where checkpoints, log and model go; an existing checkpoint is continued.
-        base: merged model of stage 3.
+        base: merged model of stage 3, a folder or a name on the hub.
         rehearsal_ratio: share of the described pictures that is mixed in (the paper: 0.1, 0.25).
         threads: threads of the arithmetic.
         schedule: steps, rates and checkpoints.

@@ -24,7 +24,8 @@ from jsonargparse import auto_cli
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm import checkpoint
-from hpe_vlm_ros.vlm.model_folder import default_folder, fingerprint
+from hpe_vlm_ros.vlm.hub import find_model
+from hpe_vlm_ros.vlm.model_folder import fingerprint
 
 from .data.labels import read_synthetic
 from .data.sample import Sample
@@ -96,10 +97,11 @@ def main(
     keep: Path | None = None,
     counted_at: int | None = None,
 ) -> None:
-    """Score a model folder.
+    """Score a model.
 
     Args:
-        model: model folder; without it the embedded default of the package.
+        model: model folder, or the name of a model on the hub that is in the cache; without it the
+            embedded default of the package.
         data: folder of labelled scenes.
         out: folder that keeps answers and result.json; without it nothing is kept.
         base: the base model, to compare its understanding of expressions: its folder, or the
@@ -117,7 +119,7 @@ def main(
         counted_at: heads count from 32 pixels on in pictures of this size; without it, of the size
             of the model's input. The same for all makes models of several sizes comparable.
     """
-    folder = default_folder() if model is None else model
+    folder = find_model(model)
     samples = read_synthetic(data, limit)
     if out:
         out.mkdir(parents=True, exist_ok=True)

@@ -122,6 +122,7 @@ class PerceptionNode(LifecycleNode):
             threads=self.value("threads") or None,
             quantization=self.value("quantization"),
             mirror=wish(self.value("mirror")),
+            download=self.value("download"),
         )
         values = parameters.read(self)
         self._ids.prefix = parameters.id_prefix(values, self.get_namespace())

@@ -29,8 +29,15 @@ SPECIFICATIONS = (
     _S(
         "model",
         "",
-        "Folder with the model's weights (config.json, model.safetensors, tokenizer), or address "
-        "of a server (http://gpu.local:23333/v1#name). Empty: the embedded default of the package.",
+        "Folder with the model's weights (config.json, model.safetensors, tokenizer), name of a "
+        "model on the hub (org/name or org/name@revision), or address of a server "
+        "(http://gpu.local:23333/v1#name). Empty: the embedded default of the package.",
+        live=False,
+    ),
+    _S(
+        "download",
+        False,
+        "Whether a model that is named as org/name may be downloaded if the cache lacks it.",
         live=False,
     ),
     _S(

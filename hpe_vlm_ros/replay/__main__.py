@@ -67,13 +67,14 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         "overwrite": options.overwrite,
     }
     if options.answers is not None:
-        source, size = (options.answers, options.answers_topic), input_size(options.model)
+        source = options.answers, options.answers_topic
+        size = input_size(options.model, options.download)
         store = take_answers(recordings, settings, source, size, options.out, **how)
     else:
         _say_of_cameras(recordings, options)
         threads = _threads(options)
         model = options.model, options.device, options.max_heads
-        load = Loader(*model, options.tiles, options.mirror, threads)
+        load = Loader(*model, options.tiles, options.mirror, threads, options.download)
         how |= {"processes": options.processes, "ray_address": options.ray}
         how["quiet"] = options.quiet
         store = perceive_recordings(recordings, settings, load, options.out, **how)

@@ -125,7 +125,8 @@ def _input(to: argparse.ArgumentParser) -> None:
 
 def _model(to: argparse.ArgumentParser) -> None:
     add = to.add_argument_group("who answers").add_argument
-    add("--model", metavar="DIR", help="model folder (default: the embedded one)")
+    add("--model", metavar="M", help="folder, org/name or server (default: the embedded one)")
+    add("--download", action="store_true", help="download a model org/name that the cache lacks")
     add("--device", metavar="D", help="cpu, cuda, ... (default: the best there is)")
     add("--max-heads", type=_positive, default=20, metavar="N", help="most heads a frame (20)")
     add(

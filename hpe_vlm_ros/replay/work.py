@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol
 
 from hpe_vlm_ros.camera_model import described, is_rectified
@@ -49,6 +48,7 @@ class Loader:
     tiles: int = 1
     mirror: str = "auto"
     threads: int | None = None
+    download: bool = False
 
     def __call__(self) -> Perceiver:
         return HeadPerceiver.load(
@@ -58,17 +58,18 @@ class Loader:
             threads=self.threads,
             tiles=self.tiles,
             mirror=WISHES[self.mirror],
+            download=self.download,
         )
 
 
-def input_size(model: str | None) -> int:
+def input_size(model: str | None, download: bool = False) -> int:
     """Side in pixels of what a model sees, without loading it."""
-    from hpe_vlm_ros.vlm.model_folder import default_folder, load_facts
+    from hpe_vlm_ros.vlm.hub import find_model
+    from hpe_vlm_ros.vlm.model_folder import load_facts
 
     if model is not None and is_remote(model):
         return MODEL_SIDE
-    folder = default_folder() if model is None else Path(model).expanduser()
-    return load_facts(folder).image_size
+    return load_facts(find_model(model, download)).image_size
 
 
 @lru_cache(maxsize=1)

@@ -27,8 +27,9 @@ from . import CheckpointError
 from .backend import Backend
 from .checkpoint import load_model
 from .graphs import ImageGraph, StepGraph
+from .hub import find_model
 from .lanes import Lanes
-from .model_folder import EXPORTS, SUMMARY, default_folder, digest, fingerprint, load_facts
+from .model_folder import EXPORTS, SUMMARY, digest, fingerprint, load_facts
 from .modeling import CogVLMForCausalLM
 from .onnx_backend import (
     FORMAT,
@@ -157,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.disable(logging.WARNING)  # the exporter's, about what concerns no user
     warnings.simplefilter("ignore")
     try:
-        folder = Path(options.model) if options.model else default_folder()
+        folder = find_model(options.model)
         facts = load_facts(folder)
         for target in export(folder, options.precision):
             ours = OnnxBackend(folder, target, facts, threads=1)

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from hpe_vlm_ros.vlm import checkpoint
 from hpe_vlm_ros.vlm.configuration import embedded
+from hpe_vlm_ros.vlm.hub import find_model
 from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
@@ -115,7 +116,9 @@ def new_embedded_model(image_size: int) -> tuple[CogVLMForCausalLM, CogVLMProces
 
 
 def trained_model(folder: Path) -> tuple[CogVLMForCausalLM, CogVLMProcessor]:
-    """A model folder's weights and processor, to be trained further."""
+    """Weights and processor of a model, to be trained further: of a folder, or of a name on the hub
+    that is in the cache (`python -m hpe_vlm_ros download`)."""
+    folder = find_model(folder)
     processor = checkpoint.load_processor(folder, checkpoint.load_config(folder))
     model = checkpoint.load_model(folder, "cpu").requires_grad_(True)
     return model.to(memory_format=torch.channels_last), processor
