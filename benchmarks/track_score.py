@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.model_errors import LOOKING
 from benchmarks.scores import Identities, area_under_curve
 from hpe_vlm_ros.attention import Judge, gaze_angle
 from hpe_vlm_ros.distance import locate
@@ -21,6 +20,7 @@ from hpe_vlm_ros.tracking.motion import vector_of
 
 Array = NDArray[np.float64]
 Box = tuple[float, float, float, float]
+LOOKING = 15.0  # degrees, as the node's looking_angle
 UNCLEAR = LOOKING + Judge().hysteresis  # degrees up to which the node may say either
 TITLES = {
     "heads": "heads to be found",
@@ -75,7 +75,7 @@ class Seen(Protocol):
 
 
 class Score:
-    """What is gathered over films or walks."""
+    """What is gathered over films."""
 
     def __init__(self, camera: CameraIntrinsics | None = None, shape: HeadShape | None = None):
         self.camera, self.shape = camera, shape

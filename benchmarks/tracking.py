@@ -27,7 +27,6 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from benchmarks.films import Film, read_films
-from benchmarks.model_errors import LEAST
 from benchmarks.track_score import Score, table
 from hpe_vlm_ros.geometry import HeadShape
 from hpe_vlm_ros.people import People, View
@@ -36,6 +35,7 @@ from hpe_vlm_ros.tracking import Settings
 from training.testsets import WALKS
 
 Answers = list[list[HeadEstimate]]
+LEAST = 32.0  # pixels of a head at the model's input: smaller ones need not be found
 
 
 def answers_to(films: list[Film], perceiver: HeadPerceiver) -> dict[str, Answers]:

@@ -3,7 +3,7 @@
 
 A number token's target is a bump around the true value, linear for coordinates and circular for
 angles, so that 071 for 072 costs little. A bump of width 0 is the nearest number alone: plain
-cross-entropy over 1000 unrelated classes. `benchmarks.soft_targets` compares them.
+cross-entropy over 1000 unrelated classes. docs/log.md compares them.
 """
 
 from __future__ import annotations

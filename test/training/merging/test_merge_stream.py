@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from benchmarks.merge import load_everything, make_pair, memory, stream
 from hpe_vlm_ros.vlm.model_folder import INDEX
-from training.merging.registry import chosen
+from training.merging.registry import Layer, chosen
+from training.merging.similarity import row_cosine
 from training.merging.sources import Checkpoint, check_alike
 from training.merging.stream import (
     BLEND,
@@ -189,18 +189,50 @@ def test_a_file_that_is_no_safetensors_is_named(tmp_path):
         Checkpoint(tmp_path)
 
 
-def peak_of(run, folder: Path, out: Path) -> float:
+def memory(field: str) -> float:
+    """MB of this process from /proc: VmRSS is now, VmHWM the peak."""
+    line = next(x for x in open("/proc/self/status", encoding="utf-8") if x.startswith(field))
+    return int(line.split()[1]) / 1024
+
+
+def peak_of(run, *arguments) -> float:
     """MB of memory beyond what is in use now."""
-    out.mkdir()
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
     before = memory("VmRSS")
-    run(folder, out)
+    run(*arguments)
     return memory("VmHWM") - before
 
 
+def load_everything(folder: Path, out: Path) -> None:
+    """The obvious program: both models in memory, then the merge."""
+    files = sorted(file.name for file in (folder / "one").glob("*.safetensors"))
+    one, two = ({f: load_file(folder / kind / f) for f in files} for kind in ("one", "two"))
+    pairs = {n: (before, two[f][n]) for f in files for n, before in one[f].items()}
+    layers = {name: name.removesuffix(".weight") for name in pairs}
+    cosines = {layers[n]: row_cosine(*p) for n, p in pairs.items()}
+    method = chosen("winner_takes_all", {})
+    result = {n: method(*p, Layer(layers[n], cosines)) for n, p in pairs.items()}
+    out.mkdir()
+    for file in files:
+        save_file({name: result[name] for name in one[file]}, out / file)
+
+
+def stream(folder: Path, out: Path) -> None:
+    one, two = Checkpoint(folder / "one"), Checkpoint(folder / "two")
+    cosines = similarities(one, two, [name.removesuffix(".weight") for name in one.shapes])
+    out.mkdir()
+    merge(one, two, chosen("winner_takes_all", {}), cosines, out)
+
+
 def test_memory_is_a_few_layers_not_two_models(tmp_path):
-    size = 48
-    make_pair(tmp_path, size=size, shards=3, width=512)
+    size, width = 48, 512  # MB of a model of three files; layers of half an MB
+    names = [f"layers.{i}.weight" for i in range(size * 2**20 // (2 * width * width))]
+    torch.manual_seed(0)
+    weights = {name: torch.randn(width, width).half() for name in names}
+    moved = {n: t + 0.01 * i * torch.randn_like(t) for i, (n, t) in enumerate(weights.items())}
+    for kind, tensors in (("one", weights), ("two", moved)):
+        checkpoint(tmp_path / kind, *({n: tensors[n] for n in names[k::3]} for k in range(3)))
+    del weights, moved, tensors
     small = peak_of(stream, tmp_path, tmp_path / "small")
     large = peak_of(load_everything, tmp_path, tmp_path / "large")
     assert large > 1.8 * size  # else the measure does not work
