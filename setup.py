@@ -15,7 +15,7 @@ setup(
     description="Head poses of every person in a camera image by a vision-language model",
     license="Apache-2.0",
     packages=find_packages(include=["hpe_vlm_ros", "hpe_vlm_ros.*"]),
-    package_data={"hpe_vlm_ros.replay": ["*.j2"]},
+    package_data={"hpe_vlm_ros.evaluation.report": ["*.j2"]},
     # Where an install with colcon puts them too; the replay's result bags hold their definitions.
     data_files=[
         ("share/hpe_vlm_ros/msg", sorted(map(str, Path("msg").glob("*.msg")))),

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from hpe_vlm_ros.answers import DETECTION_PROMPT, Box, parse_boxes, pose_prompt
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.backend import Backend
-from hpe_vlm_ros.vlm.decoding import Answer
-from hpe_vlm_ros.vlm.grammar import Grammar
-from hpe_vlm_ros.vlm.lanes import Lanes
+from hpe_vlm_ros.vlm.decoding.constrained import Answer
+from hpe_vlm_ros.vlm.decoding.grammar import Grammar
+from hpe_vlm_ros.vlm.decoding.lanes import Lanes
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 Rgb = NDArray[np.uint8]
@@ -102,7 +102,7 @@ def transformers(model: Path, image: Rgb, boxes: Sequence[Box]) -> Way:
     """transformers' `generate()` per prompt, eager, 32 bits, without any grammar."""
     import torch
 
-    from hpe_vlm_ros.vlm.checkpoint import load_config, load_model, load_processor
+    from hpe_vlm_ros.vlm.pytorch.checkpoint import load_config, load_model, load_processor
 
     config = load_config(model)
     loaded, processor = load_model(model, "cpu", torch.float32), load_processor(model, config)

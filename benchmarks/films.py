@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.track_score import TrueHead
-from hpe_vlm_ros.attention import gaze_angle
 from hpe_vlm_ros.geometry import CameraIntrinsics
-from hpe_vlm_ros.tracking.motion import vector_of
+from hpe_vlm_ros.people.attention import gaze_angle
+from hpe_vlm_ros.people.tracking.motion import vector_of
 
 LEAST_VISIBLE = 0.25  # share of a head that must show for it to be asked for
 

@@ -32,8 +32,8 @@ from benchmarks.roofline import Card, Counter, Work, card_called, least_seconds
 from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.backend import ImageCache, Pixels
-from hpe_vlm_ros.vlm.engine import Engine
-from hpe_vlm_ros.vlm.quantization import QUANTIZATIONS
+from hpe_vlm_ros.vlm.decoding.engine import Engine
+from hpe_vlm_ros.vlm.pytorch.quantization import QUANTIZATIONS
 
 BOX = (106, 168, 148, 242)
 PHASES = ("vision", "prefix", "detect", "pose")

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from hpe_vlm_ros import metrics
+from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import box_iou
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
 from training.data.labels import read_synthetic

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers
 
-from hpe_vlm_ros.vlm.tokens import FileTokenizer
+from hpe_vlm_ros.vlm.decoding.tokens import FileTokenizer
 
 FILE = Path(__file__).with_suffix(".json")
 SPECIAL = {"<unk>": 0, "<s>": 1, "</s>": 2}

@@ -167,7 +167,7 @@ def latency(side: Side, sent_frame: Frame, heads: int) -> float:
 def frame(pixels: Any) -> Frame:
     """A raw frame of these pixels, taken now."""
     from demo.frames import Frame, header
-    from hpe_vlm_ros.nodes.images import rgb_to_image
+    from hpe_vlm_ros.images import rgb_to_image
 
     return Frame(rgb_to_image(pixels, header(time.time_ns())))
 

@@ -25,7 +25,7 @@ from benchmarks.peers_contenders import (
     whenet,
 )
 from benchmarks.peers_faces import LEAST_FACE, Array, Detector, face_boxes, fit_growth, haar
-from hpe_vlm_ros import metrics
+from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.data.labels import read_synthetic
 from training.data.sample import Sample

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 
 from benchmarks.llama_subset import llama_subset
-from hpe_vlm_ros.vlm import memory
-from hpe_vlm_ros.vlm.configuration import CogVLMConfig
-from hpe_vlm_ros.vlm.engine import Engine
-from hpe_vlm_ros.vlm.grammar import Choice, Kind
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.decoding.engine import Engine
+from hpe_vlm_ros.vlm.decoding.grammar import Choice, Kind
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor, ImageSettings
-from hpe_vlm_ros.vlm.quantization import Quantizer
-from hpe_vlm_ros.vlm.torch_backend import TorchBackend
+from hpe_vlm_ros.vlm.pytorch import memory
+from hpe_vlm_ros.vlm.pytorch.backend import TorchBackend
+from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.pytorch.quantization import Quantizer
 
 POOL = 1 << 22  # random numbers, repeated as often as it takes: drawing 17 billion takes minutes
 DEVIATION = 0.02

@@ -20,13 +20,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hpe_vlm_ros.replay.bag_recording import BagRecording
-from hpe_vlm_ros.replay.bags import Bag, shared_bag
-from hpe_vlm_ros.replay.frames import ReplayError
+from hpe_vlm_ros.recordings.bag_recording import BagRecording
+from hpe_vlm_ros.recordings.bags import Bag, shared_bag
+from hpe_vlm_ros.recordings.frames import ReplayError
+from hpe_vlm_ros.recordings.records import FrameRecord
+from hpe_vlm_ros.recordings.sources import open_sources
 from hpe_vlm_ros.replay.plan import Settings
-from hpe_vlm_ros.replay.records import FrameRecord
 from hpe_vlm_ros.replay.run import perceive_recordings
-from hpe_vlm_ros.replay.sources import open_sources
 from hpe_vlm_ros.replay.store import Store
 from hpe_vlm_ros.replay.work import Loader, Perceiver, perceiver_of
 from training.testsets import SCENES

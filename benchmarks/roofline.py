@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from hpe_vlm_ros.vlm.configuration import CogVLMConfig
-from hpe_vlm_ros.vlm.quantization import bytes_per_weight
+from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig
+from hpe_vlm_ros.vlm.pytorch.quantization import bytes_per_weight
 
 # dense bfloat16 operations per second and bytes per second, from the makers' data sheets
 CARDS = {

@@ -21,10 +21,10 @@ import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
-from hpe_vlm_ros.replay.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, typestore
-from hpe_vlm_ros.replay.outbag import Builder
-from hpe_vlm_ros.replay.records import FrameRecord
-from hpe_vlm_ros.replay.truth_heads import true_head
+from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, typestore
+from hpe_vlm_ros.recordings.records import FrameRecord
+from hpe_vlm_ros.recordings.result_bag import Builder
+from hpe_vlm_ros.recordings.truth_heads import true_head
 from training.data.labels import read_synthetic
 from training.data.sample import Sample
 from training.testsets import SCENES

@@ -23,8 +23,16 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from hpe_vlm_ros.metrics import Records, Rules, by_size, end_to_end, format_table, merge, score
-from hpe_vlm_ros.metrics import heads as as_heads
+from hpe_vlm_ros.evaluation.metrics import (
+    Records,
+    Rules,
+    by_size,
+    end_to_end,
+    format_table,
+    merge,
+    score,
+)
+from hpe_vlm_ros.evaluation.metrics import heads as as_heads
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.data.labels import read_synthetic
 from training.data.sample import Sample

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scores import Identities, area_under_curve
-from hpe_vlm_ros.attention import Judge, gaze_angle
-from hpe_vlm_ros.distance import locate
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, box_iou, geodesic_degrees
-from hpe_vlm_ros.people import ROBOT, Person
-from hpe_vlm_ros.tracking import Status
-from hpe_vlm_ros.tracking.motion import vector_of
+from hpe_vlm_ros.people.attention import Judge, gaze_angle
+from hpe_vlm_ros.people.distance import locate
+from hpe_vlm_ros.people.people import ROBOT, Person
+from hpe_vlm_ros.people.tracking import Status
+from hpe_vlm_ros.people.tracking.motion import vector_of
 
 Array = NDArray[np.float64]
 Box = tuple[float, float, float, float]

@@ -20,10 +20,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from demo.frames import FRAME_ID, Frame, SourceError, nanoseconds
-from hpe_vlm_ros.replay.bags import CAMERA_INFO, RAW, Bag, Topic, typestore
-from hpe_vlm_ros.replay.data_files import ROS1
-from hpe_vlm_ros.replay.frames import ReplayError
-from hpe_vlm_ros.replay.topics import chosen_topic, image_topic
+from hpe_vlm_ros.recordings.bags import CAMERA_INFO, RAW, Bag, Topic, typestore
+from hpe_vlm_ros.recordings.data_files import ROS1
+from hpe_vlm_ros.recordings.frames import ReplayError
+from hpe_vlm_ros.recordings.topics import chosen_topic, image_topic
 
 OF_A_BAG = (".mcap", ".yaml")
 

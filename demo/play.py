@@ -15,7 +15,7 @@ from demo.frames import Frame, SourceError, jpeg
 from demo.link import Link, Sent
 from demo.process import NodeError, NodeProcess, node_parameters
 from demo.sources import Source
-from hpe_vlm_ros.nodes.images import ImageError, to_rgb
+from hpe_vlm_ros.images import ImageError, to_rgb
 
 NAMESPACE = "/demo"
 SILENT_FRAMES = 3  # unanswered in a row before the demo gives up

@@ -19,8 +19,8 @@ from demo.link import Sent
 from demo.play import NAMESPACE, Played
 from hpe_vlm_ros.drawing import contact_sheet, draw_heads
 from hpe_vlm_ros.geometry import matrix_from_quaternion, rotation_from_face
+from hpe_vlm_ros.images import to_rgb
 from hpe_vlm_ros.msg import HeadPose
-from hpe_vlm_ros.nodes.images import to_rgb
 
 LONGEST = 960  # pixels of a side of the video
 SHEET = (4, 16)  # columns, pictures

@@ -26,7 +26,7 @@ from hpe_vlm_ros.pictures import (
     may_move,
     read_picture,
 )
-from hpe_vlm_ros.replay.data_files import ROS1, looks_like_bag
+from hpe_vlm_ros.recordings.data_files import ROS1, looks_like_bag
 
 PICTURES_FPS = 2
 LONGEST = 1280  # pixels; the model sees less, and larger frames only cost time on their way

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .answers import GRID, Box
+from .evaluation.metrics import match_boxes
 from .geometry import mean_rotations
-from .metrics import match_boxes
 
 if TYPE_CHECKING:
-    from .vlm.engine import Detection, Look
-    from .vlm.poses import Pose
+    from .vlm.decoding.engine import Detection, Look
+    from .vlm.decoding.poses import Pose
 
 SAME_IOU = 0.4  # of two boxes of one head, one in each look
 # Of the score of a box that one look alone names. On 400 of the dome's scenes recall at a precision

@@ -34,9 +34,9 @@ from .spread import Calibration, deviations_of, turn_covariance
 from .tiles import INSIDE, SAME_IOU, counts, put_back, tiles_of
 
 if TYPE_CHECKING:
-    from .vlm.decoding import Pick
-    from .vlm.engine import Engine, Look
-    from .vlm.poses import Pose
+    from .vlm.decoding.constrained import Pick
+    from .vlm.decoding.engine import Engine, Look
+    from .vlm.decoding.poses import Pose
 
 CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
 Array = NDArray[np.float64]
@@ -110,7 +110,7 @@ class HeadPerceiver:
         tiles: int = 1,
         mirror: bool | None = None,
     ):
-        from .vlm.decoding import expected, most_likely
+        from .vlm.decoding.constrained import expected, most_likely
 
         check_counts(max_heads, tiles)
         facts = engine.processor.facts
@@ -157,7 +157,7 @@ class HeadPerceiver:
             backend: "torch", "onnx" (ONNX Runtime, for exported models on a CPU), or "auto": what
                 serves the folder and the device best.
             threads: of the arithmetic; None is one per core, or as PyTorch is set.
-            quantization: "int8" or "int4" rounds PyTorch's weights, see `vlm.quantization`.
+            quantization: "int8" or "int4" rounds PyTorch's weights, see `vlm.pytorch.quantization`.
             tiles: above 1, so many by so many overlapping parts of each image are looked at as
                 well, which finds heads that are small in it, see `tiles`. 2 takes up to five times
                 as long, 3 up to ten.
@@ -192,7 +192,7 @@ class HeadPerceiver:
         self, image: NDArray[np.uint8], draft: Sequence[PixelBox] | None = None, slack: int = 0
     ) -> Heads:
         """As calling it. A `draft` of the boxes (pixels), such as those of the frame before, saves
-        most of the time of detection where it is right; see `vlm.engine.Look.detect`."""
+        most of the time of detection where it is right; see `vlm.decoding.engine.Look.detect`."""
         whole = self._find(image, draft, slack)
         if self.tiles == 1:
             return whole

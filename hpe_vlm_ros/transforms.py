@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hpe_vlm_ros.geometry import matrix_from_quaternion
-from hpe_vlm_ros.tracking.motion import rotation_of, vector_of
-from hpe_vlm_ros.wording import seconds
+from .geometry import matrix_from_quaternion
+from .people.tracking.motion import rotation_of, vector_of
+from .wording import seconds
 
 Array = NDArray[np.float64]
 SECOND = 10**9

@@ -59,7 +59,7 @@ def start(context: LaunchContext) -> list[Action]:
         return LaunchConfiguration(name).perform(context)
 
     try:  # not above: the arguments are shown without it, and launch shows no more than a sentence
-        from hpe_vlm_ros.replay.bag_recording import open_bag
+        from hpe_vlm_ros.recordings.bag_recording import open_bag
     except ImportError as error:
         raise RuntimeError(remedy(error)) from None
     recording = open_bag(Path(given("bag")), "bag", given("topic") or None)

@@ -41,6 +41,6 @@ export VENV=.venv-$name
 echo "== $name: $("$python" --version), $limits, wheels of $wheels"
 PYTHON=$python DISTRO=$wheels LIMITS=$limits scripts/setup.sh check
 . scripts/env.sh
-tests=(test/test_*.py test/tracking test/remote test/replay test/ros)
+tests=(test/test_*.py test/{evaluation,people,recordings,remote,replay,ros})
 if [ $# -gt 0 ]; then tests=("$@"); fi
 OMP_NUM_THREADS=1 python -m pytest -q "${tests[@]}"

@@ -17,10 +17,10 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole model folder with random weights that answers some head for any picture."""
     torch = pytest.importorskip("torch", reason="needs requirements-train.txt")
 
-    from hpe_vlm_ros.vlm.checkpoint import save
-    from hpe_vlm_ros.vlm.configuration import embedded
-    from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
     from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+    from hpe_vlm_ros.vlm.pytorch.checkpoint import save
+    from hpe_vlm_ros.vlm.pytorch.configuration import embedded
+    from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
     torch.manual_seed(1)
     tower = {"image_size": 64, "stem": None, "hidden_size": 32, "num_hidden_layers": 1}

@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpe_vlm_ros.camera_model import Calibration, described, is_rectified
-from hpe_vlm_ros.distance import Source, locate
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, geodesic_degrees, rotation_from_angles
 from hpe_vlm_ros.lens import (
     LensCamera,
@@ -25,6 +24,7 @@ from hpe_vlm_ros.lens import (
     from_numbers,
 )
 from hpe_vlm_ros.mounting import Mounting
+from hpe_vlm_ros.people.distance import Source, locate
 from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
 
 SHAPE = HeadShape(DIAMETER, OFFSET)

@@ -14,9 +14,9 @@ from hpe_vlm_ros.geometry import (
 )
 from hpe_vlm_ros.mirror import ALONE, Mirrored, joined_boxes, joined_poses, swapped
 from hpe_vlm_ros.spread import turn_covariance
-from hpe_vlm_ros.vlm.engine import Detection
-from hpe_vlm_ros.vlm.numbers import circular_mean
-from hpe_vlm_ros.vlm.poses import Pose
+from hpe_vlm_ros.vlm.decoding.engine import Detection
+from hpe_vlm_ros.vlm.decoding.numbers import circular_mean
+from hpe_vlm_ros.vlm.decoding.poses import Pose
 
 BOX = (100, 200, 300, 450)
 CELLS = st.lists(st.integers(0, 999), min_size=4, max_size=4).map(

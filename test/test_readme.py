@@ -120,7 +120,8 @@ def test_every_message_field_is_commented():
 def test_importing_the_package_needs_neither_torch_nor_ros():
     code = (
         "import sys, hpe_vlm_ros, hpe_vlm_ros.answers, hpe_vlm_ros.geometry;"
-        "import hpe_vlm_ros.attention, hpe_vlm_ros.tracking, hpe_vlm_ros.replay.calibration;"
+        "import hpe_vlm_ros.people.attention, hpe_vlm_ros.people.tracking;"
+        "import hpe_vlm_ros.evaluation.calibration;"
         "sys.exit(bool({'torch', 'rclpy', 'scipy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -26,10 +26,10 @@ import torch
 from jsonargparse import auto_cli
 from torch import nn
 
-from hpe_vlm_ros.vlm.checkpoint import load_config
-from hpe_vlm_ros.vlm.configuration import CogVLMConfig
 from hpe_vlm_ros.vlm.model_folder import INDEX
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.pytorch.checkpoint import load_config
+from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 from .loop.stage import READ_OUTS, read_outs_of
 from .merging import report

@@ -23,9 +23,9 @@ from zlib import crc32
 from jsonargparse import auto_cli
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
-from hpe_vlm_ros.vlm import checkpoint
 from hpe_vlm_ros.vlm.hub import find_model
 from hpe_vlm_ros.vlm.model_folder import fingerprint
+from hpe_vlm_ros.vlm.pytorch import checkpoint
 
 from .data.labels import read_synthetic
 from .data.sample import Sample

@@ -24,8 +24,8 @@ from demo.photographs import View as CameraView
 from demo.photographs import photographs as pictures
 from hpe_vlm_ros.drawing import draw_heads
 from hpe_vlm_ros.geometry import CameraIntrinsics
-from hpe_vlm_ros.nodes.images import to_rgb
-from hpe_vlm_ros.people import People, View
+from hpe_vlm_ros.images import to_rgb
+from hpe_vlm_ros.people.people import People, View
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.testsets import WALKS
 

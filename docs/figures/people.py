@@ -21,7 +21,7 @@ from benchmarks.parade import SIZE, parade
 from hpe_vlm_ros.geometry import CameraIntrinsics
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.extras.annotations import convert
-from hpe_vlm_ros.people import People, View
+from hpe_vlm_ros.people.people import People, View
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
 FILE = Path(__file__).with_name("people.png")

@@ -13,10 +13,11 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from hpe_vlm_ros import images
 from hpe_vlm_ros.camera_model import Calibration, described, is_rectified
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
 from hpe_vlm_ros.mounting import Mounting, upright
-from hpe_vlm_ros.nodes import images, messages, parameters
+from hpe_vlm_ros.nodes import messages, parameters
 from hpe_vlm_ros.nodes.arrivals import Arrivals
 from hpe_vlm_ros.nodes.depth import Depths, to_metres
 from hpe_vlm_ros.nodes.inference import Answer
@@ -25,9 +26,9 @@ from hpe_vlm_ros.nodes.qos import kept_qos, overridable, sensor_qos
 from hpe_vlm_ros.nodes.query import named_after
 from hpe_vlm_ros.nodes.statistics import Statistics
 from hpe_vlm_ros.nodes.tf import Targets
-from hpe_vlm_ros.people import People, Person, View
+from hpe_vlm_ros.people.people import People, Person, View
+from hpe_vlm_ros.people.tracking import Ids
 from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
-from hpe_vlm_ros.tracking import Ids
 
 AnyImage: TypeAlias = "Image | CompressedImage"
 Complain = Callable[[str, str], None]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_vlm_ros.nodes.encodings import bytes_of
-from hpe_vlm_ros.nodes.images import ImageError
+from hpe_vlm_ros.encodings import bytes_of
+from hpe_vlm_ros.images import ImageError
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image

@@ -13,9 +13,9 @@ from typing import Any
 
 from std_msgs.msg import Header
 
+from hpe_vlm_ros import images
 from hpe_vlm_ros.following import Follower
 from hpe_vlm_ros.mounting import upright
-from hpe_vlm_ros.nodes import images
 from hpe_vlm_ros.nodes.worker import NewestOnly
 
 QUESTIONS = "?"

@@ -12,11 +12,11 @@ from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamp
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
-from hpe_vlm_ros.attention import UNKNOWN
-from hpe_vlm_ros.distance import Source
 from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, quaternion_from_matrix
 from hpe_vlm_ros.msg import GazeTarget, GazeTargets, HeadPose
-from hpe_vlm_ros.people import ROBOT, Person
+from hpe_vlm_ros.people.attention import UNKNOWN
+from hpe_vlm_ros.people.distance import Source
+from hpe_vlm_ros.people.people import ROBOT, Person
 from hpe_vlm_ros.placing import unit_ray
 
 

@@ -25,8 +25,8 @@ from hpe_vlm_ros.nodes.qos import no_events, output_qos
 from hpe_vlm_ros.nodes.query import Queries
 from hpe_vlm_ros.nodes.stream import Stream
 from hpe_vlm_ros.nodes.worker import Complaints
+from hpe_vlm_ros.people.tracking import Ids
 from hpe_vlm_ros.requirements import remedy
-from hpe_vlm_ros.tracking import Ids
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOP_TIMEOUT = 1.5  # seconds for the image in work to be finished; it is given up then

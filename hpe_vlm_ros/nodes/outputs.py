@@ -11,9 +11,10 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
+from hpe_vlm_ros import images
 from hpe_vlm_ros.drawing import draw_heads
 from hpe_vlm_ros.msg import GazeTargets, HeadPoseArray
-from hpe_vlm_ros.nodes import extras, images, messages, parameters
+from hpe_vlm_ros.nodes import extras, messages, parameters
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.parameters import Values
 from hpe_vlm_ros.nodes.qos import no_events, output_qos

@@ -18,7 +18,7 @@ from rclpy.parameter import Parameter
 from hpe_vlm_ros.camera_model import RECTIFIED
 from hpe_vlm_ros.mirror import wish
 from hpe_vlm_ros.nodes.specifications import SPECIFICATIONS, TRANSPORTS, Specification
-from hpe_vlm_ros.tracking import Settings
+from hpe_vlm_ros.people.tracking import Settings
 
 __all__ = ["SPECIFICATIONS", "TRANSPORTS", "Specification"]
 

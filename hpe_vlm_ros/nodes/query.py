@@ -15,12 +15,12 @@ from typing import Any
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.node import Node
 
-from hpe_vlm_ros import queries
 from hpe_vlm_ros.action import Query
 from hpe_vlm_ros.geometry import box_iou
 from hpe_vlm_ros.nodes import messages
 from hpe_vlm_ros.nodes.inference import Answer, Job
-from hpe_vlm_ros.people import Person
+from hpe_vlm_ros.people import queries
+from hpe_vlm_ros.people.people import Person
 
 SAME_HEAD = 0.3  # overlap
 

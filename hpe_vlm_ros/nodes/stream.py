@@ -14,7 +14,8 @@ from rclpy.clock import ClockType
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 
-from hpe_vlm_ros.nodes import extras, images, inference, messages, parameters
+from hpe_vlm_ros import images
+from hpe_vlm_ros.nodes import extras, inference, messages, parameters
 from hpe_vlm_ros.nodes.cameras import FUTURE, AnyImage, Camera, Complain
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.health import Health
@@ -23,8 +24,8 @@ from hpe_vlm_ros.nodes.outputs import Outputs
 from hpe_vlm_ros.nodes.parameters import Values
 from hpe_vlm_ros.nodes.query import Queries, Source
 from hpe_vlm_ros.nodes.tf import Targets
-from hpe_vlm_ros.people import Person
-from hpe_vlm_ros.tracking import LateFrame, Status
+from hpe_vlm_ros.people.people import Person
+from hpe_vlm_ros.people.tracking import LateFrame, Status
 from hpe_vlm_ros.wording import seconds
 
 AHEAD = 1.0  # seconds by which the clocks of camera and node may differ

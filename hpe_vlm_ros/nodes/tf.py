@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from hpe_vlm_ros.nodes.messages import nanoseconds
-from hpe_vlm_ros.people import ROBOT
+from hpe_vlm_ros.people.people import ROBOT
 from hpe_vlm_ros.transforms import Frames, TransformError
 
 Complain = Callable[[str, str], None]

@@ -13,8 +13,8 @@ BOX = re.compile(r"([0-9]{3}),([0-9]{3}),([0-9]{3}),([0-9]{3})")
 def box_scores(tokens: Sequence[tuple[str, float]], count: int) -> list[float]:
     """Scores in 0..1 of the `count` boxes of an answer, in order; 1 where nothing is known.
 
-    As in `vlm.scores` for tokenizers with one token per digit: the probability of the separator
-    before the box times those of hundreds and tens of its numbers; units say little.
+    As in `vlm.decoding.scores` for tokenizers with one token per digit: the probability of the
+    separator before the box times those of hundreds and tens of its numbers; units say little.
     """
     text = "".join(token for token, _ in tokens)
     first = [1.0] * len(text)  # probability of the token that begins at a character, else 1

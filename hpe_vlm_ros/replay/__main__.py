@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from hpe_vlm_ros.recordings.frames import Recording, ReplayError
 from hpe_vlm_ros.requirements import remedy
 
 from .arguments import COMMANDS, parser
-from .frames import Recording, ReplayError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,12 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, given: list[str]) -> int:
+    from hpe_vlm_ros.evaluation.gate import conditions
+    from hpe_vlm_ros.recordings.sources import open_sources
+
     from .environment import command
-    from .finish import find_truth, finish
-    from .gate import conditions
     from .plan import Settings
+    from .results import find_truth, finish
     from .run import perceive_recordings, take_answers
-    from .sources import open_sources
     from .work import Loader, input_size
 
     wanted, shut_if = _wanted(options), conditions(options.fail_if, options.thresholds)
@@ -82,8 +83,9 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
 
 
 def _report(options: argparse.Namespace, given: list[str]) -> int:
-    from .finish import find_truth, finish, recordings_of
-    from .gate import conditions
+    from hpe_vlm_ros.evaluation.gate import conditions
+
+    from .results import find_truth, finish, recordings_of
     from .store import Store
 
     wanted, shut_if = _wanted(options), conditions(options.fail_if, options.thresholds)
@@ -96,8 +98,9 @@ def _report(options: argparse.Namespace, given: list[str]) -> int:
 
 
 def _compare(options: argparse.Namespace, given: list[str]) -> int:
-    from .compare import compare, comparison_table, values
-    from .gate import conditions, shut
+    from hpe_vlm_ros.evaluation.compare import compare, comparison_table, values
+    from hpe_vlm_ros.evaluation.gate import conditions, shut
+
     from .store import write_whole
 
     shut_if = conditions(options.fail_if, options.thresholds)
@@ -111,9 +114,9 @@ def _compare(options: argparse.Namespace, given: list[str]) -> int:
 
 def _conclude(report: dict[str, Any], options: argparse.Namespace, shut_if: list[Any]) -> int:
     """Says what came out; the exit status. ReplayError when no frame could be read."""
-    from .gate import shut
-    from .notes import nothing_read, of_run
-    from .tables import table, values
+    from hpe_vlm_ros.evaluation.gate import shut
+    from hpe_vlm_ros.evaluation.report.notes import nothing_read, of_run
+    from hpe_vlm_ros.evaluation.report.tables import table, values
 
     if why := nothing_read(report):
         raise ReplayError(why)
@@ -127,8 +130,9 @@ def _conclude(report: dict[str, Any], options: argparse.Namespace, shut_if: list
 
 
 def _wanted(options: argparse.Namespace) -> Any:
-    from .export import check_parquet
-    from .finish import Wanted
+    from hpe_vlm_ros.recordings.tables import check_parquet
+
+    from .results import Wanted
 
     if options.video and not options.save_images:
         raise ReplayError("--video shows people: add --save-images if that may be stored")
@@ -148,9 +152,8 @@ def _wanted(options: argparse.Namespace) -> Any:
 
 
 def _scoring(options: argparse.Namespace) -> Any:
-    from hpe_vlm_ros.metrics import Rules
-
-    from .summary import Scoring
+    from hpe_vlm_ros.evaluation.metrics import Rules
+    from hpe_vlm_ros.evaluation.summary import Scoring
 
     rules = Rules(min_size=options.min_size, min_visible=options.min_visible)
     return Scoring(options.looking_angle, options.block_seconds or 1e-9, rules)
@@ -164,7 +167,7 @@ def _threads(options: argparse.Namespace) -> int | None:
 
 def _say(recordings: Sequence[Recording], options: argparse.Namespace) -> None:
     """What was found, and what is amiss with it, before the long work."""
-    from .notes import of_recording
+    from hpe_vlm_ros.evaluation.report.notes import of_recording
 
     for recording in recordings:
         if not options.quiet:
@@ -175,7 +178,8 @@ def _say(recordings: Sequence[Recording], options: argparse.Namespace) -> None:
 
 
 def _say_of_cameras(recordings: Sequence[Recording], options: argparse.Namespace) -> None:
-    from .notes import of_recording
+    from hpe_vlm_ros.evaluation.report.notes import of_recording
+
     from .work import first_problem
 
     for recording in recordings:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .frames import ReplayError
+from hpe_vlm_ros.recordings.frames import ReplayError
+from hpe_vlm_ros.recordings.records import FrameRecord
+
 from .plan import Settings, Slice
-from .records import FrameRecord
 from .work import Load, perceive_slice
 
 RETRIES = 5

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .frames import Recording
+from hpe_vlm_ros.recordings.frames import Recording
 
 SLICE = 64
 """Frames that are perceived, kept and sent about together; what a killed worker has to repeat."""

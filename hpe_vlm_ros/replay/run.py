@@ -11,11 +11,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .crew import perceive_all
+from hpe_vlm_ros.recordings.frames import Recording, ReplayError
+from hpe_vlm_ros.recordings.recorded_heads import Recorded
+
 from .environment import environment
-from .frames import Recording, ReplayError
 from .plan import Settings, identify, selected, slices
-from .recorded import Recorded
+from .processes import perceive_all
 from .store import Store
 from .work import Load, Perceiver, perceiver_of
 

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .frames import ReplayError
+from hpe_vlm_ros.recordings.frames import ReplayError
+from hpe_vlm_ros.recordings.records import FrameRecord, from_json
+
 from .plan import Settings
-from .records import FrameRecord, from_json
 
 RUN, PARTS = "run.json", "parts"
 

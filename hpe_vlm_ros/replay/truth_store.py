@@ -7,10 +7,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from .frames import ReplayError
-from .records import head_from
+from hpe_vlm_ros.recordings.frames import ReplayError
+from hpe_vlm_ros.recordings.records import head_from
+from hpe_vlm_ros.recordings.truth import Key, Truth
+
 from .store import write_whole
-from .truth import Key, Truth
 
 LABELS = "truth.jsonl"
 

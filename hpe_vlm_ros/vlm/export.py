@@ -25,20 +25,14 @@ import torch
 
 from . import CheckpointError
 from .backend import Backend
-from .checkpoint import load_model
-from .graphs import ImageGraph, StepGraph
+from .decoding.lanes import Lanes
 from .hub import find_model
-from .lanes import Lanes
 from .model_folder import EXPORTS, SUMMARY, digest, fingerprint, load_facts
-from .modeling import CogVLMForCausalLM
-from .onnx_backend import (
-    FORMAT,
-    IMAGE_GRAPH,
-    PRECISIONS,
-    STEP_GRAPH,
-    OnnxBackend,
-)
-from .torch_backend import TorchBackend
+from .onnxruntime.backend import FORMAT, IMAGE_GRAPH, PRECISIONS, STEP_GRAPH, OnnxBackend
+from .pytorch.backend import TorchBackend
+from .pytorch.checkpoint import load_model
+from .pytorch.graphs import ImageGraph, StepGraph
+from .pytorch.modeling import CogVLMForCausalLM
 
 OPSET = 23  # the first with attention, rotary embedding and root-mean-square norm as operators
 PROTOBUF_LIMIT = 2_000_000_000  # bytes of a file without external data
@@ -63,7 +57,7 @@ def export(folder: str | Path, precisions: Sequence[str] = ("int8",)) -> list[Pa
 
 def _finish(folder: Path, graphs: Path, precision: str) -> Path:
     """One precision's export out of graphs in 32 bits."""
-    from .onnx_files import tidy, write_int8
+    from .onnxruntime.files import tidy, write_int8
 
     target = folder / EXPORTS / precision
     shutil.rmtree(target, ignore_errors=True)

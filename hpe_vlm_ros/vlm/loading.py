@@ -8,10 +8,10 @@ from pathlib import Path
 
 from . import CheckpointError
 from .backend import Backend
-from .engine import Engine
+from .decoding.engine import Engine
 from .facts import ModelFacts
 from .model_folder import load_facts, load_processor
-from .onnx_backend import EXPORT_AGAIN, OnnxBackend, find_export
+from .onnxruntime.backend import EXPORT_AGAIN, OnnxBackend, find_export
 
 BACKENDS = ("auto", "torch", "onnx")
 
@@ -85,8 +85,8 @@ def _torch(folder: Path, device: str | None, quantization: str, threads: int | N
         )
     import torch
 
-    from .checkpoint import load_model
-    from .torch_backend import TorchBackend, best_device
+    from .pytorch.backend import TorchBackend, best_device
+    from .pytorch.checkpoint import load_model
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import CheckpointError
+from .decoding.tokens import TOKENIZER_FILE, FileTokenizer, TextTokenizer
 from .facts import ModelFacts
 from .processing import PROCESSOR_FILE, CogVLMProcessor, ImageSettings
-from .tokens import TOKENIZER_FILE, FileTokenizer, TextTokenizer
 
 if TYPE_CHECKING:
-    from .configuration import CogVLMConfig
+    from .pytorch.configuration import CogVLMConfig
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"

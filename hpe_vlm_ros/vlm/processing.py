@@ -17,15 +17,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .decoding.tokens import TextTokenizer
 from .facts import EMBEDDED_SIZE, ModelFacts
 from .resampling import bicubic
-from .tokens import TextTokenizer
 from .vocabulary import build_tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .configuration import CogVLMConfig
+    from .pytorch.configuration import CogVLMConfig
 
 __all__ = ["CogVLMProcessor", "ImageSettings", "TEMPLATES", "build_tokenizer"]
 
@@ -143,7 +143,7 @@ class CogVLMProcessor:
         """One picture (H, W, 3 uint8 RGB) and one question, ready for `model.generate(**...)`."""
         import torch
 
-        from .modeling import position_ids_of
+        from .pytorch.modeling import position_ids_of
 
         prefix = self.prefix()
         text = torch.tensor([self.encode_prompt(prompt)])

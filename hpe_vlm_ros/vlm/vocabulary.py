@@ -12,7 +12,7 @@ import re
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from ..answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
-from .tokens import FileTokenizer
+from .decoding.tokens import FileTokenizer
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>")  # ids 0, 1, 2, 3
 NUMBERS = tuple(f"{n:03d}" for n in range(1000))

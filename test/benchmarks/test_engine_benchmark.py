@@ -10,8 +10,8 @@ import numpy as np
 from benchmarks.candidates import follow, greedy
 from benchmarks.engine import summary, table
 from hpe_vlm_ros.answers import DETECTION_PROMPT, pose_prompt
-from hpe_vlm_ros.vlm.decoding import ask
-from hpe_vlm_ros.vlm.lanes import Lanes
+from hpe_vlm_ros.vlm.decoding.constrained import ask
+from hpe_vlm_ros.vlm.decoding.lanes import Lanes
 from hpe_vlm_ros.vlm.loading import load_engine
 
 BOXES = [(10, 20, 300, 400), (0, 0, 999, 999)]

@@ -11,8 +11,8 @@ import torch
 from benchmarks import full_size
 from benchmarks.random_model import cogvlm_config
 from benchmarks.roofline import Card, Counter, Work, card_called, least_seconds
-from hpe_vlm_ros.vlm.configuration import grounding_generalist_17b
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.pytorch.configuration import grounding_generalist_17b
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 TINY = ["--device", "cpu", "--dtype", "float32", "--layers", "1", "--scale", "32"]
 TINY += ["--image-size", "28", "--rounds", "1", "--heads", "1", "2"]
@@ -39,7 +39,7 @@ def test_it_runs_and_ends_with_one_json_object(capsys: pytest.CaptureFixture[str
 
 def test_what_does_not_fit_is_left_out(capsys: pytest.CaptureFixture[str],
                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    monkeypatch.setattr("hpe_vlm_ros.vlm.memory.available", lambda device: 1000)
+    monkeypatch.setattr("hpe_vlm_ros.vlm.pytorch.memory.available", lambda device: 1000)
     assert full_size.main([*TINY, "--quantization", "none"]) == 1
     told = capsys.readouterr()
     assert "none: not run: the model needs" in told.err

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import peers, peers_contenders, peers_scenes
 from benchmarks.peers_faces import Alignment, Growth, fit_growth, landmark_boxes, owners, within
-from hpe_vlm_ros import metrics
+from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
 from training.data.sample import Head, Sample
 from training.labelling.networks import whenet

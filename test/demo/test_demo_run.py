@@ -17,7 +17,7 @@ from hpe_vlm_ros.geometry import (
     face_rotation,
     matrix_from_quaternion,
 )
-from hpe_vlm_ros.nodes.images import rgb_to_image
+from hpe_vlm_ros.images import rgb_to_image
 from hpe_vlm_ros.perceiver import HeadPerceiver, seen_by
 
 CAMERA = CameraIntrinsics(200.0, 200.0, 80.0, 60.0)

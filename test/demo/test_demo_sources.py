@@ -16,7 +16,7 @@ from demo.bags import BagWriter, camera_info_topic
 from demo.frames import SourceError, camera_info, from_pixels, header, jpeg
 from demo.sources import LONGEST, open_source
 from hpe_vlm_ros.geometry import CameraIntrinsics
-from hpe_vlm_ros.nodes.images import rgb_to_image, to_rgb
+from hpe_vlm_ros.images import rgb_to_image, to_rgb
 
 CAMERA = CameraIntrinsics(200.0, 210.0, 80.0, 60.0)
 

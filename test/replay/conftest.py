@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from painted import Load, entries, write_bag
 
+from hpe_vlm_ros.recordings.sources import open_sources
 from hpe_vlm_ros.replay.plan import Settings
 from hpe_vlm_ros.replay.run import perceive_recordings
-from hpe_vlm_ros.replay.sources import open_sources
 from hpe_vlm_ros.replay.store import Store
 
 

@@ -27,10 +27,10 @@ from painted import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from hpe_vlm_ros.recordings.sources import open_sources
 from hpe_vlm_ros.replay import __main__ as command
 from hpe_vlm_ros.replay import work
-from hpe_vlm_ros.replay.placed import placed
-from hpe_vlm_ros.replay.sources import open_sources
+from hpe_vlm_ros.replay.postprocessing import placed
 
 
 def with_info(folder, topic="/cam/image/compressed", turned=0, count=3, **fields):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from painted import Fatal, Load, entries, write_bag
 
+from hpe_vlm_ros.recordings.frames import ReplayError
+from hpe_vlm_ros.recordings.records import from_json
 from hpe_vlm_ros.replay import cluster
-from hpe_vlm_ros.replay.frames import ReplayError
-from hpe_vlm_ros.replay.records import from_json
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,9 +16,9 @@ import pytest
 from graph import NodeProcess
 from painted import entries, write_bag
 
+from hpe_vlm_ros.evaluation.compare import compare
+from hpe_vlm_ros.evaluation.summary import Scoring
 from hpe_vlm_ros.replay.__main__ import main
-from hpe_vlm_ros.replay.compare import compare
-from hpe_vlm_ros.replay.summary import Scoring
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 4
@@ -39,7 +39,7 @@ def test_live_and_offline_give_the_same_numbers(tmp_path, tiny_model, private_gr
         image_topic="/cam/image", image_transport="compressed", max_rate=0.0, max_age=0.0,
     )  # fmt: skip
     live = tmp_path / "live"
-    command = [sys.executable, "-m", "hpe_vlm_ros.replay.live", str(bag), "--out", str(live)]
+    command = [sys.executable, "-m", "hpe_vlm_ros.nodes.live_replay", str(bag), "--out", str(live)]
     try:
         done = subprocess.run([*command, "--wait"], cwd=ROOT, capture_output=True, text=True)
         assert f"{FRAMES} images sent, {FRAMES} answered" in done.stdout, done.stderr + node.log

@@ -24,9 +24,9 @@ from painted import (
     write_bag,
 )
 
+from hpe_vlm_ros.evaluation.report.notes import of_run
 from hpe_vlm_ros.replay import work
 from hpe_vlm_ros.replay.__main__ import main
-from hpe_vlm_ros.replay.notes import of_run
 
 COMPRESSED_TOPIC = "/cam/image/compressed"
 

@@ -23,7 +23,7 @@ PROGRAMS = (
     ("-m", "hpe_vlm_ros.replay", "bag", "--out", "out"),
     ("-m", "hpe_vlm_ros.replay", "report", "out"),
     (str(ROOT / "scripts" / "replay"), "bag", "--out", "out"),
-    ("-m", "hpe_vlm_ros.replay.live", "bag", "--out", "out"),
+    ("-m", "hpe_vlm_ros.nodes.live_replay", "bag", "--out", "out"),
     (str(ROOT / "scripts" / "replay_live"), "bag", "--out", "out"),
 )
 
@@ -64,7 +64,7 @@ def test_the_launch_file_says_it_and_shows_its_arguments_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert launch_file.generate_launch_description().get_launch_arguments()
-    for name in [n for n in sys.modules if n.startswith("hpe_vlm_ros.replay.bag")]:
+    for name in [n for n in sys.modules if n.startswith("hpe_vlm_ros.recordings.bag")]:
         monkeypatch.delitem(sys.modules, name)
     for name in [n for n in sys.modules if n.split(".")[0] == "rosbags"]:
         monkeypatch.setitem(sys.modules, name, None)
@@ -81,7 +81,7 @@ def test_signals_that_come_again_and_again_leave_the_recording_whole(
     """The player waits for a node that never comes; its own file is closed all the same."""
     bag = write_bag(tmp_path / "bag", entries(2))
     out = tmp_path / "live"
-    program = [sys.executable, "-m", "hpe_vlm_ros.replay.live", str(bag), "--out", str(out)]
+    program = [sys.executable, "-m", "hpe_vlm_ros.nodes.live_replay", str(bag), "--out", str(out)]
     places = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
     player = subprocess.Popen(
         program, env={**os.environ, "PYTHONPATH": places}, stderr=-1, text=True
@@ -94,3 +94,18 @@ def test_signals_that_come_again_and_again_leave_the_recording_whole(
         time.sleep(0.004)
     assert player.returncode == 130 and "Traceback" not in player.stderr.read()
     assert (out / "metadata.yaml").is_file()
+
+
+def test_reading_needs_no_ros(bag):
+    code = (
+        "import sys\n"
+        "for name in ('rclpy', 'sensor_msgs', 'std_msgs', 'geometry_msgs', 'torch'):\n"
+        "    sys.modules[name] = None\n"
+        "from hpe_vlm_ros.recordings.sources import open_sources\n"
+        "import hpe_vlm_ros.replay.results, hpe_vlm_ros.replay.run\n"
+        "import hpe_vlm_ros.evaluation.compare\n"
+        f"(recording,) = open_sources([{str(bag)!r}])\n"
+        "print(sum(frame.rgb().shape[2] for frame in recording.read()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "60", done.stderr

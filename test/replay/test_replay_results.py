@@ -14,10 +14,13 @@ import pytest
 from mcap.reader import make_reader
 from painted import Load, entries, heads_of, png, raw, truth_rows, write_bag
 
+from hpe_vlm_ros.evaluation.gate import condition, conditions, shut
+from hpe_vlm_ros.recordings.frames import ReplayError
+from hpe_vlm_ros.recordings.sources import open_sources
+from hpe_vlm_ros.recordings.tables import write_csv
 from hpe_vlm_ros.replay import work
 from hpe_vlm_ros.replay.__main__ import main
-from hpe_vlm_ros.replay.frames import ReplayError
-from hpe_vlm_ros.replay.gate import condition, conditions, shut
+from hpe_vlm_ros.replay.results import Wanted, find_truth
 from training.testsets import SCENES
 
 FRAMES = 10
@@ -184,8 +187,8 @@ def test_runs_are_compared_in_pairs(bag, tmp_path, truth, capsys):
 def test_paired_differences_are_those_of_the_same_frames(tmp_path, bag, truth, monkeypatch):
     from painted import Painted
 
-    from hpe_vlm_ros.replay.compare import compare
-    from hpe_vlm_ros.replay.summary import Scoring
+    from hpe_vlm_ros.evaluation.compare import compare
+    from hpe_vlm_ros.evaluation.summary import Scoring
 
     class Askew(Painted):
         """Two degrees nearer to the truth, which is four off."""
@@ -280,3 +283,14 @@ def test_the_shipped_model_end_to_end(tmp_path, monkeypatch):
     assert report["scores"]["recall"]["value"] > 0.3
     assert report["scores"]["geodesic_median"]["value"] < 60
     assert report["e_angle"]["asked"] == report["frames"]["heads"] > 0
+
+
+def test_the_table_of_heads_is_itself_ground_truth(tmp_path, bag, perceive):
+    store = perceive(bag)
+    write_csv(tmp_path / "heads.csv", store.records())
+    truth = find_truth(open_sources([str(bag)]), Wanted(truth=tmp_path / "heads.csv"))
+    assert truth.heads.keys() == {record.key for record in store.records()}
+    for record in store.records():
+        for ours, theirs in zip(record.heads, truth.heads[record.key], strict=True):
+            np.testing.assert_allclose(ours.matrix, theirs.matrix, atol=1e-6)
+            assert ours.box == theirs.box and ours.angles == theirs.angles

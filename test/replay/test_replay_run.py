@@ -27,9 +27,9 @@ from painted import (
     write_bag,
 )
 
-from hpe_vlm_ros.replay import crew
-from hpe_vlm_ros.replay.frames import ReplayError
-from hpe_vlm_ros.replay.records import FrameRecord, from_json
+from hpe_vlm_ros.recordings.frames import ReplayError
+from hpe_vlm_ros.recordings.records import FrameRecord, from_json
+from hpe_vlm_ros.replay import processes
 from hpe_vlm_ros.replay.store import Store
 from hpe_vlm_ros.replay.work import perceiver_of
 
@@ -133,7 +133,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(bag, tmp_path):
         "from painted import Load\n"
         "from hpe_vlm_ros.replay.plan import Settings\n"
         "from hpe_vlm_ros.replay.run import perceive_recordings\n"
-        "from hpe_vlm_ros.replay.sources import open_sources\n"
+        "from hpe_vlm_ros.recordings.sources import open_sources\n"
         f"bag = open_sources([{str(bag)!r}])\n"
         "if sys.argv[1] != '0':\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)\n"
@@ -213,7 +213,7 @@ def test_progress_counts_frames(bag, perceive, monkeypatch: pytest.MonkeyPatch):
         def update(self, count):
             self.done += count
 
-    monkeypatch.setattr(crew, "tqdm", Bar)
+    monkeypatch.setattr(processes, "tqdm", Bar)
     perceive(bag, every=2)
     (only,) = bars
     assert (only.initial, only.total, only.done) == (0, 10, 10)

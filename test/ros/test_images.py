@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from hpe_vlm_ros.nodes import images
+from hpe_vlm_ros import images
+from hpe_vlm_ros.encodings import ENCODINGS
+from hpe_vlm_ros.images import ImageError, bridged_encodings, rgb_to_image, to_rgb
 from hpe_vlm_ros.nodes.depth import to_metres
-from hpe_vlm_ros.nodes.encodings import ENCODINGS
-from hpe_vlm_ros.nodes.images import ImageError, bridged_encodings, rgb_to_image, to_rgb
 
 HEIGHT, WIDTH = 18, 20
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from std_msgs.msg import Header
 
-from hpe_vlm_ros.nodes.images import rgb_to_image
+from hpe_vlm_ros.images import rgb_to_image
 from hpe_vlm_ros.nodes.inference import Answer, Inference, Job
 from hpe_vlm_ros.perceiver import Heads
 

@@ -16,7 +16,7 @@ from hpe_vlm_ros.geometry import matrix_from_quaternion as matrix
 from hpe_vlm_ros.msg import HeadPose
 from hpe_vlm_ros.nodes import messages
 from hpe_vlm_ros.nodes.messages import head_transforms
-from hpe_vlm_ros.people import ROBOT, People, View
+from hpe_vlm_ros.people.people import ROBOT, People, View
 from hpe_vlm_ros.perceiver import HeadEstimate
 from hpe_vlm_ros.spread import turn_covariance
 

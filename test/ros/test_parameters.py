@@ -23,7 +23,7 @@ from hpe_vlm_ros.nodes.parameters import (
     tracking_settings,
 )
 from hpe_vlm_ros.nodes.parameters import descriptor as describe
-from hpe_vlm_ros.tracking import Settings
+from hpe_vlm_ros.people.tracking import Settings
 
 
 def test_the_shipped_file_holds_every_parameter_with_its_default_and_type():

@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from torch import distributed
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-from hpe_vlm_ros.vlm import checkpoint
-from hpe_vlm_ros.vlm.configuration import grounding_generalist_17b
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch import checkpoint
+from hpe_vlm_ros.vlm.pytorch.configuration import grounding_generalist_17b
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training import stage1_pretrain, stage2_finetune, stage4_rehearse
 from training.model.lora import LoraOptions, adapter_state, add_lora, save_adapter, trainable
 
@@ -146,5 +146,6 @@ def test_adapters_learn_and_are_saved_from_shards(group, full_size_layers, tmp_p
 
 
 def test_the_classes_to_wrap_exist():
-    modules = [importlib.import_module(f"hpe_vlm_ros.vlm.{n}") for n in ("language", "vision")]
+    room = "hpe_vlm_ros.vlm.pytorch"
+    modules = [importlib.import_module(f"{room}.{n}") for n in ("language", "vision")]
     assert all(any(hasattr(m, name) for m in modules) for name in wrapped_classes())

@@ -18,9 +18,10 @@ import pytest
 import torch
 from jsonargparse import auto_cli, auto_parser
 
-from hpe_vlm_ros.vlm import checkpoint, export
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm import export
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch import checkpoint
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training.evaluation import asking
 from training.labelling import review
 from training.loop.stage import READ_OUTS, read_outs_of

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
-from hpe_vlm_ros.vlm import checkpoint
+from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training import stage1_pretrain, stage5_evaluate
 from training.evaluation import asking
 from training.loop.stage import Lesson

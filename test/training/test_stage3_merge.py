@@ -15,11 +15,12 @@ from jsonargparse import ArgumentParser
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from hpe_vlm_ros.vlm import CheckpointError, checkpoint
-from hpe_vlm_ros.vlm.configuration import CogVLMConfig, grounding_generalist_17b
+from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.model_folder import load_facts
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch import checkpoint
+from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig, grounding_generalist_17b
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training import stage3_merge
 from training.loop.stage import READ_OUTS, read_outs_of
 from training.merging import report

@@ -11,7 +11,7 @@ import torch
 from jsonargparse import ArgumentParser
 from safetensors.torch import load_file
 
-from hpe_vlm_ros.vlm import checkpoint
+from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training import stage0_ground, stage1_pretrain, stage2_finetune, stage3_merge, stage4_rehearse
 from training.data.prompts import PackingOptions
 from training.loop.learner import Teaching

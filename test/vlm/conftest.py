@@ -13,11 +13,11 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import PreTrainedTokenizerFast
 
 from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
-from hpe_vlm_ros.vlm.configuration import CogVLMConfig
-from hpe_vlm_ros.vlm.engine import Engine
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.decoding.engine import Engine
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
-from hpe_vlm_ros.vlm.torch_backend import TorchBackend
+from hpe_vlm_ros.vlm.pytorch.backend import TorchBackend
+from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 
 @pytest.fixture(autouse=True)

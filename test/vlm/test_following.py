@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.following import Follower
 from hpe_vlm_ros.perceiver import HeadPerceiver, Heads
-from hpe_vlm_ros.vlm.engine import Engine
+from hpe_vlm_ros.vlm.decoding.engine import Engine
 
 Engines = Callable[..., Engine]
 Rgb = NDArray[np.uint8]

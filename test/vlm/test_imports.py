@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
         ("hpe_vlm_ros", ("torch", "rclpy")),
         ("hpe_vlm_ros.perceiver", ("torch", "rclpy", "transformers")),
         ("hpe_vlm_ros.__main__", ("torch", "rclpy", "transformers")),
-        ("hpe_vlm_ros.vlm.checkpoint", ("rclpy", "training")),
+        ("hpe_vlm_ros.vlm.pytorch.checkpoint", ("rclpy", "training")),
         # a launch file runs in the system's Python, which has no package of ours from pip
         ("hpe_vlm_ros.nodes.specifications", ("lap", "cv2", "numpy", "rclpy")),
         ("hpe_vlm_ros.requirements", ("lap", "cv2", "numpy", "rclpy")),

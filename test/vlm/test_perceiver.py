@@ -22,9 +22,10 @@ from hpe_vlm_ros.geometry import (
     rotation_from_angles,
 )
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads, check_image
-from hpe_vlm_ros.vlm import CheckpointError, checkpoint
-from hpe_vlm_ros.vlm.engine import Detection, Engine
-from hpe_vlm_ros.vlm.poses import Pose
+from hpe_vlm_ros.vlm import CheckpointError
+from hpe_vlm_ros.vlm.decoding.engine import Detection, Engine
+from hpe_vlm_ros.vlm.decoding.poses import Pose
+from hpe_vlm_ros.vlm.pytorch import checkpoint
 
 SEED = 2  # a random model that names several heads; asserted below
 
@@ -206,7 +207,7 @@ def test_pitch_beyond_90_is_told_by_the_triple_of_the_convention(
 ) -> None:
     perceiver, angles = HeadPerceiver(tiny_engine(SEED)), (10.0, 170.0, 175.0)
     monkeypatch.setattr(
-        "hpe_vlm_ros.vlm.engine.Look.estimates",
+        "hpe_vlm_ros.vlm.decoding.engine.Look.estimates",
         lambda self, boxes: [Pose(angles, angles, (1.0, 1.0, 1.0), np.ones((3, 360)))],
     )
     (head,) = perceiver.poses(picture, [(0.0, 0.0, 20.0, 20.0)])

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
-from hpe_vlm_ros.vlm.checkpoint import load_processor
-from hpe_vlm_ros.vlm.configuration import CogVLMConfig
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor, ImageSettings
+from hpe_vlm_ros.vlm.pytorch.checkpoint import load_processor
+from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig
 from hpe_vlm_ros.vlm.vocabulary import (
     NUMBERS,
     TEMPLATES,

@@ -15,10 +15,10 @@ from transformers import PreTrainedTokenizerFast
 
 from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
 from hpe_vlm_ros.vlm import CheckpointError, model_folder
-from hpe_vlm_ros.vlm.configuration import CogVLMConfig, embedded
+from hpe_vlm_ros.vlm.decoding.tokens import FileTokenizer
 from hpe_vlm_ros.vlm.facts import ModelFacts
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor, ImageSettings
-from hpe_vlm_ros.vlm.tokens import FileTokenizer
+from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig, embedded
 from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
 
 BOX = (1, 20, 300, 999)

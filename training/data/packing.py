@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from hpe_vlm_ros.vlm.decoding import shared_beginning
-from hpe_vlm_ros.vlm.language import PADDING_TYPE
+from hpe_vlm_ros.vlm.decoding.constrained import shared_beginning
+from hpe_vlm_ros.vlm.pytorch.language import PADDING_TYPE
 
 from .prompts import Prompt
 from .sample import Head

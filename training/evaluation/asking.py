@@ -22,8 +22,8 @@ from hpe_vlm_ros.answers import (
     referring_prompt,
 )
 from hpe_vlm_ros.perceiver import HeadPerceiver
-from hpe_vlm_ros.vlm.decoding import most_likely
-from hpe_vlm_ros.vlm.engine import Look
+from hpe_vlm_ros.vlm.decoding.constrained import most_likely
+from hpe_vlm_ros.vlm.decoding.engine import Look
 
 from ..data.describing import describe
 from ..data.sample import Expression, Sample

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hpe_vlm_ros import metrics
 from hpe_vlm_ros.answers import Angles
+from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hpe_vlm_ros import metrics
 from hpe_vlm_ros.answers import Angles, parse_angles, parse_boxes, pixel_box
+from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import angles_from_rotation, box_iou, rotation_from_angles
 from hpe_vlm_ros.rays import ray_to, usual_camera
 

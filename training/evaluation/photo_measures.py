@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_vlm_ros import metrics
+from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import (
     angles_from_rotation,
     circular_difference,

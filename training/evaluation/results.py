@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpe_vlm_ros import metrics
+from hpe_vlm_ros.evaluation import metrics
 
 from .lenses import by_lens
 from .measures import (

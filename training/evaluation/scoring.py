@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hpe_vlm_ros import metrics
+from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
 from ..data.sample import Sample

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from hpe_vlm_ros.vlm import checkpoint
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
-from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem
-from hpe_vlm_ros.vlm.vision import Presence
+from hpe_vlm_ros.vlm.pytorch import checkpoint
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.pytorch.stem import EfficientNetLite0Stem
+from hpe_vlm_ros.vlm.pytorch.vision import Presence
 
 from ..data.augment import Augmentation
 from ..data.batches import StepBatches

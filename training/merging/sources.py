@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from hpe_vlm_ros.vlm.model_folder import refuse_adapter
-from hpe_vlm_ros.vlm.weights import IGNORED, weight_files
+from hpe_vlm_ros.vlm.pytorch.weights import IGNORED, weight_files
 
 from .lora_folding import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, fold
 

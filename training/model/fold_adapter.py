@@ -14,7 +14,7 @@ from pathlib import Path
 from jsonargparse import auto_cli
 from peft import PeftConfig, PeftModel
 
-from hpe_vlm_ros.vlm import checkpoint
+from hpe_vlm_ros.vlm.pytorch import checkpoint
 
 WEIGHTS = "adapter_model.safetensors"
 

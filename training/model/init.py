@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from hpe_vlm_ros.vlm import checkpoint
-from hpe_vlm_ros.vlm.configuration import embedded
 from hpe_vlm_ros.vlm.hub import find_model
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch import checkpoint
+from hpe_vlm_ros.vlm.pytorch.configuration import embedded
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 from .pretrained_stem import load_imagenet
 

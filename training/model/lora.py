@@ -30,7 +30,7 @@ from peft.tuners.tuners_utils import check_adapters_to_merge
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 from ..loop.sharding import is_first, whole
 from ..merging.lora_folding import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, fold, low_rank_update

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import nn
 
-from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem, SameConv2d
+from hpe_vlm_ros.vlm.pytorch.stem import EfficientNetLite0Stem, SameConv2d
 
 EPSILON = 1e-3  # of the EfficientNet family
 MOMENTUM = 0.03

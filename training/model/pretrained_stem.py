@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem, InvertedBottleneck
+from hpe_vlm_ros.vlm.pytorch.stem import EfficientNetLite0Stem, InvertedBottleneck
 
 IMAGE_MEAN = (127 / 255,) * 3
 IMAGE_STD = (128 / 255,) * 3

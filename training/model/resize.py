@@ -17,9 +17,9 @@ import torch
 from jsonargparse import auto_cli
 from torch.nn import functional as F
 
-from hpe_vlm_ros.vlm import checkpoint
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch import checkpoint
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 from ..loop.stage import READ_OUTS, read_outs_of
 

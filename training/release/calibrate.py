@@ -22,10 +22,10 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from hpe_vlm_ros import metrics
+from hpe_vlm_ros.evaluation import metrics
+from hpe_vlm_ros.people.tracking.motion import vector_of
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
 from hpe_vlm_ros.spread import Calibration
-from hpe_vlm_ros.tracking.motion import vector_of
 
 from ..data.labels import read_synthetic
 from ..data.sample import Sample

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import chdtri
 
-from hpe_vlm_ros.replay.calibration import NOMINAL
+from hpe_vlm_ros.evaluation.calibration import NOMINAL
 from hpe_vlm_ros.spread import Calibration
 
 Array = NDArray[np.float64]

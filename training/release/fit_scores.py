@@ -4,10 +4,10 @@
     python -m training.release.fit_scores MODEL '[runs/photos_validation]'
 
 Every picture is asked for boxes once. Of each box that the text names it is known whether it is one
-of a head; a logistic regression (`hpe_vlm_ros.vlm.presence.ScoreWeights`) of the text's score, the
-tower's read-out and the box's size and shape then gives the probability. The weights go into the
-model's config.json, with the least score (`min_score`) at which `precision` of the boxes are heads,
-and scores need no further calibration. Pictures must not have been learnt from.
+of a head; a logistic regression (`hpe_vlm_ros.vlm.decoding.presence.ScoreWeights`) of the text's
+score, the tower's read-out and the box's size and shape then gives the probability. The weights go
+into the model's config.json, with the least score (`min_score`) at which `precision` of the boxes
+are heads, and scores need no further calibration. Pictures must not have been learnt from.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from jsonargparse import auto_cli
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from hpe_vlm_ros import metrics
 from hpe_vlm_ros.answers import pixel_box
 from hpe_vlm_ros.boxes import without_duplicates
-from hpe_vlm_ros.vlm.decoding import expected
-from hpe_vlm_ros.vlm.engine import Engine
+from hpe_vlm_ros.evaluation import metrics
+from hpe_vlm_ros.vlm.decoding.constrained import expected
+from hpe_vlm_ros.vlm.decoding.engine import Engine
+from hpe_vlm_ros.vlm.decoding.presence import ScoreWeights, features
 from hpe_vlm_ros.vlm.loading import load_engine
-from hpe_vlm_ros.vlm.presence import ScoreWeights, features
 
 from ..data.labels import read_synthetic
 from ..data.sample import Sample

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from hpe_vlm_ros.vlm.language import Attention, rotate
 from hpe_vlm_ros.vlm.model_folder import default_folder
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch.language import Attention, rotate
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 from ..data.augment import render_view
 from ..data.packing import Batch, pack

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hpe_vlm_ros.vlm.language import Attention, rotate
+from hpe_vlm_ros.vlm.pytorch.language import Attention, rotate
 
 from ..data.packing import Batch
 from .dense_head import patch_centres

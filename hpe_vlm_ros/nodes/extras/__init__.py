@@ -9,7 +9,7 @@ from typing import Any
 
 from std_msgs.msg import Header
 
-from hpe_vlm_ros.people import Person
+from hpe_vlm_ros.people.people import Person
 
 PACKAGES = {
     "hri": "hri_msgs",

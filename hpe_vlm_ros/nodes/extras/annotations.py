@@ -11,8 +11,8 @@ from foxglove_msgs.msg import Color, ImageAnnotations, Point2, PointsAnnotation,
 
 from hpe_vlm_ros.geometry import gaze_rotation
 from hpe_vlm_ros.nodes.extras import Shown
-from hpe_vlm_ros.people import ROBOT, Person
-from hpe_vlm_ros.tracking import Status
+from hpe_vlm_ros.people.people import ROBOT, Person
+from hpe_vlm_ros.people.tracking import Status
 
 TOPIC, TYPE = "annotations", ImageAnnotations
 LOOKING, SEEN, PREDICTED = (0.2, 0.9, 0.2), (1.0, 0.75, 0.1), (0.6, 0.6, 0.6)

@@ -13,10 +13,10 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from hpe_vlm_ros.images import rgb_to_image
 from hpe_vlm_ros.nodes.extras import Shown
-from hpe_vlm_ros.nodes.images import rgb_to_image
 from hpe_vlm_ros.nodes.qos import no_events, output_qos
-from hpe_vlm_ros.people import Person
+from hpe_vlm_ros.people.people import Person
 
 FACES = "/humans/faces"
 

@@ -7,11 +7,11 @@ from geometry_msgs.msg import Vector3
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from hpe_vlm_ros.distance import Source
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.messages import duration, head_pose
-from hpe_vlm_ros.people import ROBOT, Person
-from hpe_vlm_ros.tracking import Status
+from hpe_vlm_ros.people.distance import Source
+from hpe_vlm_ros.people.people import ROBOT, Person
+from hpe_vlm_ros.people.tracking import Status
 
 TOPIC, TYPE = "markers", MarkerArray
 LIFETIME = 1.0  # seconds; what is not sent again disappears, whatever happens to the node

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from hpe_vlm_ros.pictures import ImageError
-from hpe_vlm_ros.vlm.configuration import embedded
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch.configuration import embedded
 from training.data.augment import Augmentation
 from training.data.batches import Shares, StepBatches
 from training.data.collage import Collage

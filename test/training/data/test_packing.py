@@ -7,10 +7,10 @@ import torch
 
 from hpe_vlm_ros import answers
 from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.vlm.configuration import embedded
-from hpe_vlm_ros.vlm.language import rotary, rotate
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch.configuration import embedded
+from hpe_vlm_ros.vlm.pytorch.language import rotary, rotate
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training.data.packing import pack
 from training.data.prompts import ANGLE, COORDINATE, PackingOptions, build_prompts, exact_grid
 from training.data.sample import Head

@@ -16,10 +16,10 @@ from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.answers import format_angles, format_boxes, format_referred, grid_box
 from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_angles
-from hpe_vlm_ros.vlm import checkpoint
-from hpe_vlm_ros.vlm.configuration import embedded
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch import checkpoint
+from hpe_vlm_ros.vlm.pytorch.configuration import embedded
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training import stage5_evaluate
 from training.data.labels import read_synthetic
 from training.data.sample import Head, Looks

@@ -8,8 +8,8 @@ import copy
 import pytest
 import torch
 
-from hpe_vlm_ros.vlm.configuration import CogVLMConfig, grounding_generalist_17b
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig, grounding_generalist_17b
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training.model.lora import (
     BlockLinear,
     LoraOptions,

@@ -6,7 +6,7 @@ import copy
 import pytest
 import torch
 
-from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem
+from hpe_vlm_ros.vlm.pytorch.stem import EfficientNetLite0Stem
 from training.model.normed_stem import NormedConv2d, convolutions, fold, settle, unfold
 
 

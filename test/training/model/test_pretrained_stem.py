@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hpe_vlm_ros.vlm.stem import FINE_BLOCKS, STAGES, EfficientNetLite0Stem
+from hpe_vlm_ros.vlm.pytorch.stem import FINE_BLOCKS, STAGES, EfficientNetLite0Stem
 from training.model.pretrained_stem import BN_EPSILON, load_into
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
-from hpe_vlm_ros.vlm import checkpoint
 from hpe_vlm_ros.vlm.model_folder import default_folder
+from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training.loop.stage import READ_OUTS
 from training.model.resize import main, resample, resized
 

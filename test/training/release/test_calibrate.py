@@ -11,9 +11,9 @@ import pytest
 from scipy.stats import chi2
 
 from hpe_vlm_ros.geometry import rotation_from_angles
+from hpe_vlm_ros.people.tracking.motion import rotation_of
 from hpe_vlm_ros.perceiver import HeadEstimate
 from hpe_vlm_ros.spread import Calibration, turn_covariance
-from hpe_vlm_ros.tracking.motion import rotation_of
 from training.data.sample import Head, Sample
 from training.release.calibrate import as_stated, collect, report, stated_heads, store
 from training.release.calibration import (

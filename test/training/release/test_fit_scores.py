@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from hpe_vlm_ros.vlm import checkpoint
-from hpe_vlm_ros.vlm.configuration import embedded
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch import checkpoint
+from hpe_vlm_ros.vlm.pytorch.configuration import embedded
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training.release import fit_scores
 from training.release.fit_scores import Boxes, average_precision, fit, least_score
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hpe_vlm_ros.geometry import angles_from_rotations, geodesic_degrees, rotation_from_angles
-from hpe_vlm_ros.vlm import checkpoint
+from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training import stage1_pretrain, stage4_rehearse
 from training.data.labels import read_synthetic
 from training.data.sample import Head, Sample

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.vlm.configuration import embedded
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch.configuration import embedded
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training.data.sample import Head, Sample
 from training.merging.stream import ORIGINAL, TUNED
 from training.reproduction import attention, figures, report

@@ -20,8 +20,8 @@ import torch
 from jsonargparse import auto_cli
 
 from hpe_vlm_ros.answers import grid_box, pose_prompt
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 from ...data.packing import pack
 from ...data.prompts import Prompt

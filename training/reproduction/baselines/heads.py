@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from hpe_vlm_ros import metrics
+from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import angles_from_rotations
 
 from ...data.labels import read_synthetic

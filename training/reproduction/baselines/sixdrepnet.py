@@ -29,7 +29,7 @@ from jsonargparse import auto_cli
 from torch import nn
 from torch.nn import functional as F
 
-from hpe_vlm_ros.vlm.stem import EfficientNetLite0Stem
+from hpe_vlm_ros.vlm.pytorch.stem import EfficientNetLite0Stem
 
 from ...data.labels import read_synthetic
 from ...data.sample import Sample

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from jsonargparse import auto_cli
 
-from hpe_vlm_ros.vlm.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 from ...data.sample import Sample
 from ...model.init import trained_model

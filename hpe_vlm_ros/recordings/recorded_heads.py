@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HeadPoseArrays in a bag: ground truth, or what a live node answered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpe_vlm_ros.evaluation.report.notes import of_recording
+from hpe_vlm_ros.geometry import matrix_from_quaternion, rotation_from_face
+from hpe_vlm_ros.images import ImageError
+
+from .bags import HEADS, Bag, Broken, Topic
+from .frames import Recording, ReplayError
+from .records import FrameRecord, Head, rounded
+from .truth import Entry
+
+_STAMP = 10**9
+
+
+@dataclass(frozen=True)
+class Array:
+    """A HeadPoseArray. stamp: ns, the time of recording where it has none. seconds: time the model
+    took."""
+
+    stamp: int
+    heads: tuple[Head, ...]
+    seconds: float
+    model: str
+
+
+def read_arrays(path: Path, topic: str | None) -> tuple[list[Array], list[str]]:
+    """All of a topic (None: the only one of HeadPoseArray), and notes about what is amiss.
+
+    ReplayError when there is none.
+    """
+    try:
+        return _arrays(path, topic, rescue=False)
+    except Broken:
+        return _arrays(path, topic, rescue=True)
+
+
+def _arrays(path: Path, topic: str | None, rescue: bool) -> tuple[list[Array], list[str]]:
+    bag = Bag(path, rescue)
+    found, faults, notes = list[Array](), list[str](), list[str]()
+    try:
+        chosen = _topic(bag, topic)
+        for _, recorded, data in bag.messages([chosen]):
+            try:
+                found.append(_array(bag.decode(data, HEADS), recorded))
+            except ReplayError as error:
+                faults.append(str(error))
+    except Broken:
+        raise
+    except ReplayError as error:
+        if not found:
+            raise
+        notes.append(f"{error}; the {len(found)} messages that can be read are used")
+    finally:
+        bag.close()
+    if faults and not found:
+        raise ReplayError(faults[0])
+    if faults:
+        notes.append(f"{len(faults)} messages of {chosen.name} are left out: {faults[0]}")
+    return found, [*bag.notes, *bag.losses(), *notes]
+
+
+def _array(message: Any, recorded: int) -> Array:
+    stamp = message.header.stamp.sec * _STAMP + message.header.stamp.nanosec
+    heads = tuple(head for pose in message.heads if (head := head_of(pose)) is not None)
+    took = message.inference_latency
+    seconds = took.sec + took.nanosec / _STAMP
+    return Array(stamp or recorded, heads, seconds, str(message.model_id))
+
+
+def entries(arrays: Iterable[Array], where: str) -> list[Entry]:
+    """Arrays as ground truth."""
+    return [Entry(array.heads, stamp=array.stamp, where=where) for array in arrays]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What stands for a perceiver where a live node gave the answers: its arrays by stamp.
+
+    input_size: of the model that gave them, in pixels, by which heads are judged large or small.
+    """
+
+    model_id: str
+    arrays: dict[int, Array]
+    input_size: int
+    notes: tuple[str, ...] = ()
+    head_shape: None = None
+
+    @classmethod
+    def read(cls, path: Path, topic: str | None, input_size: int) -> Recorded:
+        arrays, notes = read_arrays(path, topic)
+        models = sorted({array.model for array in arrays})
+        by_stamp = {array.stamp: array for array in arrays}
+        named = tuple(of_recording(path.name, note) for note in notes)
+        return cls(", ".join(models), by_stamp, input_size, named)
+
+    def records(self, recording: Recording) -> Iterator[FrameRecord]:
+        """Those of a recording's frames that were answered. Pictures are decoded for their size."""
+        for frame in recording.read():
+            answer = self.arrays.get(frame.info.time)
+            if answer is None:
+                continue
+            info, error, size = frame.info, None, (0, 0)
+            try:
+                height, width = frame.rgb().shape[:2]
+                size = width, height
+            except ImageError as failure:
+                error = str(failure)
+            yield FrameRecord(
+                recording=recording.id, number=info.number, stamp=info.stamp,
+                recorded=info.recorded, name=info.name, frame_id=frame.frame_id, width=size[0],
+                height=size[1], heads=answer.heads, error=error, seconds=round(answer.seconds, 6),
+            )  # fmt: skip
+
+
+def head_of(pose: Any) -> Head | None:
+    """A HeadPose message as a record; None where it has no valid orientation."""
+    q = pose.pose.pose.orientation
+    if not np.isfinite([q.x, q.y, q.z, q.w]).all() or not any((q.x, q.y, q.z, q.w)):
+        return None
+    place = pose.pose.pose.position
+    position = np.array([place.x, place.y, place.z])
+    covariance = np.asarray(pose.pose.covariance, dtype=float).reshape(6, 6)
+    turn = covariance[3:, 3:]
+    angles = [_degrees(a) for a in (pose.yaw, pose.pitch, pose.roll)]
+    whole = all(a is not None for a in angles)
+    yaw, pitch, roll = angles if whole else (None, None, None)
+    looking = _degrees(pose.looking_at_robot_angle)
+    return Head(
+        box=rounded([pose.x_min, pose.y_min, pose.x_max, pose.y_max], 3),
+        yaw=yaw,
+        pitch=pitch,
+        roll=roll,
+        rotation=rounded(rotation_from_face(matrix_from_quaternion([q.x, q.y, q.z, q.w])), 7),
+        score=_number(pose.score),
+        id=str(pose.id),
+        position=rounded(position, 5) if np.isfinite(position).all() else None,
+        looking=looking,
+        looks=bool(pose.looking_at_robot),
+        looks_score=_number(pose.looking_at_robot_score),
+        covariance=rounded(turn, 10) if turn.any() else None,
+        status=int(pose.status),
+    )
+
+
+def array_topics(bag: Bag) -> list[Topic]:
+    return [topic for topic in bag.topics if topic.kind == HEADS]
+
+
+def _topic(bag: Bag, wanted: str | None) -> Topic:
+    topics = array_topics(bag)
+    if wanted is not None:
+        topics = [topic for topic in topics if topic.name in (wanted, f"/{wanted}")]
+    if len(topics) != 1:
+        there = ", ".join(t.name for t in array_topics(bag)) or "none"
+        raise ReplayError(f"{bag.path}: name one topic of HeadPoseArray; there are: {there}")
+    return topics[0]
+
+
+def _degrees(radians: float) -> float | None:
+    return None if math.isnan(radians) else round(math.degrees(radians), 4)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 6)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the node would add to the model's answers: positions, spread, gaze, and with tracking ids.
+
+The same `People` as the node's, fed in the order of recording.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
+from hpe_vlm_ros.lens import from_numbers
+from hpe_vlm_ros.mounting import Mounting
+from hpe_vlm_ros.people.people import ROBOT, People, Person, View
+from hpe_vlm_ros.people.tracking import LateFrame
+from hpe_vlm_ros.perceiver import HeadEstimate
+from hpe_vlm_ros.recordings.records import FrameRecord, Head, looking, rounded
+
+
+def placed(
+    records: Sequence[FrameRecord], run: dict[str, Any], looking_angle: float, track: bool
+) -> tuple[list[FrameRecord], list[str]]:
+    """The records with all that follows from the answers, and notes about it.
+
+    run: a run's details. track: follow heads over the frames of recordings that have a course of
+    time, as the node does with its parameter `tracking`.
+    """
+    sequences = {entry["id"] for entry in run["recordings"] if entry["sequence"]}
+    shape = _shape(run.get("head_shape"))
+    degrees = run["settings"].get("rotate", 0)
+    people: dict[str, People] = {}
+    found, late = [], 0
+    for record in records:
+        seer = people.setdefault(record.recording, People())
+        seer.judge.limit = looking_angle
+        seer.tracking = track and record.recording in sequences
+        if record.error is not None:
+            found.append(record)
+            continue
+        try:
+            found.append(_seen(record, seer, shape, degrees))
+        except LateFrame:
+            late += 1
+            seer.tracking = False
+            found.append(_seen(record, seer, shape, degrees))
+    notes = camera_notes(records)
+    if late:
+        notes.append(f"{late} frames are older than the one before: not tracked")
+    return found, notes
+
+
+def camera_notes(records: Sequence[FrameRecord]) -> list[str]:
+    """What is amiss with the camera_info of frames, each once with the number of its frames."""
+    problems = Counter((r.recording, r.problem) for r in records if r.problem)
+    return [f"{id}: {count} frames: {text}" for (id, text), count in problems.items()]
+
+
+def _seen(
+    record: FrameRecord, people: People, shape: HeadShape | None, degrees: int
+) -> FrameRecord:
+    camera = from_numbers(record.camera) if record.camera else None
+    mounting = Mounting(degrees, (record.width, record.height))
+    view = View(mounting.upright_size, mounting.camera(camera), shape, mounting=mounting)
+    persons = people.see(record.time, [as_estimate(head) for head in record.heads], view)
+    heads = tuple(_head(person, record, camera) for person in persons if person.posed)
+    return replace(record, heads=heads)
+
+
+def as_estimate(head: Head) -> HeadEstimate:
+    """A record as the perceiver gave it, with its stated covariance where there is one."""
+    x0, y0, x1, y1 = head.box
+    stated = None if head.covariance is None else np.array(head.covariance).reshape(3, 3)
+    box = x0, y0, x1, y1
+    return HeadEstimate(box, *head.angles, head.matrix, head.score or 0.0, stated)
+
+
+def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) -> Head:
+    head, gaze = person.head, person.gazes[ROBOT]
+    known = np.isfinite(person.position.point).all()
+    position = rounded(person.position.point, 5) if known else None
+    spread = person.covariance[3:, 3:]
+    yaw, pitch, roll = (None if math.isnan(a) else round(a, 4) + 0.0 for a in person.angles)
+    return Head(
+        box=rounded(head.box, 3),
+        yaw=yaw,
+        pitch=pitch,
+        roll=roll,
+        rotation=rounded(person.rotation, 7),
+        score=round(float(head.score), 6),
+        id=head.id,
+        position=position,
+        looking=looking(
+            person.rotation, head.box, record.width, record.height, camera, position
+        ),
+        looks=bool(gaze.looking),
+        looks_score=None if math.isnan(gaze.score) else round(gaze.score, 6),
+        covariance=rounded(spread, 10) if spread.any() else None,
+        unseen=round(head.unseen, 6),
+        age=round(head.age, 6),
+        status=int(head.status),
+    )  # fmt: skip
+
+
+def _shape(fields: dict[str, Any] | None) -> HeadShape | None:
+    if fields is None:
+        return None
+    x, y, z = fields["offset"]
+    return HeadShape(fields["diameter"], (x, y, z))

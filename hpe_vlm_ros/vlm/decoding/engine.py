@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions about heads in one picture, answered through text: detect, then one pose per head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_vlm_ros.answers import (
+    DETECTION_PROMPT,
+    Angles,
+    Box,
+    Parsed,
+    format_boxes,
+    parse_angles,
+    parse_boxes,
+    pose_prompt,
+)
+from hpe_vlm_ros.vlm.backend import Backend, Pixels
+from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+
+from .constrained import Answer, Pick, ask, most_likely
+from .grammar import AnswerGrammar, Grammar
+from .lanes import Lanes
+from .poses import Pose, pose_of
+from .presence import ScoreWeights
+from .scores import box_scores
+
+T = TypeVar("T")
+FREE_LIMIT = 400  # tokens an unconstrained answer may take
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A box on the 0..999 grid and how sure the model is of it, 0..1."""
+
+    box: Box
+    score: float
+
+
+class Engine:
+    """A model in some runtime, with its processor and the grammar of its answers."""
+
+    def __init__(self, backend: Backend, processor: CogVLMProcessor):
+        self.backend = backend
+        self.processor = processor
+        self.grammar = AnswerGrammar(processor.tokenizer)
+        self.score_weights = ScoreWeights.read(processor.facts.score_weights)
+
+    def look(self, pixels: Pixels, reuse_prefix: bool = True, pick: Pick = most_likely) -> Look:
+        """Start on one picture: `pixels` (3, S, S) from `processor.pixels`.
+
+        Without `reuse_prefix` every question encodes the picture anew, one question at a time;
+        answers are the same. `pick` chooses tokens from their probabilities.
+        """
+        return Look(self, pixels, reuse_prefix, pick)
+
+
+class Look:
+    """One picture; the work of encoding it is done at the first question and kept."""
+
+    def __init__(self, engine: Engine, pixels: Pixels, reuse_prefix: bool, pick: Pick):
+        self._engine = engine
+        self._pixels = pixels
+        self._reuse_prefix = reuse_prefix
+        self._pick = pick
+        self._lanes: Lanes | None = None
+
+    def _encode(self) -> Lanes:
+        return Lanes(self._engine.backend.encode(self._pixels))
+
+    def ask(
+        self,
+        prompts: Sequence[str],
+        grammars: Sequence[Grammar],
+        drafts: Sequence[Sequence[int]] | None = None,
+        slack: int = 0,
+    ) -> list[Answer]:
+        """Answers to all prompts; grammars[i] rules answer i. For drafts see `decoding.ask`."""
+        ids = [self._engine.processor.encode_prompt(prompt) for prompt in prompts]
+        if not self._reuse_prefix:
+            pairs = zip(ids, grammars, strict=True)
+            return [ask(self._encode(), [i], [g], self._pick)[0] for i, g in pairs]
+        if not ids:
+            return []
+        if self._lanes is None:
+            self._lanes = self._encode()
+        lookahead = self._engine.backend.lookahead
+        answers = ask(self._lanes, ids, grammars, self._pick, drafts, slack, lookahead)
+        self._lanes.clear()
+        return answers
+
+    def detect(
+        self, max_heads: int, draft: Sequence[Box] | None = None, slack: int = 0
+    ) -> list[Detection]:
+        """Head boxes in the order the model names them.
+
+        A `draft`, such as the boxes of the frame before, takes fewer forwards to verify than boxes
+        take to be found. With no `slack` the result is that without a draft; else numbers up to
+        `slack` cells of the grid beside the drafted ones let the rest of it stand too.
+        """
+        grammar = self._engine.grammar.boxes(max_heads)
+        drafted: list[int] = []
+        if draft is not None:
+            drafted = [
+                *self._engine.processor.encode(format_boxes(draft)),
+                self._engine.grammar.eos,
+            ]
+        (answer,) = self.ask([DETECTION_PROMPT], [grammar], [drafted], slack)
+        boxes = _value(parse_boxes(self._text(answer)), self._text(answer))
+        scores = self._scores(box_scores(answer), boxes)
+        return [Detection(box, score) for box, score in zip(boxes, scores, strict=True)]
+
+    def _scores(self, text: list[float], boxes: Sequence[Box]) -> list[float]:
+        """The text's scores, joined with the tower's read-out where the model has one."""
+        weights = self._engine.score_weights
+        if weights is None:
+            return text
+        presence = self.presence
+        return text if presence is None else weights.scores(text, boxes, presence)
+
+    @property
+    def presence(self) -> NDArray[np.float32] | None:
+        """The tower's read-out of this picture, see `backend.ImageCache`."""
+        return (self._lanes or self._encode()).presence
+
+    def poses(self, boxes: Sequence[Box]) -> list[Angles]:
+        """Yaw, pitch, roll in whole degrees of the head in each box: what the answers print."""
+        return [pose.written for pose in self.estimates(boxes)]
+
+    def estimates(self, boxes: Sequence[Box]) -> list[Pose]:
+        """The pose of the head in each box and how sure it is, decoded as one batch."""
+        grammars = [self._engine.grammar.angles() for _ in boxes]
+        answers = self.ask([pose_prompt(box) for box in boxes], grammars)
+        texts = [self._text(answer) for answer in answers]
+        written = [_value(parse_angles(text), text) for text in texts]
+        return [pose_of(angles, answer) for angles, answer in zip(written, answers, strict=True)]
+
+    def free(
+        self, prompts: Sequence[str], limit: int = FREE_LIMIT, symbols: bool = False
+    ) -> list[str]:
+        """What the model says without any grammar, up to `limit` tokens; may be invalid.
+
+        With `symbols`, only tokens that occur in answers can be said, in any order.
+        """
+        grammars = [self._engine.grammar.free(limit, symbols) for _ in prompts]
+        return [self._text(answer) for answer in self.ask(prompts, grammars)]
+
+    def _text(self, answer: Answer) -> str:
+        return self._engine.processor.decode(answer.tokens)
+
+
+def _value(parsed: Parsed[T], text: str) -> T:
+    if parsed.value is None:
+        raise RuntimeError(f"constrained answer {text!r} is invalid ({parsed.reason}): a bug")
+    return parsed.value
