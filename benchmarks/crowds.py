@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.pictures import SIZE, Picture, picture_with
 from demo.frames import Rgb
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.data.sample import Sample
 from training.testsets import SCENES
 
@@ -70,7 +70,7 @@ def mosaic(heads: int, find: Find, folder: Path, seed: int = 0) -> Rgb | None:
     generator = np.random.default_rng(seed)
     rows = -(-heads // COLUMNS)
     width, height = SIZE[0] // COLUMNS, SIZE[1] // rows
-    crops = [crop for sample in read_synthetic(folder) for crop in crops_of(sample, width / height)]
+    crops = [crop for sample in read_labels(folder) for crop in crops_of(sample, width / height)]
     picture = np.full((SIZE[1], SIZE[0], 3), 128, np.uint8)
     wrong = exchange = list(range(heads))
     for _ in range(TRIES):

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import box_iou
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.data.sample import Sample
 from training.evaluation.scoring import input_scale, true_heads
 from training.testsets import SCENES
@@ -137,7 +137,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
-        samples = read_synthetic(options.data, options.scenes)
+        samples = read_labels(options.data, options.scenes)
         measured = measure(options.model, samples, options.threads)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

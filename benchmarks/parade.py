@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.data.sample import Head, Sample
 from training.testsets import SCENES
 
@@ -38,7 +38,7 @@ def parade(rate: float, seed: int = 0, heads: int = 0) -> Iterator[Frame]:
     so many of them well."""
     if heads:
         yield from _still(rate, seed, heads)
-    scenes = [s for s in read_synthetic(SCENES, 300) if 1 <= len(s.heads) <= 3]
+    scenes = [s for s in read_labels(SCENES, 300) if 1 <= len(s.heads) <= 3]
     rng = np.random.default_rng(seed)
     turn = 0
     while True:
@@ -53,7 +53,7 @@ def parade(rate: float, seed: int = 0, heads: int = 0) -> Iterator[Frame]:
 
 
 def _still(rate: float, seed: int, heads: int) -> Iterator[Frame]:
-    scenes = [s for s in read_synthetic(SCENES, 300) if len(s.heads) == heads]
+    scenes = [s for s in read_labels(SCENES, 300) if len(s.heads) == heads]
     scenes = [s for s in scenes if all(_clear(head, s.width) for head in s.heads)]
     if not scenes:
         raise ValueError(f"no scene shows exactly {heads} heads well: ask for 1 to 4")

@@ -166,7 +166,7 @@ def sixdrepnet(checkpoint: Path | None) -> Poses:
         raise FileNotFoundError(
             "give --sixdrepnet, trained by training.reproduction.baselines.sixdrepnet"
         )
-    from training.reproduction.baselines.sixdrepnet import load_sixdrepnet
+    from training.labelling.networks.sixdrepnet import load_sixdrepnet
 
     model = load_sixdrepnet(checkpoint)
     return lambda image, boxes: model.turns(image, list(boxes))

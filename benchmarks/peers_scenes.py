@@ -27,7 +27,7 @@ from benchmarks.peers_contenders import (
 from benchmarks.peers_faces import LEAST_FACE, Array, Detector, face_boxes, fit_growth, haar
 from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.perceiver import HeadPerceiver
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.data.sample import Sample
 from training.evaluation.scoring import input_scale, true_heads
 
@@ -129,7 +129,7 @@ def _part(part: dict[str, Any]) -> str:
 
 def run(options: argparse.Namespace, perceiver: HeadPerceiver) -> dict[str, Any]:
     """How many scenes, and rows by contender; prints their table for people."""
-    every = read_synthetic(options.scenes)
+    every = read_labels(options.scenes)
     order = np.random.default_rng(0).permutation(len(every))
     samples = [every[i] for i in order[: options.images]]
     fit_on = [every[i] for i in order[options.images : options.images + options.fit_images]]

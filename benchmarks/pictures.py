@@ -13,7 +13,7 @@ import numpy as np
 
 from demo.frames import Rgb
 from demo.photographs import PLASTER, photographs
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.data.sample import Head
 from training.testsets import SCENES
 
@@ -47,7 +47,7 @@ def _candidates(heads: int, scenes: Path) -> Iterator[Picture]:
 def _scenes(heads: int, folder: Path) -> Iterator[Picture]:
     """Rendered scenes that show so many heads well, and none besides."""
     try:
-        samples = read_synthetic(folder)
+        samples = read_labels(folder)
     except FileNotFoundError:
         return
     for sample in samples:

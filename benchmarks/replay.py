@@ -180,9 +180,9 @@ def measure(
 
 
 def make_bags(options: argparse.Namespace, folder: Path) -> list[Path]:
-    from training.data.labels import read_synthetic
+    from training.data.labels import read_labels
 
-    samples = read_synthetic(SCENES, options.bags * options.frames)
+    samples = read_labels(SCENES, options.bags * options.frames)
     paths = [folder / f"bag{number:02d}" for number in range(options.bags)]
     for number, path in enumerate(paths):
         part = [

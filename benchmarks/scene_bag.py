@@ -25,7 +25,7 @@ from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, typ
 from hpe_vlm_ros.recordings.records import FrameRecord
 from hpe_vlm_ros.recordings.result_bag import Builder
 from hpe_vlm_ros.recordings.truth_heads import true_head
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.data.sample import Sample
 from training.testsets import SCENES
 
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fps", type=float, default=2.0, metavar="F", help="frames a second (2)")
     parser.add_argument("--raw", action="store_true", help="raw images instead of JPEG")
     options = parser.parse_args(arguments)
-    write_scenes(options.folder, read_synthetic(SCENES, options.scenes), options.fps, options.raw)
+    write_scenes(options.folder, read_labels(SCENES, options.scenes), options.fps, options.raw)
     print(f"wrote {options.folder}")
 
 

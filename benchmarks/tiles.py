@@ -34,7 +34,7 @@ from hpe_vlm_ros.evaluation.metrics import (
 )
 from hpe_vlm_ros.evaluation.metrics import heads as as_heads
 from hpe_vlm_ros.perceiver import HeadPerceiver
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.data.sample import Sample
 from training.evaluation.scoring import input_scale, true_heads
 from training.testsets import SCENES
@@ -73,7 +73,7 @@ def main(images: int = 100, model: Path | None = None, scenes: Path = SCENES) ->
         model: model folder; the embedded default if left out.
         scenes: folder of labelled scenes.
     """
-    every = read_synthetic(scenes)
+    every = read_labels(scenes)
     chosen = np.random.default_rng(0).permutation(len(every))[:images]
     numbers: dict[str, Any] = {"images": len(chosen)}
     for name, (title, tiles, mirror) in WAYS.items():

@@ -6,15 +6,17 @@ Photographs, each from an installed Python package, none of them downloaded or k
   cameraman   by Lav Varshney; CC0 (scikit-image)
   admiral     Grace Hopper, US Navy; public domain (Matplotlib, where that is installed)
   cat         Chelsea, by Stefan van der Walt; CC0 (scikit-image): no head to be found here
-Rendered scenes come from the test set, where it is there.
+Rendered scenes come from the test set, where that is there.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,13 +24,11 @@ import numpy as np
 from demo.frames import Frame, Rgb, from_pixels
 from hpe_vlm_ros.geometry import CameraIntrinsics
 from hpe_vlm_ros.pictures import read_picture
-from training.data.labels import read_synthetic
-from training.data.sample import Sample
-from training.testsets import SCENES
 
 WIDTH, HEIGHT, FPS = 640, 480, 10
 PLASTER, EDGE, GAP = (203, 198, 188), (245, 244, 240), 80
 CLIPS = 3
+SCENES = Path(__file__).parents[1] / "training" / "testsets" / "scenes"
 
 
 @dataclass(frozen=True)
@@ -164,28 +164,28 @@ def photograph_clips() -> list[Clip]:
 def scene_clips(folder: Path = SCENES, count: int = CLIPS) -> list[Clip]:
     """Slow zooms into rendered scenes with many heads, all to be seen well; none without the test
     set."""
-    try:
-        samples = read_synthetic(folder)
-    except FileNotFoundError:
-        return []
-    best = sorted(samples, key=_clear_heads, reverse=True)[: 4 * count : 4]
+    files = sorted(folder.glob("labels*.jsonl"))
+    labels = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    labels.sort(key=lambda label: label["image"])
+    best = sorted(labels, key=_clear_heads, reverse=True)[: 4 * count : 4]
     shown = []
-    for number, sample in enumerate(best, start=1):
-        x, y = sample.width / 2, sample.height / 2
-        whole = max(sample.width, sample.height * WIDTH / HEIGHT)
+    for number, label in enumerate(best, start=1):
+        x, y = label["width"] / 2, label["height"] / 2
+        whole = max(label["width"], label["height"] * WIDTH / HEIGHT)
         views = [View(x, y, whole), View(x, y, 0.88 * whole, 4.0)]
-        shown.append(Clip(f"scene {number}", sample.load(), sample.focal, (x, y), views, 10))
+        picture = read_picture(folder / label["image"])
+        shown.append(Clip(f"scene {number}", picture, label["focal"], (x, y), views, 10))
     return shown
 
 
-def _clear_heads(sample: Sample) -> int:
+def _clear_heads(label: dict[str, Any]) -> int:
     """How many heads are whole, neither tiny nor hidden, less those that are not."""
     clear = 0
-    for head in sample.heads:
-        x0, y0, x1, y1 = head.box
-        whole = x0 > 0 and y0 > 0 and x1 < sample.width and y1 < sample.height
-        clear += bool(whole and head.visible > 0.8 and 0.06 < (x1 - x0) / sample.width < 0.4)
-    return 2 * clear - len(sample.heads)
+    for head in label["heads"]:
+        x0, y0, x1, y1 = head["box"]
+        whole = x0 > 0 and y0 > 0 and x1 < label["width"] and y1 < label["height"]
+        clear += bool(whole and head["visible"] > 0.8 and 0.06 < (x1 - x0) / label["width"] < 0.4)
+    return 2 * clear - len(label["heads"])
 
 
 def _between(views: Sequence[View], share: float) -> View:

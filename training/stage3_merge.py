@@ -31,11 +31,11 @@ from hpe_vlm_ros.vlm.pytorch.checkpoint import load_config
 from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
-from .loop.stage import READ_OUTS, read_outs_of
 from .merging import report
 from .merging.registry import chosen
 from .merging.sources import Checkpoint, check_alike, tuned_source
 from .merging.stream import merge, outcomes, similarities
+from .supervision.read_outs import READ_OUTS, read_outs_of
 
 REPORT, PICTURE = "merge.json", "merge.png"
 COMPANIONS = ("*.json", "tokenizer.model")  # what belongs to a model beside its weights

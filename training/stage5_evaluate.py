@@ -27,7 +27,7 @@ from hpe_vlm_ros.vlm.hub import find_model
 from hpe_vlm_ros.vlm.model_folder import fingerprint
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 
-from .data.labels import read_synthetic
+from .data.labels import read_labels
 from .data.sample import Sample
 from .evaluation.asking import REFERRING
 from .evaluation.measures import Asked, evaluation, referring
@@ -120,7 +120,7 @@ def main(
             of the model's input. The same for all makes models of several sizes comparable.
     """
     folder = find_model(model)
-    samples = read_synthetic(data, limit)
+    samples = read_labels(data, limit)
     if out:
         out.mkdir(parents=True, exist_ok=True)
     ask = partial(ask_all, workers=workers)

@@ -24,10 +24,10 @@ from hpe_vlm_ros.vlm.pytorch import checkpoint
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training.evaluation import asking
 from training.labelling import review
-from training.loop.stage import READ_OUTS, read_outs_of
 from training.model.init import new_embedded_model
 from training.reproduction.baselines.recipes import RECIPES
 from training.reproduction.tables import TABLES
+from training.supervision.read_outs import READ_OUTS, read_outs_of
 from training.synthetic import render
 
 ROOT = Path(__file__).parents[2]

@@ -22,12 +22,12 @@ from hpe_vlm_ros.vlm.pytorch import checkpoint
 from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig, grounding_generalist_17b
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training import stage3_merge
-from training.loop.stage import READ_OUTS, read_outs_of
 from training.merging import report
 from training.merging.lora_folding import ADAPTER_WEIGHTS
 from training.merging.stream import ORIGINAL, SAME, TUNED, Outcome
 from training.model import fold_adapter
 from training.model.lora import add_lora, fold_lora, save_adapter, trainable
+from training.supervision.read_outs import READ_OUTS, read_outs_of
 
 RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*merge*.yaml"))
 CHANGED = 2 * 2 + 2 * 4 + 2  # language QKV and dense, the tower's, and one MLP

@@ -15,9 +15,10 @@ from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training import stage0_ground, stage1_pretrain, stage2_finetune, stage3_merge, stage4_rehearse
 from training.data.prompts import PackingOptions
 from training.loop.learner import Teaching
-from training.loop.stage import READ_OUTS, Lesson, drawn
+from training.loop.stage import Lesson, drawn
 from training.loop.trainer import Schedule
 from training.model.lora import LoraOptions
+from training.supervision.read_outs import READ_OUTS
 
 ROOT = Path(__file__).parents[2]
 STAGES = {

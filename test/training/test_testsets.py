@@ -6,7 +6,7 @@ import pytest
 
 from hpe_vlm_ros.geometry import angles_from_rotations
 from training.data.describing import describe
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.testsets import PANOPTIC, SCENES
 
 INPUT, SMALLEST, VISIBLE = 224, 32.0, 0.2
@@ -14,12 +14,12 @@ INPUT, SMALLEST, VISIBLE = 224, 32.0, 0.2
 
 @pytest.fixture(scope="module")
 def panoptic():
-    return read_synthetic(PANOPTIC)
+    return read_labels(PANOPTIC)
 
 
 @pytest.mark.parametrize("folder", [PANOPTIC, SCENES], ids=lambda folder: folder.name)
 def test_every_picture_is_labelled_once(folder):
-    samples = read_synthetic(folder)
+    samples = read_labels(folder)
     labelled = [sample.image_path.name for sample in samples]
     assert sorted(labelled) == sorted(path.name for path in (folder / "images").iterdir())
     for sample in samples[:: len(samples) // 4]:

@@ -18,7 +18,7 @@ from textwrap import dedent
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from tqdm import tqdm
 
-from .labels import scene_record
+from .labels import sample_record
 from .readers.reading import Report
 from .readers.registry import READERS
 from .sample import Sample
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         with output.open("w") as file:
             for sample in tqdm(samples, unit="label"):
-                file.write(json.dumps(scene_record(sample, output.parent)) + "\n")
+                file.write(json.dumps(sample_record(sample, output.parent)) + "\n")
         print(f"wrote {len(samples):,} labels to {output}")
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reader for rendered scenes: a folder made by `python -m training.synthetic.render`.
+"""Label files, `labels*.jsonl`: one JSON line a picture, the format that every stage reads.
 
-The same JSON lines can hold the labels of any data set (`scene_record`) and weak labels
-(`weak_labels`): then the rotation of a head and the focal length may be null, `all_heads` false,
-`spread` may say how far each angle is known, and there may be `expressions`.
+The renderer (`training.synthetic.render`), the readers of public data sets (`training.data`) and
+the labelling of photographs (`training.labelling`) all write it, by `sample_record` and
+`head_record`. Where a source does not know, the rotation of a head and the focal length are null
+and `all_heads` is false; `spread` says how far each angle is known; `expressions` are optional.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ import numpy as np
 
 from .sample import Expression, Head, Looks, Sample
 
+BOX_DECIMALS = 3  # thousandths of a pixel
+ROTATION_DECIMALS = 6
+POSITION_DECIMALS = 6  # micrometres
 
-def read_synthetic(folder: Path | str, limit: int | None = None) -> list[Sample]:
-    """All scenes of a rendered folder, in the order of their names.
 
-    Reads every `labels*.jsonl` below `folder`; a scene whose picture is missing is an error, since
-    a silent gap would change the score. Raises FileNotFoundError or ValueError naming file and
+def read_labels(folder: Path | str, limit: int | None = None) -> list[Sample]:
+    """All labelled pictures of a folder, in the order of their names; at most `limit`.
+
+    Reads every `labels*.jsonl` below `folder`; a picture that is missing is an error, since a
+    silent gap would change the score. Raises FileNotFoundError or ValueError naming file and
     line.
     """
     folder = Path(folder)
@@ -32,12 +37,12 @@ def read_synthetic(folder: Path | str, limit: int | None = None) -> list[Sample]
             f"{folder}: no labels*.jsonl; render scenes with "
             f"`python -m training.synthetic.render {folder}`"
         )
-    samples = [sample for file in label_files for sample in _read_labels(file)]
+    samples = [sample for file in label_files for sample in _read_file(file)]
     samples.sort(key=lambda sample: str(sample.image_path))
     return samples[:limit]
 
 
-def _read_labels(file: Path) -> list[Sample]:
+def _read_file(file: Path) -> list[Sample]:
     samples = []
     for number, line in enumerate(file.read_text().splitlines(), start=1):
         try:
@@ -90,47 +95,51 @@ def _rotation(rows: list[list[float]] | None) -> np.ndarray | None:
     return None if rows is None else np.asarray(rows, dtype=float).reshape(3, 3)
 
 
-def scene_record(sample: Sample, folder: Path | str) -> dict[str, Any]:
-    """A sample as a line of a labels*.jsonl in `folder`, which `read_synthetic` gives back.
+def sample_record(sample: Sample, folder: Path | str) -> dict[str, Any]:
+    """A sample as a line of a labels*.jsonl in `folder`, which `read_labels` gives back.
 
-    The picture is named relative to the folder; numbers keep 3 (boxes) and 6 decimals.
+    The picture is named relative to the folder.
     """
     record: dict[str, Any] = {
         "image": os.path.relpath(sample.image_path, folder),
         "width": sample.width,
         "height": sample.height,
         "focal": None if sample.focal is None else round(float(sample.focal), 3),
-        "heads": [_head_record(head) for head in sample.heads],
+        "heads": [head_record(head) for head in sample.heads],
     }
     if sample.expressions:
-        record["expressions"] = [
-            {"sentences": list(e.sentences), "box": _rounded(e.box, 3), "ref_id": e.ref_id}
-            for e in sample.expressions
-        ]
+        record["expressions"] = [_expression_record(one) for one in sample.expressions]
     if sample.decoys:
-        record["decoys"] = [_rounded(box, 1) for box in sample.decoys]
+        record["decoys"] = [rounded(box, 1) for box in sample.decoys]
     return record | ({} if sample.all_heads else {"all_heads": False})
 
 
-def _head_record(head: Head) -> dict[str, Any]:
+def head_record(head: Head) -> dict[str, Any]:
+    """A head as an entry of `heads` in a line of a label file."""
     record: dict[str, Any] = {
-        "box": _rounded(head.box, 3),
-        "rotation": None if head.rotation is None else _rounded(head.rotation, 6),
+        "box": rounded(head.box, BOX_DECIMALS),
+        "rotation": None if head.rotation is None else rounded(head.rotation, ROTATION_DECIMALS),
         "visible": round(float(head.visible), 3),
     }
     if head.position is not None:
-        record["position"] = _rounded(head.position, 6)
+        record["position"] = rounded(head.position, POSITION_DECIMALS)
     if head.tone is not None:
         record["skin"] = head.tone
     if head.spread is not None:
-        record["spread"] = _rounded(head.spread, 1)
+        record["spread"] = rounded(head.spread, 1)
     if head.looks is not None:
-        body = _rounded(head.looks.body, 3)
+        body = rounded(head.looks.body, BOX_DECIMALS)
         record["looks"] = {
             "body": body, "top": head.looks.top, "wears": sorted(head.looks.wears)
         }  # fmt: skip
     return record
 
 
-def _rounded(values: np.ndarray, digits: int) -> Any:
-    return np.round(np.asarray(values, dtype=float), digits).tolist()
+def _expression_record(one: Expression) -> dict[str, Any]:
+    box = rounded(one.box, BOX_DECIMALS)
+    return {"sentences": list(one.sentences), "box": box, "ref_id": one.ref_id}
+
+
+def rounded(values: np.ndarray, decimals: int) -> Any:
+    """An array as nested lists with so many decimals."""
+    return np.round(np.asarray(values, dtype=float), decimals).tolist()

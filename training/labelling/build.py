@@ -34,7 +34,7 @@ from tqdm import tqdm
 from hpe_vlm_ros.geometry import box_iou, circular_difference
 
 from ..data.json_lines import whole_lines
-from ..data.labels import scene_record
+from ..data.labels import sample_record
 from ..data.sample import Head, Sample
 from .groups import SEED
 from .judged import read_judged
@@ -153,7 +153,7 @@ class _Folder:
         file = self.folder / "images" / (name.replace("/", "__").rsplit(".", 1)[0] + ".jpg")
         cv2.imwrite(str(file), image, [cv2.IMWRITE_JPEG_QUALITY, 92])
         sample.image_path = file.resolve()
-        line = json.dumps(scene_record(sample, self.folder.resolve())) + "\n"
+        line = json.dumps(sample_record(sample, self.folder.resolve())) + "\n"
         self.lines += [line] * times
 
     def close(self) -> None:

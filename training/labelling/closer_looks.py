@@ -32,7 +32,7 @@ from hpe_vlm_ros.geometry import box_iou
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads
 
 from ..data.json_lines import same_settings, whole_lines
-from ..data.labels import read_synthetic, scene_record
+from ..data.labels import read_labels, sample_record
 from ..data.readers.reading import picture_size
 from ..data.sample import Head, Sample
 
@@ -90,7 +90,7 @@ def _head(found: HeadEstimate, limits: Limits) -> Head:
 
 def to_look_at(photos: Path, weak: Path, counts: Counter[str]) -> Iterator[Sample]:
     """The photographs to train on: with labelled faces, and those in which none was found."""
-    yield from read_synthetic(weak / "train")
+    yield from read_labels(weak / "train")
     for line in whole_lines(weak / "left_out.jsonl"):
         if line["part"] == "train" and line["why"] == "no face":
             photo = photos / line["photo"]
@@ -120,7 +120,7 @@ def label_folder(
                 counts[UNREADABLE] += 1
                 continue
             whole = completed(sample, image, finder, limits, counts)
-            out.write(json.dumps(scene_record(whole, output)) + "\n")
+            out.write(json.dumps(sample_record(whole, output)) + "\n")
             counts["photographs labelled"] += 1
     return counts
 

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from hpe_vlm_ros.geometry import angles_from_rotation
 
 from ..data.json_lines import same_settings, whole_lines
-from ..data.labels import read_synthetic, scene_record
+from ..data.labels import read_labels, sample_record
 from ..data.sample import Head, Sample
 from .agreement import Labeller, agreed_poses
 
@@ -83,7 +83,7 @@ def label_folder(
     output.mkdir(parents=True, exist_ok=True)
     done = {line["image"] for line in whole_lines(file)}
     with file.open("a") as out:
-        for sample in tqdm(read_synthetic(data), unit="picture"):
+        for sample in tqdm(read_labels(data), unit="picture"):
             if os.path.relpath(sample.image_path, output) in done:
                 counts["pictures done before"] += 1
                 continue
@@ -93,7 +93,7 @@ def label_folder(
                 counts["pictures that cannot be read"] += 1
                 continue
             posed = with_poses(sample, image, labellers, agree, least, counts)
-            out.write(json.dumps(scene_record(posed, output)) + "\n")
+            out.write(json.dumps(sample_record(posed, output)) + "\n")
             counts["pictures labelled"] += 1
     return counts
 
@@ -139,7 +139,7 @@ def named_labellers(whenet: Path | None, sixdrepnet: Path | None) -> dict[str, L
 
         labellers["whenet"] = load_whenet(whenet)
     if sixdrepnet is not None:
-        from ..reproduction.baselines.sixdrepnet import load_sixdrepnet
+        from .networks.sixdrepnet import load_sixdrepnet
         from .networks.sixdrepnet_authors import has_their_layout, load_authors
 
         load = load_authors if has_their_layout(sixdrepnet) else load_sixdrepnet

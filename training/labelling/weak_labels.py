@@ -8,7 +8,7 @@ the pose, from the picture and from its mirror image. A pose is kept where all a
 with the rough one that five landmarks of the face give; otherwise the head is only a box. Heads
 that show no face are not found, so no picture claims to know all its heads (`all_heads` is false).
 
-One clip in five is held out. The folder then holds, for `read_synthetic` and thus for every stage:
+One clip in five is held out. The folder then holds, for `read_labels` and thus for every stage:
 
     weak/train/labels.jsonl and weak/held_out/labels.jsonl    a line a picture, with extra fields
     weak/left_out.jsonl                                       pictures without a face, and why
@@ -31,7 +31,7 @@ from tqdm import tqdm
 from hpe_vlm_ros.pictures import ImageError, read_picture
 
 from ..data.json_lines import same_settings, whole_lines
-from ..data.labels import scene_record
+from ..data.labels import sample_record
 from ..data.sample import Sample
 from .agreement import FILTERS, Filters, Labeller, label_photo
 from .faces import FaceFinder
@@ -91,7 +91,7 @@ def label_folder(
             continue
         size = (image.shape[1], image.shape[0])
         sample = Sample((photos / photo).resolve(), *size, None, heads, all_heads=False)
-        record = scene_record(sample, progress.files[part].parent.resolve())
+        record = sample_record(sample, progress.files[part].parent.resolve())
         for head, more in zip(record["heads"], fields, strict=True):
             head |= more
         progress.add(part, record | origin)

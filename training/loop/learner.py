@@ -12,6 +12,7 @@ from torch import nn
 
 from ..data.packing import Batch
 from ..data.prompts import ANGLE, PackingOptions
+from ..model.sharding import whole
 from ..supervision.attention_hint import AttentionHint
 from ..supervision.dense_head import (
     DenseAnswers,
@@ -21,7 +22,6 @@ from ..supervision.dense_head import (
     dense_targets,
 )
 from ..supervision.losses import answer_loss
-from .sharding import whole
 
 WEIGHTS = {
     "text": 1.0,

@@ -21,21 +21,21 @@ from hpe_vlm_ros.vlm.pytorch.vision import Presence
 from ..data.augment import Augmentation
 from ..data.batches import StepBatches
 from ..data.collage import Collage
-from ..data.labels import read_synthetic
+from ..data.labels import read_labels
 from ..data.prompts import PackingOptions, first_number
 from ..data.sample import Sample
 from ..model.lora import LoraOptions, add_lora, save_adapter
 from ..model.normed_stem import fold, recount, settle, unfold
+from ..model.sharding import is_first
 from ..supervision.dense_head import DenseHead
+from ..supervision.read_outs import READ_OUTS, read_outs_of
 from .learner import Learner, Teaching
-from .sharding import is_first
 from .trainer import Schedule, StageTrainer
 
 GROUNDING = PackingOptions(max_poses=0, max_referring=3)  # boxes of heads and of who is described
 BOTH = PackingOptions()  # boxes of heads, and their poses
 POSES = PackingOptions(detection=False)
 RECOUNTED = 8  # batches that give the deployed norms their statistics
-READ_OUTS = "read_outs.safetensors"  # beside a run's model: what only the next stage needs
 
 
 @dataclass
@@ -72,7 +72,7 @@ class StemOptions:
 
 def read(folders: Sequence[Path]) -> list[Sample]:
     """All labelled pictures of some folders, in order."""
-    return [sample for folder in folders for sample in read_synthetic(folder)]
+    return [sample for folder in folders for sample in read_labels(folder)]
 
 
 def drawn(samples: list[Sample], ratio: float, seed: int) -> list[Sample]:
@@ -148,12 +148,6 @@ def learn(
         rate_factor=lambda name: stem.factor if _is_filter(name) else 1.0,
     )
     trainer.run()
-
-
-def read_outs_of(base: Path | None) -> Path | None:
-    """The training-only read-outs of a model folder: in it after a merge, beside it after a run."""
-    places = () if base is None else (base / READ_OUTS, base.parent / READ_OUTS)
-    return next((file for file in places if file.is_file()), None)
 
 
 def freeze_tower(model: CogVLMForCausalLM) -> None:

@@ -23,8 +23,8 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from ..data.batches import Shares, StepBatches
 from ..data.packing import Batch
+from ..model.sharding import is_sharded
 from .learner import total_loss
-from .sharding import is_sharded
 
 WHOLE = "whole"  # written into a checkpoint's folder when all the rest is there
 

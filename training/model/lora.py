@@ -32,8 +32,8 @@ from torch import Tensor, nn
 
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
-from ..loop.sharding import is_first, whole
 from ..merging.lora_folding import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, fold, low_rank_update
+from .sharding import is_first, whole
 
 FUSED = "query_key_value"  # ends the names of projections with Q, K and V in one
 ADAPTER = "default"  # peft's name for the only adapter

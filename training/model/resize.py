@@ -21,7 +21,7 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
-from ..loop.stage import READ_OUTS, read_outs_of
+from ..supervision.read_outs import READ_OUTS, read_outs_of
 
 PATCHES = "model.vision.patch_embedding.position_embedding.weight"
 TOKENS = "model.vision.decoder_positions"

@@ -27,7 +27,7 @@ from hpe_vlm_ros.people.tracking.motion import vector_of
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
 from hpe_vlm_ros.spread import Calibration
 
-from ..data.labels import read_synthetic
+from ..data.labels import read_labels
 from ..data.sample import Sample
 from ..evaluation.scoring import input_scale, true_heads
 from ..testsets import SCENES
@@ -179,7 +179,7 @@ def main(
     perceiver.calibration = Calibration()  # what is stated plainly
     parts = []
     for folder, count in ((scenes, images), (check, checked)):
-        every = read_synthetic(folder)
+        every = read_labels(folder)
         chosen = np.random.default_rng(0).permutation(len(every))[:count]
         name = f"{perceiver.model_id}-{perceiver.backend}-{folder.resolve().name}"
         parts.append(

@@ -19,7 +19,7 @@ from scipy.optimize import least_squares
 
 from hpe_vlm_ros.geometry import HeadShape, head_position
 
-from ..data.labels import read_synthetic
+from ..data.labels import read_labels
 from ..data.sample import Sample
 
 MIN_HEIGHT = 20.0  # pixels; below, rounding of the box dominates
@@ -73,7 +73,7 @@ def main(scenes: Path, model: Path | None = None) -> None:
         scenes: folder of rendered scenes with positions.
         model: checkpoint folder whose `head_shape` is set.
     """
-    diameter, offset, residuals = fit_head_shape(read_synthetic(scenes))
+    diameter, offset, residuals = fit_head_shape(read_labels(scenes))
     shape = {"diameter": round(diameter, 4), "offset": [round(float(v), 4) for v in offset]}
     median, high = np.percentile(residuals, [50, 90])
     print(

@@ -30,7 +30,7 @@ from hpe_vlm_ros.vlm.decoding.engine import Engine
 from hpe_vlm_ros.vlm.decoding.presence import ScoreWeights, features
 from hpe_vlm_ros.vlm.loading import load_engine
 
-from ..data.labels import read_synthetic
+from ..data.labels import read_labels
 from ..data.sample import Sample
 from ..evaluation.scoring import true_heads
 
@@ -120,7 +120,7 @@ def main(
     """
     engine = load_engine(model, None, "auto", threads)
     engine.score_weights = None  # what the text says plainly
-    samples = [s for folder in pictures for s in read_synthetic(folder) if s.all_heads]
+    samples = [s for folder in pictures for s in read_labels(folder) if s.all_heads]
     boxes = named_boxes(engine, samples)
     weights = fit(boxes)
     text = boxes.features[:, 0]

@@ -16,7 +16,7 @@ from typing import Any
 
 from jsonargparse import auto_cli
 
-from ..data.labels import read_synthetic
+from ..data.labels import read_labels
 from ..evaluation.results import RESULTS
 from ..testsets import PANOPTIC
 from . import figures
@@ -111,7 +111,7 @@ def main(
     found, pictures = read_results(results), out / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
     paths = {name: pictures / f"{name}.png" for name in TITLES}
-    scenes = read_synthetic(data, SCANNED)
+    scenes = read_labels(data, SCANNED)
     best = max(scenes, key=_clearness)
     drawn = {
         "reproduction_4": figures.rehearsal(paths["reproduction_4"], found),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact labels of rendered heads: rotation, angles, box, visible share.
+"""Exact labels of rendered heads: rotation, box, visible share.
 
 The rotation M takes head axes (x subject's left, y down to the chin, z out of the back of the head)
 to the camera's optical frame (x right, y down, z forward); the identity is a frontal face. Angles
-are DirectMHP / 300W-LP: M = Rx(-pitch) Ry(yaw) Rz(roll), yaw in (-180, 180], |pitch|, |roll| < 90.
+are read off it by `hpe_vlm_ros.geometry.angles_from_rotation`.
 """
 
 from __future__ import annotations
@@ -23,23 +23,6 @@ def head_rotation(world_to_optical: Array, head_linear: Array) -> Array:
     m = np.asarray(world_to_optical, np.float64) @ np.asarray(head_linear, np.float64) @ HEAD_AXES
     u, _, vt = np.linalg.svd(m)  # float32 kinematics: back to an exact rotation
     return u @ vt
-
-
-def angles_of(m: Array) -> tuple[float, float, float] | None:
-    """(yaw, pitch, roll) in degrees, or None when no triple has |pitch| and |roll| below 90.
-
-    With c = cos: M[0,2] = sin(yaw), M[0,0] = cos(yaw) cos(roll), M[0,1] = -cos(yaw) sin(roll),
-    M[1,2] = cos(yaw) sin(pitch), M[2,2] = cos(yaw) cos(pitch). Valid triples need cos(roll) and
-    cos(pitch) positive, so M[0,0] and M[2,2] must share the sign of cos(yaw).
-    """
-    if m[0, 0] * m[2, 2] <= 0:
-        return None
-    sign = 1.0 if m[2, 2] > 0 else -1.0
-    cosine = sign * float(np.hypot(m[1, 2], m[2, 2]))
-    yaw = np.degrees(np.arctan2(m[0, 2], cosine))
-    pitch = np.degrees(np.arctan2(sign * m[1, 2], sign * m[2, 2]))
-    roll = np.degrees(np.arctan2(-sign * m[0, 1], sign * m[0, 0]))
-    return float(yaw), float(pitch), float(roll)
 
 
 def box_of(screen: Array, points: Integers) -> Array | None:

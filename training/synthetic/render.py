@@ -55,7 +55,8 @@ from .people.dressing import dress
 from .people.person import Person
 from .scene.backgrounds import room_textures
 from .scene.lights import load_panoramas
-from .scene.sampling import World, render_scene
+from .scene.sampling import render_scene
+from .scene.world import World
 from .splits import SPLITS, number_of
 
 SHARD = 100  # scenes whose labels are written together

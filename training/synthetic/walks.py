@@ -35,7 +35,6 @@ from .scene.sampling import (
     HEAD_MIDDLE,
     Drawn,
     Figure,
-    World,
     draw_person,
     exposed,
     exposure,
@@ -43,6 +42,7 @@ from .scene.sampling import (
     random_panorama,
     random_room,
 )
+from .scene.world import World
 from .splits import number_of
 
 PEOPLE = (2, 3, 1, 3, 2, 4)  # in the walks, in turn

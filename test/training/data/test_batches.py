@@ -10,7 +10,7 @@ from hpe_vlm_ros.vlm.pytorch.configuration import embedded
 from training.data.augment import Augmentation
 from training.data.batches import Shares, StepBatches
 from training.data.collage import Collage
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.data.prompts import PackingOptions
 
 
@@ -19,7 +19,7 @@ def batches(scenes):
     def make(**packing):
         config = embedded(vision_config={"image_size": 64})
         return StepBatches(
-            read_synthetic(scenes),
+            read_labels(scenes),
             CogVLMProcessor.embedded(config),
             (64, 64),
             config.num_image_tokens,

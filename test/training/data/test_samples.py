@@ -11,7 +11,7 @@ from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
 from training.data.__main__ import main
 from training.data.augment import mirrored, render_view
 from training.data.collage import Collage, make_collage, subjects
-from training.data.labels import read_synthetic, scene_record
+from training.data.labels import read_labels, sample_record
 from training.data.prompts import PackingOptions, build_prompts
 from training.data.readers.registry import READERS
 from training.data.sample import Expression, Head, Sample
@@ -32,8 +32,8 @@ def photo(tmp_path, picture):
 def test_labels_are_written_and_read_back(photo, tmp_path):
     folder = tmp_path / "labels"
     folder.mkdir()
-    (folder / "labels.jsonl").write_text(json.dumps(scene_record(photo, folder)) + "\n")
-    (back,) = read_synthetic(folder)
+    (folder / "labels.jsonl").write_text(json.dumps(sample_record(photo, folder)) + "\n")
+    (back,) = read_labels(folder)
     assert back.image_path.samefile(photo.image_path)
     assert (back.width, back.height, back.focal, back.all_heads) == (160, 120, None, False)
     assert back.heads[0].rotation is None and back.heads[0].position is None
@@ -101,7 +101,7 @@ def test_the_command_checks_and_converts(tmp_path, picture, capsys):
     main(["crowdhuman", *arguments, "--output", str(tmp_path / "out" / "labels.jsonl")])
     told = capsys.readouterr().out
     assert "kept 1 images" in told and "left out 1: picture damaged" in told and "b.jpg" in told
-    (sample,) = read_synthetic(tmp_path / "out")
+    (sample,) = read_labels(tmp_path / "out")
     assert sample.image_path.samefile(tmp_path / "Images" / "a.jpg")
     with pytest.raises(SystemExit, match="none.odgt"):
         main(["crowdhuman", str(tmp_path / "none.odgt"), str(tmp_path)])

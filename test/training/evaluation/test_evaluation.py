@@ -21,7 +21,7 @@ from hpe_vlm_ros.vlm.pytorch import checkpoint
 from hpe_vlm_ros.vlm.pytorch.configuration import embedded
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training import stage5_evaluate
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.data.sample import Head, Looks
 from training.evaluation import asking, measures, running
 from training.evaluation.lenses import by_lens
@@ -55,7 +55,7 @@ def model(tmp_path_factory):
 @pytest.fixture
 def samples(scenes):
     """Scenes with heads large enough to count at 64 pixels, and somebody to be described."""
-    found = read_synthetic(scenes)
+    found = read_labels(scenes)
     for index, sample in enumerate(found):
         for head in sample.heads:
             box = np.array([5.0, 5, 70, 55])

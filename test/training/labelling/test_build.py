@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.labelling import build as building
 from training.labelling.proposals import Proposal, as_record, to_ray
 
@@ -34,7 +34,7 @@ def built(tmp_path, rows, labels=(), held_out=()):
     )  # fmt: skip
     watched = tmp_path / "out_validation"
     folders = [f for f in (tmp_path / "out", watched) if (f / "labels.jsonl").read_text()]
-    return {s.image_path.name: s for f in folders for s in read_synthetic(f)}
+    return {s.image_path.name: s for f in folders for s in read_labels(f)}
 
 
 def test_a_portrait_is_whole_and_its_pose_as_wide_as_the_teachers_differ(tmp_path):

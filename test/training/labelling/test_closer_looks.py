@@ -10,7 +10,7 @@ import pytest
 
 from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadEstimate, Heads
-from training.data.labels import read_synthetic, scene_record
+from training.data.labels import read_labels, sample_record
 from training.data.sample import Head, Sample
 from training.labelling import closer_looks
 from training.labelling.closer_looks import LIMITS, completed, label_folder
@@ -75,7 +75,7 @@ def weak(tmp_path):
     for name in ("face.png", "none.png", "held.png"):
         cv2.imwrite(str(photos / name), np.zeros((80, 160, 3), np.uint8))
     face = Sample(photos / "face.png", 160, 80, None, [Head(np.array(LEFT), None)], [], False)
-    record = json.dumps(scene_record(face, folder / "train"))
+    record = json.dumps(sample_record(face, folder / "train"))
     (folder / "train" / "labels.jsonl").write_text(record + "\n")
     with (folder / "left_out.jsonl").open("w") as out:
         for name, part in (("none.png", "train"), ("held.png", "held_out")):
@@ -87,7 +87,7 @@ def test_a_folder_is_labelled_once_and_what_is_held_out_never(weak, tmp_path):
     output = tmp_path / "closer"
     counts = label_folder(*weak, output, sees(estimate(RIGHT, 0.9)))
     assert counts["heads added"] == 2
-    samples = {s.image_path.name: s for s in read_synthetic(output)}
+    samples = {s.image_path.name: s for s in read_labels(output)}
     assert {name: len(s.heads) for name, s in samples.items()} == {"face.png": 2, "none.png": 1}
     again = label_folder(*weak, output, sees())
     assert again == {"photographs done before": 2}

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
-from training.data.labels import read_synthetic, scene_record
+from training.data.labels import read_labels, sample_record
 from training.data.sample import Head, Sample
 from training.labelling import pseudo_labels
+from training.labelling.networks.sixdrepnet import SixDRepNet, load_sixdrepnet
 from training.labelling.pseudo_labels import label_folder, with_poses
-from training.reproduction.baselines.sixdrepnet import SixDRepNet, load_sixdrepnet
 
 SEEN = rotation_from_angles(150, 10, -5)
 BOX = np.array([30.0, 20, 70, 60])
@@ -53,7 +53,7 @@ def boxes(tmp_path):
         for name in ("a.png", "b.png"):
             cv2.imwrite(str(folder / name), picture())
             head = Head(BOX, None, visible=0.75)
-            out.write(json.dumps(scene_record(sample(folder / name, head), folder)) + "\n")
+            out.write(json.dumps(sample_record(sample(folder / name, head), folder)) + "\n")
     return folder
 
 
@@ -91,7 +91,7 @@ def test_a_killed_run_goes_on(boxes, tmp_path):
     counts = label_folder(boxes, out, {"a": Says()}, 10, 24)
     assert counts["pictures done before"] == 1 and counts["pictures labelled"] == 1
     assert file.read_text() == expected == (whole / "labels.jsonl").read_text()
-    read = read_synthetic(out)
+    read = read_labels(out)
     assert [geodesic_degrees(s.heads[0].rotation, SEEN) < 0.1 for s in read] == [True, True]
     assert read[0].image_path.samefile(boxes / "a.png") and read[0].heads[0].visible == 0.75
 
@@ -122,6 +122,6 @@ def test_our_6drepnet_labels_from_its_checkpoint(boxes, tmp_path):
     assert loaded.rotations(image, [BOX]) == pytest.approx(expected)
     assert loaded.rotations(image, []).shape == (0, 3, 3)
     pseudo_labels.main(boxes, tmp_path / "weak", sixdrepnet=checkpoint, agree=180)
-    assert len(read_synthetic(tmp_path / "weak")) == 2
+    assert len(read_labels(tmp_path / "weak")) == 2
     with pytest.raises(SystemExit, match="other settings"):
         pseudo_labels.main(boxes, tmp_path / "weak", sixdrepnet=checkpoint, agree=10)

@@ -8,13 +8,13 @@ from scipy.spatial.transform import Rotation
 from torch.nn import functional as F
 
 from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
+from training.labelling.networks.sixdrepnet import SixDRepNet
 from training.labelling.networks.sixdrepnet_authors import (
     AuthorsSixDRepNet,
     has_their_layout,
     load_authors,
 )
 from training.labelling.pseudo_labels import named_labellers
-from training.reproduction.baselines.sixdrepnet import SixDRepNet
 
 # stage and block, channels out and in, groups; the first of every stage halves the picture
 BLOCKS = [("layer0", 8, 3, 1), ("layer1.0", 8, 8, 1), ("layer1.1", 8, 8, 2), ("layer2.0", 12, 8, 1)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import geodesic_degrees
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.labelling.agreement import Filters, agreed_poses, label_photo
 from training.labelling.faces import FIVE_POINTS, Face, FaceFinder
 from training.labelling.photo_folder import NUMBERED_FRAMES, clip_of, find_photos, is_held_out
@@ -162,7 +162,7 @@ def test_labels_of_a_folder_are_scenes(photos, tmp_path, head_matrix):
     counts = run(photos, tmp_path / "weak", head_matrix)
     assert counts["train: photos"] + counts["held_out: photos"] == 12
     assert counts["left out, unreadable"] == 1 and counts["left out, no face"] == 6
-    samples = read_synthetic(tmp_path / "weak" / "train")
+    samples = read_labels(tmp_path / "weak" / "train")
     assert len(samples) == counts["train: photos"] == counts["train: heads with a pose"]
     assert all(s.focal is None and not s.all_heads and s.load().shape[1] == 320 for s in samples)
     np.testing.assert_allclose(samples[0].heads[0].rotation, head_matrix(30, 5, 0), atol=1e-5)

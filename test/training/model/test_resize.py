@@ -10,8 +10,8 @@ import torch
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.model_folder import default_folder
 from hpe_vlm_ros.vlm.pytorch import checkpoint
-from training.loop.stage import READ_OUTS
 from training.model.resize import main, resample, resized
+from training.supervision.read_outs import READ_OUTS
 
 
 @pytest.fixture(scope="module")

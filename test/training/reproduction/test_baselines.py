@@ -11,8 +11,9 @@ import torch
 from hpe_vlm_ros.geometry import angles_from_rotations, geodesic_degrees, rotation_from_angles
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training import stage1_pretrain, stage4_rehearse
-from training.data.labels import read_synthetic
+from training.data.labels import read_labels
 from training.data.sample import Head, Sample
+from training.labelling.networks.crops import camera_frame, cut
 from training.model.init import trained_model
 from training.reproduction.baselines import (
     frozen_model,
@@ -21,7 +22,7 @@ from training.reproduction.baselines import (
     task_arithmetic,
     vision_tower,
 )
-from training.reproduction.baselines.crops import camera_frame, cut, training_crops
+from training.reproduction.baselines.crops import training_crops
 from training.reproduction.baselines.features import Regressor, wrapped_loss
 from training.reproduction.baselines.heads import any_angles, median_degrees, records_of, result_of
 from training.reproduction.baselines.loop import Budget, Pace, curve, fit
@@ -66,7 +67,7 @@ def test_regressors_on_frozen_features_run(run, scenes, small, tmp_path):
 def test_visual_tokens_know_no_question(scenes, small):
     """In a causal decoder only the question's own tokens see which head is meant."""
     network, processor = trained_model(small)
-    sample = read_synthetic(scenes)[1]
+    sample = read_labels(scenes)[1]
     sample.heads.append(Head(np.array([50.0, 20, 75, 55]), np.eye(3)))
     for every in (False, True):
         first, second = frozen_model.hidden_states(network.eval(), processor, every, sample)
@@ -189,7 +190,7 @@ def test_crops_are_padded_and_repeat_the_border():
 
 
 def test_crops_need_heads(scenes, tmp_path):
-    samples = read_synthetic(scenes)
+    samples = read_labels(scenes)
     crops = training_crops(samples, 16, 3, 1)
     pixels, turns = crops(5)
     assert pixels.shape == (3, 3, 16, 16) and turns.shape == (3, 3, 3)

@@ -153,7 +153,7 @@ def test_the_report_is_written_with_its_figures(two_heads, tmp_path, monkeypatch
         for i, side in enumerate((ORIGINAL, TUNED))
     }
     (results / "merge.json").write_text(json.dumps({"layers": layers}))
-    monkeypatch.setattr(report, "read_synthetic", lambda data, limit: [two_heads])
+    monkeypatch.setattr(report, "read_labels", lambda data, limit: [two_heads])
     monkeypatch.setattr(attention, "attention_maps", lambda *a: [np.eye(4), np.eye(4)])
     report.main(results=results, out=tmp_path / "docs")
     text = (tmp_path / "docs" / "reproduction.md").read_text()

@@ -11,7 +11,7 @@ from training.synthetic.people.bodies import Rig
 from training.synthetic.people.person import Person
 from training.synthetic.people.posing import NECK, SPINE
 from training.synthetic.scene.clutter import ball, column
-from training.synthetic.scene.sampling import ROOMS, World
+from training.synthetic.scene.world import ROOMS, World
 
 # label: (parent, joint)
 BONES = {"root": (None, (0, 0, 0.0))}

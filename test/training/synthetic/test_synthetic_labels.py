@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from training.synthetic.labels import angles_of, box_of, clip_box, head_rotation
+from hpe_vlm_ros.geometry import angles_from_rotation
+from training.synthetic.labels import box_of, clip_box, head_rotation
 from training.synthetic.people.posing import between, head_turn, turn_matrix
 from training.synthetic.scene.camera import Camera, tilted
 
@@ -25,7 +26,7 @@ def test_a_person_facing_a_level_camera_has_the_identity():
 )
 def test_turns_of_the_head_give_the_angles_of_the_convention(turn, expected):
     rotation = head_rotation(tilted(0, 0), turn_matrix(head_turn(*turn)))
-    found = np.array(angles_of(rotation))
+    found = np.array(angles_from_rotation(rotation))
     assert np.allclose((found - expected + 180) % 360 - 180, 0, atol=1e-4)
 
 
@@ -37,21 +38,21 @@ def test_angles_are_the_ones_that_rebuild_the_rotation():
         if abs(abs(yaw) - 90) < 0.5:
             continue
         rotation = Rotation.from_euler("XYZ", [-pitch, yaw, roll], degrees=True).as_matrix()
-        np.testing.assert_allclose(angles_of(rotation), (yaw, pitch, roll), atol=1e-6)
+        np.testing.assert_allclose(angles_from_rotation(rotation), (yaw, pitch, roll), atol=1e-6)
 
 
 def test_half_of_all_rotations_have_no_angles():
     rotations = Rotation.random(4000, random_state=1).as_matrix()
-    share = np.mean([angles_of(r) is None for r in rotations])
+    share = np.mean([angles_from_rotation(r) is None for r in rotations])
     assert 0.46 < share < 0.54
     upside_down = Rotation.from_euler("z", 180, degrees=True).as_matrix()
-    assert angles_of(upside_down) is None
+    assert angles_from_rotation(upside_down) is None
 
 
 def test_the_nose_moves_to_the_image_left_for_positive_yaw():
     camera = Camera(320, 240, 280.0, tilted(-10, 3), np.array([0.3, -1.0, 1.4]))
     body = turn_matrix(np.array([0.0, 0.0, np.radians(-50.0)]))  # to the subject's right
-    yaw = angles_of(head_rotation(camera.rotation, body))[0]
+    yaw = angles_from_rotation(head_rotation(camera.rotation, body))[0]
     sellion = camera.position + camera.ray(150, 120) * 1.5
     nose = sellion + body @ np.array([0.0, -0.1, 0.0])
     assert yaw > 0

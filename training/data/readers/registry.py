@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..labels import read_synthetic
+from ..labels import read_labels
 from ..sample import Sample
 from .agora import read_agora
 from .crowdhuman import read_crowdhuman
@@ -20,5 +20,5 @@ READERS: dict[str, Callable[..., list[Sample]]] = {
     "directmhp": read_directmhp,
     "panoptic": read_panoptic,
     "refcoco": read_refcoco,
-    "scenes": read_synthetic,
+    "scenes": read_labels,
 }

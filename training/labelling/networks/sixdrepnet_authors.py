@@ -4,7 +4,7 @@
 The published file (6DRepNet_300W_LP_AFLW2000.pth, or another of the same layout) holds RepVGG-B1g2
 (Ding et al., arXiv 2101.03697) as it is deployed: 3 x 3 convolutions with a ReLU each, the first of
 every stage with stride 2, then a mean and six numbers. Trained on 300W-LP: faces, never heads from
-behind. Our own, for all yaws, is `training.reproduction.baselines.sixdrepnet`.
+behind. Our own, for all yaws, is `sixdrepnet`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...reproduction.baselines.crops import cut
 from ...supervision.dense_head import rotation_from_6d
+from .crops import cut
 from .whenet import DEVIATION, MEAN
 
 SIDE = 224  # pixels of the square input

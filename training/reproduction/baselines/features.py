@@ -19,7 +19,7 @@ from tqdm import tqdm
 from hpe_vlm_ros.answers import Angles
 from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_angles
 
-from ...data.labels import read_synthetic
+from ...data.labels import read_labels
 from ...data.sample import Head, Sample
 from ...loop.stage import read
 from ...testsets import PANOPTIC
@@ -129,7 +129,7 @@ def regress(
     """
     torch.set_num_threads(threads)
     torch.manual_seed(pace.seed)
-    watched = read_synthetic(validation, WATCHED)
+    watched = read_labels(validation, WATCHED)
     features, angles = gather(extract, read(data), out / KEPT, heads)
     model = Regressor(features)
     predict = partial(rotations, model, extract)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import angles_from_rotations
 
-from ...data.labels import read_synthetic
+from ...data.labels import read_labels
 from ...data.sample import Sample
 from ...evaluation.measures import TONES, by_range, part
 from ...evaluation.results import for_json
@@ -117,7 +117,7 @@ def finish(
 ) -> None:
     """Score on the first `limit` scenes of `test`, write the result, with `more` in it, to
     OUT/result.json and to `keep`, print its table and, as the last line, its summary as JSON."""
-    samples = read_synthetic(test, limit)
+    samples = read_labels(test, limit)
     records = records_of(predict, samples, name)
     result = result_of(name, records, samples, test.name, note) | more
     for path in filter(None, (out / "result.json", keep)):

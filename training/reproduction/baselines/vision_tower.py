@@ -18,8 +18,8 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 from ...data.sample import Sample
+from ...labelling.networks.crops import cut
 from ...model.init import trained_model
-from .crops import cut
 from .features import regress
 from .loop import Spent
 

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from hpe_vlm_ros.geometry import angles_from_rotation
+
+from ...data.labels import BOX_DECIMALS, head_record, rounded
+from ...data.sample import Head
 from .. import Array, Integers, labels
 from ..drawing.compose import Canvas, Mesh
 from ..drawing.raster import skin
 from ..people.appearance import looks
-from ..people.bodies import Rig
 from ..people.colours import cloth_map, tinted
 from ..people.dressing import person_colours
 from ..people.person import HEADWEAR, Person
@@ -35,31 +37,12 @@ from .lights import (
     procedural_panorama,
 )
 from .unworn_clothes import left_overs
+from .world import ROOMS, World
 
 HEAD_SIZE = 0.205  # metres: about sqrt(width * height) of an adult's head box
 SMALLEST = 12.0  # pixels of sqrt(w h) in a picture 320 pixels wide
-ROOMS = 48
 HEAD_MIDDLE = np.array([0.0, 0.08, 0.03], np.float32)  # from the nose bridge of a resting head
 CLUTTER_OWNER = 100  # and up, by twos; each mesh needs owners of its own
-
-
-@dataclass(frozen=True)
-class World:
-    """What every scene of a run draws from.
-
-    `person(i)` dresses identity i of `identities`; `room(i)` gives the walls of room i of ROOMS.
-    """
-
-    rig: Rig
-    person: Callable[[int], Person]
-    identities: int
-    room: Callable[[int], Array]
-    panoramas: list[Panorama]
-    photos: list[Integers]
-    cloth_textures: list[int]
-    texture_means: list[Array]
-    split: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -374,21 +357,13 @@ def head_label(
     if box is None:
         return None
     rotation = labels.head_rotation(camera.rotation, drawn.linear)
-    angles = labels.angles_of(rotation)
+    angles = angles_from_rotation(rotation)
     owners = canvas.owners()
     share = labels.visible_share(screen, person.triangles, person.of_head, full, owners, owner + 1)
     worn = zip(person.kinds, person.names, strict=True)
-    return {
-        "box": _rounded(box, 2),
-        "full_box": _rounded(full, 2),
-        "rotation": [_rounded(row, 6) for row in rotation],
-        "angles": None if angles is None else _rounded(np.array(angles), 3),
-        "visible": round(share, 3),
-        "position": _rounded(camera.rotation @ (drawn.sellion - camera.position), 4),
-        "skin": drawn.tone,
+    position = camera.rotation @ (drawn.sellion - camera.position)
+    return head_record(Head(box, rotation, share, position, tone=drawn.tone)) | {
+        "full_box": rounded(full, BOX_DECIMALS),
+        "angles": None if angles is None else rounded(np.array(angles), 3),
         "looks": looks(picture, owners, owner, full, worn),
     }
-
-
-def _rounded(values: Array, digits: int) -> list[float]:
-    return [round(float(x), digits) for x in values]

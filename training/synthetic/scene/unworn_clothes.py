@@ -6,8 +6,6 @@ Models that had only ever seen coats and helmets together with a head took them 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -18,9 +16,7 @@ from ..people.dressing import person_colours
 from ..people.person import HEADWEAR, Person
 from ..people.posing import forward_kinematics, random_pose
 from .camera import Camera
-
-if TYPE_CHECKING:
-    from .sampling import World
+from .world import World
 
 CLOTHES = ("clothes",)
 FILLED = "hood"  # from behind it looks the same with a head in it
