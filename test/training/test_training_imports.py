@@ -86,7 +86,7 @@ def test_no_modules_import_each_other():
 
 
 def test_training_needs_neither_ros_nor_what_runs_on_it():
-    banned = ("rclpy", "hpe_vlm_ros.nodes", "demo", "benchmarks")
+    banned = ("rclpy", "hpe_vlm_ros.nodes", "hpe_vlm_ros.replay", "demo", "benchmarks")
     for name in modules():
         for other in imports(name):
             assert not other.startswith(banned), f"{name} imports {other}"
