@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reproduction report: a twin of every table and figure of the paper's experiments.
+"""The reproduction report: a counterpart of every table and figure of the paper's experiments.
 
     python -m training.reproduction.report
 
@@ -28,15 +28,15 @@ MERGED, HIGHEST = "merge.json", 0.98  # of stage 3; the highest threshold in the
 SCANNED = 300  # scenes among which the picture of Figure 5 is chosen
 INTRODUCTION = """# Reproduction of HPE-CogVLM at embedded size
 
-Twins of Tables III to XI and Figures 4 to 6 of arXiv 2406.01914, written by
+Counterparts of Tables III to XI and Figures 4 to 6 of arXiv 2406.01914, written by
 `python -m training.reproduction.report`. The paper trains CogVLM-17B on photographs and tests on
-CMU Panoptic; here a model of 14 million parameters learns from rendered scenes and is tested on
-rendered scenes with other cameras, light, people and backgrounds (`training/testsets/panoptic`).
-Numbers are comparable down a column, never between the paper and here. MAE and geodesic errors are
-degrees; E_angle is of free answers, held by no grammar. Rows that are not run have no result in
-`training/reproduction/results`. Verdicts compare numbers as they stand: between rows that were
-scored on 400 scenes, two degrees of MAE or three points of accuracy may be chance. Rows of 5207
-heads were scored before 109 heads so near that they reach behind the camera had their labels.
+CMU Panoptic. Here a model of 14 million parameters is trained on rendered scenes and tested on the
+Panoptic-style test set (`training/testsets/panoptic`): rendered scenes with other cameras, light,
+people and backgrounds. Compare numbers within a column, never between the paper and here. MAE and
+geodesic errors are in degrees. E_angle is that of answers decoded without a grammar. Rows that were
+not run have no result in `training/reproduction/results`. Verdicts compare the numbers without
+intervals: between rows scored on 400 scenes, two degrees of MAE or three points of accuracy may be
+chance. Rows of 5207 heads were scored before 109 heads that reach behind the camera had labels.
 """
 
 
@@ -71,7 +71,7 @@ def report(results: dict[str, Any], drawn: dict[str, bool], merged: str = "") ->
         parts.append(markdown(table, results))
         parts += [merged] if merged and table.number == "VI" else []
         said = verdicts(table.number, results)
-        parts += ["What the paper reads from it:", "\n".join(said)] if said else []
+        parts += ["Claims of the paper:", "\n".join(said)] if said else []
     for name, title in TITLES.items():
         parts.append(f"## {title}")
         parts.append(f"![{title}](figures/{name}.png)" if drawn[name] else WHY[name])

@@ -249,23 +249,29 @@ TABLES = (
 
 
 def markdown(table: Table, results: Mapping[str, Result]) -> str:
-    """A table with the paper's number and ours side by side, and what each row was trained on."""
+    """A table with the paper's number and ours side by side, and below it, as numbered notes, what
+    the rows were trained on."""
     heads = [cell for c in table.columns for cell in (f"{c.title}, paper", f"{c.title}, here")]
     lines = [f"## Table {table.number}: {table.title}", ""]
-    lines += [_line(["", *heads, "trained on"]), _line(["---"] * (len(heads) + 2))]
-    lines += [_line(_cells(table.columns, row, results)) for row in table.rows]
+    lines += [_line(["", *heads, "note"]), _line(["---"] * (len(heads) + 2))]
+    notes: dict[str, int] = {}
+    for row in table.rows:
+        *cells, note = _cells(table.columns, row, results)
+        lines.append(_line([*cells, str(notes.setdefault(note, len(notes) + 1))]))
+    lines += ["", *(f"{number}. {note}" for note, number in notes.items())]
     return "\n".join([*lines, *(["", table.remark] if table.remark else [])])
 
 
 def _cells(columns: Sequence[Column], row: Row, results: Mapping[str, Result]) -> list[str]:
+    """The row's title, its numbers and its note."""
     result = results.get(row.result)
     if result is None:
-        ours, origin = ["not run"] * len(columns), _why(row)
+        ours, note = ["not run"] * len(columns), _why(row)
     else:
         ours = [column.cell(result, row.group) for column in columns]
-        origin = origin_of(result)
+        note = origin_of(result)
     pairs = [cell for pair in zip(row.paper, ours, strict=True) for cell in pair]
-    return [row.label, *pairs, origin]
+    return [row.label, *pairs, note]
 
 
 def origin_of(result: Result) -> str:
