@@ -184,6 +184,14 @@ class HeadPerceiver:
         name = f"{short_name(path or folder)}-{fingerprint(folder)}"
         return cls(engine, name, max_heads, reuse_prefix, tiles, twice)
 
+    def facts(self) -> dict[str, str]:
+        """What diagnostics tell of the runtime, beside its device."""
+        return {}
+
+    def warning(self) -> str:
+        """What is wrong with the runtime; empty where nothing is."""
+        return ""
+
     def __call__(self, image: NDArray[np.uint8]) -> Heads:
         """Heads in an RGB image (uint8, H x W x 3), left to right; ValueError for anything else."""
         return self.find(image)

@@ -3,102 +3,127 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from . import RemoteError
-from .exchange import Exchange, Refused, Request, Unanswered, said
+from . import RemoteError, square
+from .dialects import Fields
+from .exchange import Exchange, Lost, Refused, Request, Unanswered
+from .language import Language, one_box
+from .pictures import data_url, jpeg
+from .probe import QUESTION, find_out
+from .replies import Reply, read
+from .server import Entry, Server, entries, meet
 from .settings import Address, Settings, api_key
 
 COMPLETIONS = "/chat/completions"
-SHOWN = 5  # names of models in a message
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The text of an answer, and if the server tells, its tokens with their probabilities."""
-
-    text: str
-    tokens: Sequence[tuple[str, float]] = ()
 
 
 class Endpoint:
-    """A server's chat completions. Thread-safe."""
+    """A server's chat completions. Thread-safe.
+
+    It is asked once what it can do. That is done again where its list of models changes, where it
+    refuses a request, and where an answer breaks a grammar that it obeyed before: then it may have
+    been started anew, with another model.
+    """
 
     def __init__(self, url: str, settings: Settings):
         self.address = Address.parse(url)
         self.settings = settings
         self._exchange = Exchange(self.address, api_key(), settings.connect_timeout)
         self._pool = ThreadPoolExecutor(settings.in_flight, "remote")
-        self._lock = Lock()
+        self._lock, self._meeting = Lock(), Lock()
         self._not_before = 0.0  # when a busy server may be asked again, by any thread
-        self._tells_tokens = True  # until it refuses
-        self.model = self._known_model(self.address.model)
+        self._met = self._listed = 0.0  # when it was asked what it can do, and what models it has
+        self._strange = False  # it did what it did not do before
+        self.server = self._meet(time.monotonic() + settings.timeout)
+
+    @property
+    def model(self) -> str:
+        """The model's name in the server's list."""
+        return self.server.model
 
     def ask(
-        self, prompts: Sequence[str], picture: str, tokens: int, deadline: float
+        self,
+        prompts: Sequence[str],
+        picture: str,
+        tokens: int,
+        deadline: float,
+        language: Language | None = None,
     ) -> list[Reply]:
         """Answers to all prompts about one picture (a data URL), at most `tokens` long.
 
-        RemoteError if any of them cannot be had before `deadline` (of time.monotonic()).
+        Of a `language`, where the server obeys grammars. RemoteError if any answer cannot be had
+        before `deadline` (of time.monotonic()).
         """
-        bodies = [self._body(prompt, picture, tokens) for prompt in prompts]
-        waiting = [self._pool.submit(self._complete, body, deadline) for body in bodies]
+        server = self._known(deadline)
+        waiting = [
+            self._pool.submit(
+                self._reply, server, _body(server, prompt, tokens, picture), language, deadline
+            )
+            for prompt in prompts
+        ]
         try:
-            return [_reply(future.result()) for future in waiting]
+            return [future.result() for future in waiting]
         finally:
             for future in waiting:  # one failed: the others need not begin
                 future.cancel()
 
-    def _known_model(self, wanted: str | None) -> str:
-        """The name under which the server knows the model: the one it has, or the one wanted.
+    def _known(self, deadline: float) -> Server:
+        """The server as it is now, as far as a look at its models every `recheck` s tells."""
+        with self._meeting:
+            now, pause = time.monotonic(), self.settings.recheck
+            doubtful = self._strange or not self.server.abilities.sure
+            again = doubtful and now - self._met >= pause
+            if not again and now - self._listed >= pause:
+                again = self._listing(deadline) != self.server.listing
+            if again:
+                self.server = self._meet(deadline)
+            return self.server
 
-        Of several none is taken unasked: vLLM lists a base model before its adapters.
-        """
-        deadline = time.monotonic() + self.settings.timeout
-        listed = self._repeat(Request("/models"), deadline).get("data")
-        entries = listed if isinstance(listed, list) else []
-        found = [entry.get("id") for entry in entries if isinstance(entry, dict)]
-        names = [name for name in found if isinstance(name, str)]
-        if not names:
-            raise RemoteError(f"{self.address}/models names no model: is it an OpenAI-style API?")
-        if wanted in names or (wanted is None and len(names) == 1):
-            return wanted or names[0]
-        shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-        problem = f"has several models ({shown})" if wanted is None else f"has no model {wanted!r}"
-        raise RemoteError(
-            f"{self.address} {problem}: name one of {shown} behind the address, as in "
-            f"{self.address}#{names[-1]}"
-        )
+    def _meet(self, deadline: float) -> Server:
+        """Which model the server has, what it can do, and whether it knows places in pictures."""
+        self._strange = False
+        server = meet(self._listing(deadline), self.address)
+        picture = data_url(jpeg(square.picture()))
 
-    def _body(self, prompt: str, picture: str, tokens: int) -> dict[str, Any]:
-        content = [
-            {"type": "image_url", "image_url": {"url": picture}},
-            {"type": "text", "text": prompt},
-        ]
-        return {
-            "model": self.model,
-            "messages": [{"role": "user", "content": content}],
-            "temperature": 0.0,
-            "max_tokens": tokens,
-        }
+        def ask(fields: Fields, tokens: int) -> Reply:
+            body = _body(server, QUESTION, tokens, picture)
+            return read(self._repeat(Request(COMPLETIONS, body | fields), deadline))
 
-    def _complete(self, body: dict[str, Any], deadline: float) -> dict[str, Any]:
-        """Servers that were not told to count probabilities refuse to be asked for them."""
-        if self._tells_tokens:
-            try:
-                return self._repeat(Request(COMPLETIONS, body | {"logprobs": True}), deadline)
-            except Refused as error:
-                if error.status not in (400, 422):
-                    raise
-        reply = self._repeat(Request(COMPLETIONS, body), deadline)
-        self._tells_tokens = False  # it answers without: that was the reason
+        try:
+            server = replace(server, abilities=find_out(ask, server.owner))
+            body = _body(server, square.QUESTION, square.TOKENS, picture)
+            answer = self._reply(server, body, one_box(), deadline)
+            server = replace(server, square=square.judge(answer.text))
+        except RemoteError as error:  # it may still load the model: images will tell
+            server = server.doubtful(str(error))
+        self._met = time.monotonic()
+        return server
+
+    def _listing(self, deadline: float) -> list[Entry]:
+        self._listed = time.monotonic()
+        return entries(self._repeat(Request("/models"), deadline), self.address)
+
+    def _reply(
+        self, server: Server, body: Fields, language: Language | None, deadline: float
+    ) -> Reply:
+        """Asked anew with the question alone where a server refuses what it took before."""
+        more = server.abilities.fields(language)
+        try:
+            reply = read(self._repeat(Request(COMPLETIONS, body | more), deadline))
+        except Refused as error:
+            self._strange = True
+            if not more or error.status not in (400, 422):
+                raise
+            return read(self._repeat(Request(COMPLETIONS, body), deadline))
+        if not server.abilities.obeyed(language, reply.text):
+            self._strange = True
         return reply
 
     def _repeat(self, request: Request, deadline: float) -> dict[str, Any]:
@@ -107,6 +132,8 @@ class Endpoint:
             try:
                 return self._exchange(request, deadline)
             except Unanswered as error:
+                if isinstance(error, Lost):
+                    self._listed = 0.0
                 if attempt == self.settings.attempts or time.monotonic() >= deadline:
                     raise RemoteError(f"{error} (attempt {attempt})") from error
                 self._postpone(attempt, error.wait)
@@ -130,36 +157,15 @@ class Endpoint:
         time.sleep(max(0.0, until - time.monotonic()))
 
 
-def _reply(content: dict[str, Any]) -> Reply:
-    """RemoteError where there is no text, with what the server says about that."""
-    try:
-        choice = content["choices"][0]
-        message = choice["message"]
-        text = message["content"]
-    except (KeyError, IndexError, TypeError) as error:
-        raise RemoteError("the server's reply holds no answer") from error
-    if isinstance(text, list):  # in parts
-        parts = [part.get("text") for part in text if isinstance(part, dict)]
-        text = "".join(part for part in parts if isinstance(part, str))
-    if not isinstance(text, str):
-        raise RemoteError(f"the server's reply holds no text{_why(choice, message)}")
-    return Reply(text, _tokens(choice.get("logprobs")))
-
-
-def _why(choice: dict[str, Any], message: dict[str, Any]) -> str:
-    """Why a model said nothing, as far as the reply tells."""
-    if message.get("refusal"):
-        return f": the model refuses ({said(str(message['refusal']))})"
-    if message.get("reasoning_content") or message.get("reasoning"):
-        return ": the model only reasons; have the server turn that off"
-    reason = choice.get("finish_reason")
-    return f" (finish_reason {reason})" if reason else ""
-
-
-def _tokens(found: Any) -> list[tuple[str, float]]:
-    """(text, probability) of each token; empty if they are not told."""
-    try:
-        pairs = [(str(t["token"]), float(t["logprob"])) for t in found["content"]]
-        return [(text, math.exp(min(value, 0.0))) for text, value in pairs]
-    except (KeyError, TypeError, ValueError):
-        return []
+def _body(server: Server, prompt: str, tokens: int, picture: str) -> Fields:
+    """The picture first: all questions about it share what the server computes of it."""
+    content = [
+        {"type": "image_url", "image_url": {"url": picture}},
+        {"type": "text", "text": prompt},
+    ]
+    return {
+        "model": server.sent,
+        "messages": [{"role": "user", "content": content}],
+        "temperature": 0.0,
+        "max_tokens": tokens + server.abilities.room,
+    }

@@ -28,6 +28,10 @@ class Unanswered(RemoteError):
         self.wait = wait
 
 
+class Lost(Unanswered):
+    """The connection cannot be made, or breaks: the server may be starting anew."""
+
+
 class Refused(RemoteError):
     """The server takes no such request; `status` is HTTP's."""
 
@@ -79,7 +83,7 @@ class Exchange:
         except (OSError, http.client.HTTPException) as error:
             late = time.monotonic() >= deadline or isinstance(error, TimeoutError)
             reason = "no answer in time" if late else f"{type(error).__name__}: {error}"
-            raise Unanswered(f"{where}: {reason}") from error
+            raise Lost(f"{where}: {reason}") from error
         finally:
             if watchdog is not None:
                 watchdog.cancel()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A HeadPerceiver whose model runs on a server that several robots share.
 
-One question finds the heads, then one per head asks for its pose, all at once. The server decodes
-without our grammar, so answers may be invalid: none is guessed at. If the boxes are invalid, the
-image has no answer (RemoteError); a head whose angles are invalid has a rotation of NaN.
+One question finds the heads, then one per head asks for its pose, all at once. The grammar goes to
+the server where it obeys one. Where it does not, answers may be invalid, and none is guessed at: if
+the boxes are invalid, the image has no answer (RemoteError); a head whose angles are invalid has a
+rotation of NaN. Boxes may be invalid under a grammar, too, since none can say that x0 < x1.
 """
 
 from __future__ import annotations
@@ -29,17 +30,22 @@ from ..answers import (
 from ..boxes import PixelBox, check_box, from_left, largest, without_duplicates
 from ..geometry import HeadShape, angles_from_rotation, rotation_from_angles
 from ..perceiver import HeadEstimate, HeadPerceiver, Heads, check_counts, check_image
-from ..spread import Calibration
+from ..spread import Calibration, turn_covariance
+from ..vlm.decoding.poses import pose
 from . import RemoteError
-from .endpoint import Endpoint, Reply
+from .distributions import angle_weights
+from .endpoint import Endpoint
+from .language import Language, angles, boxes
 from .pictures import data_url, jpeg
+from .replies import Reply
 from .scores import box_scores
 from .settings import MODEL_SIDE, Settings
 
-# Longest valid answers in tokens of Llama's tokenizer, with some to spare, so that an answer which
-# does not end is seen to be invalid.
-POSE_TOKENS, FREE_TOKENS = 24, 400
-BOX_TOKENS, BOXES_TOKENS = 16, 16
+# Longest valid answers in tokens, were each one a single character, so that one which does not end
+# is seen to be invalid.
+POSE_TOKENS, FREE_TOKENS = 64, 400
+BOX_TOKENS, BOXES_TOKENS = 16, 40
+LEAST = 20  # boxes that an answer has room for, however few are wanted
 
 
 class Found(NamedTuple):
@@ -68,11 +74,20 @@ class RemotePerceiver(HeadPerceiver):
         self._endpoint = Endpoint(url, settings or Settings())
         self.max_heads, self.tiles, self.mirror = max_heads, tiles, False
         self.device = str(self._endpoint.address)
-        self.model_id = f"{self._endpoint.model}@{self._endpoint.address.host}"
         self.input_size = MODEL_SIDE
         self.head_shape = head_shape
         self.free_text = True
         self.calibration = Calibration()  # of nothing
+
+    @property
+    def model_id(self) -> str:  # type: ignore[override]  # the server may change its model
+        return f"{self._endpoint.model}@{self._endpoint.address.host}"
+
+    def facts(self) -> dict[str, str]:
+        return self._endpoint.server.facts()
+
+    def warning(self) -> str:
+        return self._endpoint.server.warning()
 
     def _find(
         self, image: NDArray[np.uint8], draft: Sequence[PixelBox] | None = None, slack: int = 0
@@ -82,7 +97,9 @@ class RemotePerceiver(HeadPerceiver):
         RemoteError if it gives no valid boxes in time; ValueError for anything that is no image.
         """
         picture, deadline = self._picture(image), self._deadline()
-        (reply,) = self._endpoint.ask([DETECTION_PROMPT], picture, self._room(), deadline)
+        most = max(2 * self.max_heads, LEAST)
+        room = BOXES_TOKENS + BOX_TOKENS * most
+        (reply,) = self._endpoint.ask([DETECTION_PROMPT], picture, room, deadline, boxes(most))
         once = without_duplicates(_boxes(reply))
         found, left_out = largest(once, self.max_heads)
         heads = self._estimate(picture, deadline, found, image)
@@ -97,8 +114,10 @@ class RemotePerceiver(HeadPerceiver):
     def unconstrained(
         self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]
     ) -> list[Parsed[Angles]]:
-        """What the model says of heads in these boxes (pixels); a server uses no grammar anyway."""
-        return self._angles(self._picture(image), self._deadline(), _grid(image, boxes))
+        """What the model says of heads in these boxes (pixels) with no grammar to rule it."""
+        picture, grid = self._picture(image), _grid(image, boxes)
+        replies = self._ask_poses(picture, self._deadline(), grid, None)
+        return [parse_angles(reply.text) for reply in replies]
 
     def ask(self, image: NDArray[np.uint8], question: str) -> str:
         picture = self._picture(image)
@@ -114,23 +133,20 @@ class RemotePerceiver(HeadPerceiver):
     def _deadline(self) -> float:
         return time.monotonic() + self._endpoint.settings.timeout
 
-    def _room(self) -> int:
-        """Tokens a detection answer may take: twice as many heads as wanted, and at least 20."""
-        return BOXES_TOKENS + BOX_TOKENS * max(2 * self.max_heads, 20)
-
-    def _angles(self, picture: str, deadline: float, boxes: list[Box]) -> list[Parsed[Angles]]:
+    def _ask_poses(
+        self, picture: str, deadline: float, boxes: Sequence[Box], language: Language | None
+    ) -> list[Reply]:
         prompts = [pose_prompt(box) for box in boxes]
-        replies = self._endpoint.ask(prompts, picture, POSE_TOKENS, deadline)
-        return [parse_angles(reply.text) for reply in replies]
+        return self._endpoint.ask(prompts, picture, POSE_TOKENS, deadline, language)
 
     def _estimate(
         self, picture: str, deadline: float, found: Sequence[Any], image: NDArray[np.uint8]
     ) -> list[HeadEstimate]:
         height, width = image.shape[:2]
-        answers = self._angles(picture, deadline, [one.box for one in found])
+        replies = self._ask_poses(picture, deadline, [one.box for one in found], angles())
         return [
-            _head(pixel_box(one.box, width, height), answer.value, one.score)
-            for one, answer in zip(found, answers, strict=True)
+            _head(pixel_box(one.box, width, height), reply, one.score)
+            for one, reply in zip(found, replies, strict=True)
         ]
 
 
@@ -145,15 +161,22 @@ def _boxes(reply: Reply) -> list[Found]:
         raise RemoteError(
             f"the server's answer about heads is invalid ({parsed.reason}): {reply.text[:80]!r}"
         )
-    scores = box_scores(reply.tokens, len(parsed.value))
+    told = [(token.text, token.probability) for token in reply.tokens]
+    scores = box_scores(told, len(parsed.value))
     return [Found(box, score) for box, score in zip(parsed.value, scores, strict=True)]
 
 
-def _head(box: PixelBox, angles: Angles | None, score: float) -> HeadEstimate:
-    if angles is None:
+def _head(box: PixelBox, reply: Reply, score: float) -> HeadEstimate:
+    """With mean angles and their covariance where the server tells what else it might have said."""
+    written = parse_angles(reply.text).value
+    if written is None:
         unknown = float("nan")
         return HeadEstimate(box, unknown, unknown, unknown, np.full((3, 3), unknown), score)
-    rotation = rotation_from_angles(*angles)
-    if max(abs(angles[1]), abs(angles[2])) >= 90:  # another triple may name the same turn
-        angles = angles_from_rotation(rotation) or angles
-    return HeadEstimate(box, *angles, rotation, score)
+    weights, stated, covariance = angle_weights(reply.tokens), written, None
+    if weights is not None:
+        likely = pose(written, weights)
+        stated, covariance = likely.angles, turn_covariance(likely.angles, likely.deviations)
+    rotation = rotation_from_angles(*stated)
+    if max(abs(stated[1]), abs(stated[2])) >= 90:  # another triple may name the same turn
+        stated = angles_from_rotation(rotation) or stated
+    return HeadEstimate(box, *stated, rotation, score, covariance)

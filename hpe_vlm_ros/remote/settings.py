@@ -40,6 +40,7 @@ class Settings:
         attempts: how often a question is asked at most, if the server is busy or gone.
         backoff: the longest wait before the second attempt; doubles with each further one.
         in_flight: questions that are with the server at the same time, at most.
+        recheck: between looks whether the server still is the one it was.
     """
 
     timeout: float = 20.0
@@ -47,10 +48,11 @@ class Settings:
     attempts: int = 3
     backoff: float = 0.25
     in_flight: int = 4
+    recheck: float = 30.0
 
     def __post_init__(self) -> None:
-        if min(self.timeout, self.connect_timeout, self.backoff) <= 0:
-            raise ValueError("timeouts and backoff must be above 0 seconds")
+        if min(self.timeout, self.connect_timeout, self.backoff, self.recheck) <= 0:
+            raise ValueError("timeouts, backoff and recheck must be above 0 seconds")
         if min(self.attempts, self.in_flight) < 1:
             raise ValueError("attempts and in_flight must be at least 1")
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from hpe_vlm_ros.remote import probe, square
+
 HANG, DROP, DRIP = "hang", "drop", "drip"
 
 
@@ -34,13 +36,24 @@ def prompt_of(body: dict[str, Any]) -> str:
     return next(part["text"] for part in body["messages"][0]["content"] if part["type"] == "text")
 
 
+def is_probe(body: dict[str, Any]) -> bool:
+    """Whether this asks what the server can do, and nothing about a camera's image."""
+    return prompt_of(body) in (probe.QUESTION, square.QUESTION)
+
+
 class Server:
-    """`answer(body)` makes the reply to each question; requests are kept in `asked`."""
+    """`answer(body)` makes the reply to each question; requests are kept in `asked`.
+
+    `probe(body)` does for the questions by which a server is tested; these are kept in `probed`. By
+    default it obeys no grammar, tells no probabilities and finds no square.
+    """
 
     def __init__(self) -> None:
         self.answer: Callable[[dict[str, Any]], Reply] = lambda body: said("nothing")
-        self.models = Reply({"data": [{"id": "cogvlm-merged"}]})
+        self.probe: Callable[[dict[str, Any]], Reply] = lambda body: said("Hello.")
+        self.models: Reply | Callable[[], Reply] = Reply({"data": [{"id": "cogvlm-merged"}]})
         self.asked: list[dict[str, Any]] = []
+        self.probed: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.most_at_once = 0
         self._at_once = 0
@@ -50,19 +63,21 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                outer._send(self, outer.models if self.path == "/v1/models" else Reply(status=404))
+                listed = outer.models if isinstance(outer.models, Reply) else outer.models()
+                outer._send(self, listed if self.path == "/v1/models" else Reply(status=404))
 
             def do_POST(self) -> None:
                 length = int(self.headers["Content-Length"])
                 body = json.loads(self.rfile.read(length))
                 with outer._lock:
-                    outer.asked.append(body)
+                    (outer.probed if is_probe(body) else outer.asked).append(body)
                     outer.keys.append(self.headers.get("Authorization"))
                     outer._at_once += 1
                     outer.most_at_once = max(outer.most_at_once, outer._at_once)
                 try:
                     right = self.path == "/v1/chat/completions"
-                    reply = outer.answer(body) if right else Reply(status=404)
+                    answer = outer.probe if is_probe(body) else outer.answer
+                    reply = answer(body) if right else Reply(status=404)
                 finally:
                     with outer._lock:  # before the client knows, and asks the next
                         outer._at_once -= 1

@@ -47,7 +47,12 @@ def _mirror(angles: Angles) -> Angles:
 
 def pose_of(written: Angles, answer: Answer) -> Pose:
     """The pose in an answer that a grammar of angles has ruled; `written` are its numbers."""
-    weights = np.stack([d.probabilities for d in answer.decisions if d.choice.circular])
+    return pose(written, np.stack([d.probabilities for d in answer.decisions if d.choice.circular]))
+
+
+def pose(written: Angles, weights: Weights) -> Pose:
+    """The pose of an answer that prints `written`; `weights` (3, 360) are the probabilities of its
+    numbers."""
     deviations = [circular_deviation(w) for w in weights]
     means = [
         _refined(number, circular_mean(w), deviation)
