@@ -40,7 +40,8 @@ from training.evaluation.scoring import input_scale, true_heads
 from training.testsets import SCENES
 
 WAYS = {  # tiles a side, and whether the mirror image is looked at
-    "plain": ("whole, one look", 1, False),
+    "plain": ("whole, one pass", 1, False),
+    "adaptive": ("one tile where small heads are likely, one pass each", 0, False),
     "1": ("whole", 1, True),
     "2": ("2 x 2", 2, True),
     "3": ("3 x 3", 3, True),

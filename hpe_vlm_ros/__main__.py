@@ -72,9 +72,10 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--tiles",
         type=int,
-        default=1,
+        default=0,
         metavar="N",
-        help="above 1: look at N x N parts of each image as well, to find far heads (default 1)",
+        help="look at parts of each image as well, to find far heads: 0 at one where the model's "
+        "own map tells that they are likely, 1 at none, above at N x N (default 0)",
     )
     add(
         "--mirror",

@@ -31,7 +31,7 @@ from .mirror import Mirrored, joined_boxes, joined_poses
 from .rays import ray_rotation, rotation_to_ray, usual_camera
 from .remote.settings import is_remote
 from .spread import Calibration, deviations_of, turn_covariance
-from .tiles import INSIDE, SAME_IOU, counts, put_back, tiles_of
+from .tiles import ADAPTIVE, INSIDE, SAME_IOU, Tile, adaptive_tile, counts, put_back, tiles_of
 
 if TYPE_CHECKING:
     from .vlm.decoding.constrained import Pick
@@ -85,7 +85,8 @@ class Heads(list[HeadEstimate]):
     """Heads from left to right; `left_out` counts smaller ones for which max_heads had no room.
 
     `named` are the boxes (pixels) as the model named them, those dropped included: a good draft for
-    the next image.
+    the next image. `presence` is the model's map (rows, columns) of logits that a head's middle
+    lies in each patch of the image; None where it has none.
     """
 
     def __init__(
@@ -93,9 +94,10 @@ class Heads(list[HeadEstimate]):
         heads: Iterable[HeadEstimate] = (),
         left_out: int = 0,
         named: Sequence[PixelBox] = (),
+        presence: NDArray[np.float32] | None = None,
     ):
         super().__init__(heads)
-        self.left_out, self.named = left_out, named
+        self.left_out, self.named, self.presence = left_out, named, presence
 
 
 class HeadPerceiver:
@@ -107,7 +109,7 @@ class HeadPerceiver:
         model_id: str = "unnamed",
         max_heads: int = 20,
         reuse_prefix: bool = True,
-        tiles: int = 1,
+        tiles: int = ADAPTIVE,
         mirror: bool | None = None,
     ):
         from .vlm.decoding.constrained import expected, most_likely
@@ -140,7 +142,7 @@ class HeadPerceiver:
         backend: str = "auto",
         threads: int | None = None,
         quantization: str = "none",
-        tiles: int = 1,
+        tiles: int = ADAPTIVE,
         mirror: bool | None = None,
         download: bool = False,
     ) -> HeadPerceiver:
@@ -158,9 +160,10 @@ class HeadPerceiver:
                 serves the folder and the device best.
             threads: of the arithmetic; None is one per core, or as PyTorch is set.
             quantization: "int8" or "int4" rounds PyTorch's weights, see `vlm.pytorch.quantization`.
-            tiles: above 1, so many by so many overlapping parts of each image are looked at as
-                well, which finds heads that are small in it, see `tiles`. 2 takes up to five times
-                as long, 3 up to ten.
+            tiles: 0 processes one part of the image once more where the model's own map tells that
+                small heads are likely there (in up to twice the time); 1 the whole image alone;
+                above, so many by so many overlapping parts as well, see `tiles`: 2 takes up to five
+                times as long, 3 up to ten.
             mirror: whether the mirror image is looked at as well, see `mirror`: more heads are
                 found and poses are better, in up to twice the time. None is as the model's
                 config.json says; a server is asked about the image alone.
@@ -202,15 +205,25 @@ class HeadPerceiver:
         """As calling it. A `draft` of the boxes (pixels), such as those of the frame before, saves
         most of the time of detection where it is right; see `vlm.decoding.engine.Look.detect`."""
         whole = self._find(image, draft, slack)
-        if self.tiles == 1:
-            return whole
         size, heads = image.shape[:2], list(whole)
-        for tile in tiles_of(size[1], size[0], self.tiles):
+        tiles = self._tiles(whole, size)
+        if not tiles:
+            return whole
+        for tile in tiles:
             found = self._find(tile.of(image))
             heads += [put_back(h, tile, size) for h in found if counts(h.box, tile, size)]
         once = without_duplicates(heads, SAME_IOU, INSIDE)
         heads, left_out = largest(once, self.max_heads)
-        return Heads(from_left(heads), whole.left_out + left_out, whole.named)
+        return Heads(from_left(heads), whole.left_out + left_out, whole.named, whole.presence)
+
+    def _tiles(self, whole: Heads, size: tuple[int, int]) -> list[Tile]:
+        """Parts of a picture of `size` = (height, width) that are to be looked at as well."""
+        if self.tiles > 1:
+            return tiles_of(size[1], size[0], self.tiles)
+        if self.tiles != ADAPTIVE or whole.presence is None:
+            return []
+        tile = adaptive_tile(whole, whole.presence, size, self.input_size)
+        return [] if tile is None else [tile]
 
     def _find(
         self, image: NDArray[np.uint8], draft: Sequence[PixelBox] | None = None, slack: int = 0
@@ -218,7 +231,8 @@ class HeadPerceiver:
         """`find` in one picture, as a whole."""
         height, width = check_image(image).shape[:2]
         drafted = None if draft is None else [grid_box(box, width, height) for box in draft]
-        looks, most = self._looks(image), CROWDED * self.max_heads
+        plain, most = self.look(image), CROWDED * self.max_heads
+        looks = self._looks(plain, image)
         found, *again = self._each(looks, lambda look: look.detect(most, drafted, slack))
         named = [pixel_box(detection.box, width, height) for detection in found]
         for others in again:
@@ -228,7 +242,7 @@ class HeadPerceiver:
         boxes = [detection.box for detection in found]
         scores = [self.calibration.score(d.score) for d in found]
         heads = self._estimates(looks, boxes, scores, image)
-        return Heads(from_left(heads), left_out, named)
+        return Heads(from_left(heads), left_out, named, plain.presence)
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
         """Poses of heads whose boxes (pixels) are known, in their order and with score 1.
@@ -237,7 +251,7 @@ class HeadPerceiver:
         """
         height, width = check_image(image).shape[:2]
         grid = [grid_box(check_box(box, width, height), width, height) for box in boxes]
-        return self._estimates(self._looks(image), grid, [1.0] * len(grid), image)
+        return self._estimates(self._looks(self.look(image), image), grid, [1.0] * len(grid), image)
 
     def unconstrained(
         self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]
@@ -261,9 +275,8 @@ class HeadPerceiver:
         pixels = self._engine.processor.pixels(check_image(image))
         return self._engine.look(pixels, self.reuse_prefix, pick or self._pick)
 
-    def _looks(self, image: NDArray[np.uint8]) -> list[Look | Mirrored]:
+    def _looks(self, plain: Look, image: NDArray[np.uint8]) -> list[Look | Mirrored]:
         """At the image and, where that is wanted, at its mirror image."""
-        plain = self.look(image)
         if not self.mirror:
             return [plain]
         return [plain, Mirrored(self.look(np.ascontiguousarray(image[:, ::-1])))]
@@ -385,8 +398,11 @@ def check_counts(max_heads: int, tiles: int) -> None:
     """ValueError for numbers of heads or tiles that make no sense."""
     if max_heads < 1:
         raise ValueError(f"max_heads is {max_heads}; it must be at least 1")
-    if tiles < 1:
-        raise ValueError(f"tiles is {tiles}; give 1 for the whole image alone, else 2 or 3")
+    if tiles < 0:
+        raise ValueError(
+            f"tiles is {tiles}; give 0 for one tile where it pays, 1 for the whole image alone, "
+            "else 2 or 3"
+        )
 
 
 def _head_shape(fields: Mapping[str, Any] | None) -> HeadShape | None:

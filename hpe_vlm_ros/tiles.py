@@ -5,13 +5,19 @@ A model sees pictures at one size, so heads across a room shrink to a few pixels
 looked at one by one, they keep theirs (Akyon et al., "Slicing Aided Hyper Inference", 2022). What
 is found there is put back into the picture here: boxes, and rotations, which the model told as if
 the tile were a picture of its own.
+
+n x n tiles cost up to n * n + 1 passes. A model with a presence map (`vlm.decoding.presence`) tells
+by itself where heads are likely that it could not name: `adaptive_tile` is the one tile worth a
+second pass, if there is one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -25,6 +31,11 @@ LARGEST = 0.5  # of a tile's side: the whole picture shows larger heads as well,
 EDGE = 0.01  # of a tile's side: a box that comes so near to where the tile was cut is cut itself
 SAME_IOU = 0.4  # of two boxes of one head, seen in different tiles
 INSIDE = 0.75  # share of a box that lies in a surer one's: part of that head
+ADAPTIVE = 0  # the number of tiles that stands for one, and only where small heads are likely
+SMALL = 48.0  # pixels at the model's input: root of the area of heads that gain from another pass
+LIKELY = 0.12  # probability from which a peak of the presence map counts
+ENOUGH = 2.0  # sum of probabilities and scores of small heads in a tile that is worth a pass
+PLACES = 9  # of the tile, along each side of the picture
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,79 @@ def tiles_of(width: int, height: int, count: int) -> list[Tile]:
     """
     columns, rows = _cuts(width, count), _cuts(height, count)
     return [Tile(x, y, w, h) for y, h in rows for x, w in columns]
+
+
+def adaptive_tile(
+    heads: Sequence[HeadEstimate],
+    presence: NDArray[np.float32],
+    size: tuple[int, int],
+    input_size: int,
+) -> Tile | None:
+    """The tile, as large as one of 2 x 2, in which most small heads are likely; None where too few
+    are for another pass to pay.
+
+    Args:
+        heads: what was found in the whole picture.
+        presence: (rows, columns) logits that the middle of a head lies in each patch of it.
+        size: (height, width) of the picture in pixels.
+        input_size: side in pixels of the square that the model sees of it.
+    """
+    boxes = np.array([head.box for head in heads], dtype=float).reshape(-1, 4)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) * input_size**2 / (size[0] * size[1])
+    small = areas < SMALL**2
+    scores = np.array([head.score for head in heads], dtype=float)
+    peaks, heights = _peaks(presence, boxes, size)
+    places = np.concatenate((boxes[small], peaks))
+    likely = np.concatenate((scores[small], heights))
+    (width, height), held = _extent(size), []
+    for y in np.linspace(0, size[0] - height, PLACES).round().astype(int):
+        for x in np.linspace(0, size[1] - width, PLACES).round().astype(int):
+            tile = Tile(int(x), int(y), width, height)
+            held.append((float(likely[_within(places, tile)].sum()), tile))
+    most, tile = max(held, key=lambda one: one[0])
+    if most < ENOUGH:
+        return None
+    return _centred(tile, places[_within(places, tile)], size)
+
+
+def _peaks(
+    presence: NDArray[np.float32], boxes: NDArray[np.float64], size: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Boxes (N, 4) in pixels around local maxima of the map that are neither in a found head nor
+    near one, and the probability (N,) of each."""
+    step = np.array(size[::-1]) / presence.shape[::-1]
+    likely = 1 / (1 + np.exp(-np.clip(presence.astype(float), -50, 50)))
+    for box in boxes:
+        first, last = box[:2], box[2:]
+        reach = (last - first) / 2
+        low = np.maximum(np.floor((first - reach) / step).astype(int), 0)
+        high = np.maximum(np.floor((last + reach) / step).astype(int) + 1, 0)
+        likely[low[1] : high[1], low[0] : high[0]] = 0
+    rows, columns = np.nonzero((likely >= LIKELY) & (likely == cv2.dilate(likely, np.ones((3, 3)))))
+    middles = np.stack([columns, rows], axis=1) + 0.5
+    around = np.hstack([(middles - 1) * step, (middles + 1) * step])
+    return around.clip(0, [*size[::-1], *size[::-1]]), likely[rows, columns]
+
+
+def _within(boxes: NDArray[np.float64], tile: Tile) -> NDArray[np.bool_]:
+    """(N,) which boxes lie in a tile, but for a pixel."""
+    low = np.array([tile.x, tile.y]) - 1
+    high = np.array([tile.x + tile.width, tile.y + tile.height]) + 1
+    inside: NDArray[np.bool_] = np.all((boxes >= [*low, *low]) & (boxes <= [*high, *high]), axis=1)
+    return inside
+
+
+def _centred(tile: Tile, boxes: NDArray[np.float64], size: tuple[int, int]) -> Tile:
+    """A tile of the same size with what it holds in its middle, as far as the picture goes."""
+    middle = (boxes[:, :2].min(axis=0) + boxes[:, 2:].max(axis=0)) / 2
+    free = np.array([size[1] - tile.width, size[0] - tile.height])
+    corner = np.clip(middle - np.array([tile.width, tile.height]) / 2, 0, free).round().astype(int)
+    return Tile(int(corner[0]), int(corner[1]), tile.width, tile.height)
+
+
+def _extent(size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of one of 2 x 2 tiles of a picture."""
+    return _cuts(size[1], 2)[0][1], _cuts(size[0], 2)[0][1]
 
 
 def _cuts(length: int, count: int) -> list[tuple[int, int]]:

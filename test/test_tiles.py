@@ -13,7 +13,16 @@ from hpe_vlm_ros.boxes import without_duplicates
 from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
-from hpe_vlm_ros.tiles import INSIDE, SAME_IOU, Tile, counts, put_back, tiles_of
+from hpe_vlm_ros.tiles import (
+    ADAPTIVE,
+    INSIDE,
+    SAME_IOU,
+    Tile,
+    adaptive_tile,
+    counts,
+    put_back,
+    tiles_of,
+)
 
 sides = st.integers(1, 3000)
 numbers = st.integers(1, 5)
@@ -127,6 +136,54 @@ def test_far_heads_are_found_in_tiles_only(max_heads):
     assert found.named == truth[1:2], "a draft is for the whole picture"
 
 
+def presence_at(*spots: tuple[int, int], sure: float = 3.0) -> np.ndarray:
+    """A map of 20 x 20 patches, sure of heads at (row, column) alone."""
+    logits = np.full((20, 20), -8.0, np.float32)
+    for spot in spots:
+        logits[spot] = sure
+    return logits
+
+
+@given(st.integers(60, 900), st.integers(60, 900), st.integers(0, 16), st.integers(0, 16))
+def test_the_adaptive_tile_holds_what_the_map_is_sure_of(width, height, row, column):
+    """Three peaks near each other, wherever they are in a picture of any size."""
+    spots = [(row, column), (row, column + 3), (row + 3, column)]
+    assert adaptive_tile([], presence_at(*spots[:2]), (height, width), 320) is None, "too little"
+    tile = adaptive_tile([], presence_at(*spots), (height, width), 320)
+    assert tile is not None
+    assert 0 <= tile.x and tile.x + tile.width <= width
+    assert 0 <= tile.y and tile.y + tile.height <= height
+    for y, x in spots:
+        across, down = (x + 0.5) * width / 20, (y + 0.5) * height / 20
+        assert tile.x < across < tile.x + tile.width and tile.y < down < tile.y + tile.height
+
+
+def test_large_heads_that_were_found_are_no_reason_to_look_closer():
+    spots = [(4, 4), (4, 10), (10, 4)]
+    around = [head((c * 16 - 30, r * 16 - 30, c * 16 + 40, r * 16 + 40)) for r, c in spots]
+    assert adaptive_tile(around, presence_at(*spots), (320, 320), 320) is None
+    small = [head((c * 16, r * 16, c * 16 + 12, r * 16 + 14), score=0.9) for r, c in spots]
+    assert adaptive_tile(small, presence_at(), (320, 320), 320) is not None
+    assert adaptive_tile([], presence_at(), (320, 320), 320) is None
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_one_tile_is_looked_at_where_the_map_asks_for_it(known):
+    presence = presence_at((2, 2), (2, 6), (6, 2)) if known else None
+    seen = []
+
+    class Far(HeadPerceiver):
+        def __init__(self) -> None:
+            self.max_heads, self.tiles, self.input_size = 20, ADAPTIVE, 320
+
+        def _find(self, image, draft=None, slack=0):
+            seen.append(image.shape)
+            return Heads([head((10, 10, 30, 30))] if len(seen) > 1 else [], presence=presence)
+
+    found = Far()(np.zeros((300, 400, 3), np.uint8))
+    assert seen == [(300, 400, 3), (180, 240, 3)][: 1 + known] and len(found) == known
+
+
 def extent(image: Any, value: int) -> tuple[int, int, int, int] | None:
     ys, xs = np.nonzero(image[..., 0] == value)
     return (int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1) if len(xs) else None
@@ -134,5 +191,5 @@ def extent(image: Any, value: int) -> tuple[int, int, int, int] | None:
 
 def test_a_number_of_tiles_that_makes_no_sense():
     engine: Any = SimpleNamespace()
-    with pytest.raises(ValueError, match="tiles is 0; give 1"):
-        HeadPerceiver(engine, tiles=0)
+    with pytest.raises(ValueError, match="tiles is -1; give 0"):
+        HeadPerceiver(engine, tiles=-1)

@@ -142,10 +142,11 @@ SPECIFICATIONS = (
     ),
     _S(
         "tiles",
-        1,
-        "Above 1, the model also processes tiles x tiles overlapping parts of each image, which "
-        "finds small heads. 2 takes up to five times as long, 3 up to ten times.",
-        (1, 4),
+        0,
+        "Passes over parts of each image, which find small heads. 0: one, only where the model's "
+        "own map tells that small heads are likely, in up to twice the time. 1: none. Above 1: "
+        "over tiles x tiles overlapping parts; 2 takes up to five times as long, 3 up to ten.",
+        (0, 4),
     ),
     _S(
         "mirror",

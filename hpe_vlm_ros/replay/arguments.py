@@ -131,10 +131,12 @@ def _model(to: argparse.ArgumentParser) -> None:
     add("--max-heads", type=_positive, default=20, metavar="N", help="most heads a frame (20)")
     add(
         "--tiles",
-        type=_positive,
-        default=1,
+        type=int,
+        choices=range(5),
+        default=0,
         metavar="N",
-        help="above 1: look at N x N parts of each frame as well, which finds far heads (1)",
+        help="look at parts of each frame as well, which finds far heads: 0 at one where the "
+        "model's own map tells that they are likely, 1 at none, above at N x N (0)",
     )
     add(
         "--mirror",

@@ -24,7 +24,7 @@ class Settings:
 
     model: str
     max_heads: int = 20
-    tiles: int = 1
+    tiles: int = 0
     mirror: str = "auto"
     every: int = 1
     limit: int = 0

@@ -45,7 +45,7 @@ class Loader:
     model: str | None = None
     device: str | None = None
     max_heads: int = 20
-    tiles: int = 1
+    tiles: int = 0
     mirror: str = "auto"
     threads: int | None = None
     download: bool = False

@@ -93,7 +93,7 @@ def main(
     photos: Path,
     model: Path | None = None,
     labels: Path = LABELS,
-    tiles: int = 1,
+    tiles: int = 0,
     mirror: bool | None = None,
     threads: int | None = None,
     limit: int | None = None,
@@ -106,7 +106,7 @@ def main(
         photos: folder that the labels' paths begin in.
         model: model folder; the shipped one if left out.
         labels: file of labels.
-        tiles: above 1, so many by so many parts of each photograph are looked at as well.
+        tiles: parts of each photograph that are looked at as well, see `HeadPerceiver.load`.
         mirror: whether test-time flip is used; as the model says if left out.
         threads: of the arithmetic; one per core if left out.
         limit: only every so many-th label, for a quick look.
