@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.track_score import TrueHead
-from hpe_vlm_ros.geometry import CameraIntrinsics
+from hpe_vlm_ros.geometry import CameraIntrinsics, rotation_vector
 from hpe_vlm_ros.people.attention import gaze_angle
-from hpe_vlm_ros.people.tracking.motion import vector_of
 
 LEAST_VISIBLE = 0.25  # share of a head that must show for it to be asked for
 
@@ -103,5 +102,5 @@ def _turning(records: list[dict[str, Any]]) -> dict[tuple[int, str], NDArray[np.
         before, after = by_frame[number - 1], by_frame[number + 1]
         seconds = records[number + 1]["time"] - records[number - 1]["time"]
         for person in before.keys() & after.keys():
-            found[number, person] = vector_of(after[person] @ before[person].T) / seconds
+            found[number, person] = rotation_vector(after[person] @ before[person].T) / seconds
     return found

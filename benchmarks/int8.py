@@ -24,7 +24,8 @@ from tqdm import tqdm
 
 from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import box_iou
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
+from hpe_vlm_ros.heads import HeadEstimate
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.data.labels import read_labels
 from training.data.sample import Sample
 from training.evaluation.scoring import input_scale, true_heads

@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from benchmarks.peers_faces import Alignment, Array, Growth, landmark_boxes, owners, rays, within
 from hpe_vlm_ros.geometry import angles_from_rotations
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
+from hpe_vlm_ros.heads import HeadEstimate
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.data.sample import Sample
 from training.labelling.faces import Face, FaceFinder
 

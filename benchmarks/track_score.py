@@ -11,12 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.scores import Identities, area_under_curve
-from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, box_iou, geodesic_degrees
+from hpe_vlm_ros.geometry import (
+    CameraIntrinsics,
+    HeadShape,
+    box_iou,
+    geodesic_degrees,
+    rotation_vector,
+)
 from hpe_vlm_ros.people.attention import Judge, gaze_angle
 from hpe_vlm_ros.people.distance import locate
 from hpe_vlm_ros.people.people import ROBOT, Person
 from hpe_vlm_ros.people.tracking import Status
-from hpe_vlm_ros.people.tracking.motion import vector_of
 
 Array = NDArray[np.float64]
 Box = tuple[float, float, float, float]
@@ -112,9 +117,9 @@ class Score:
         )
 
     def _person(self, head: TrueHead, person: Person, answer: Seen | None) -> None:
-        error = vector_of(person.rotation @ head.rotation.T)
+        error = rotation_vector(person.rotation @ head.rotation.T)
         if answer is not None:  # both over the same heads
-            raw = vector_of(answer.rotation @ head.rotation.T)
+            raw = rotation_vector(answer.rotation @ head.rotation.T)
             self.add(raw=float(np.degrees(np.linalg.norm(raw))))
             self.add(filtered=float(geodesic_degrees(head.rotation, person.rotation)))
             if np.isfinite(head.turning).all():

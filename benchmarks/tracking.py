@@ -29,9 +29,10 @@ from tqdm import tqdm
 from benchmarks.films import Film, read_films
 from benchmarks.track_score import Score, table
 from hpe_vlm_ros.geometry import HeadShape
+from hpe_vlm_ros.heads import HeadEstimate, seen_by
 from hpe_vlm_ros.people.people import People, View
 from hpe_vlm_ros.people.tracking import Settings
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, seen_by
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.testsets import WALKS
 
 Answers = list[list[HeadEstimate]]

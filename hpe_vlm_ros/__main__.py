@@ -19,7 +19,7 @@ from .mirror import WISHES
 from .pictures import read_picture
 
 if TYPE_CHECKING:
-    from .perceiver import HeadEstimate
+    from .heads import HeadEstimate
 
 PREDICT = """\
 Find every head in each image and say how it is turned.

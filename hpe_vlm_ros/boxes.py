@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists of what has a box and a score: without duplicates, from left to right, the largest."""
+"""Lists of boxes: without duplicates, from left to right, the largest, and pairs of two lists."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .geometry import box_area, box_iou, box_overlap
 
@@ -59,3 +62,15 @@ def largest(found: Sequence[Boxed], count: int) -> tuple[list[Boxed], int]:
     sizes = [(d.box[2] - d.box[0]) * (d.box[3] - d.box[1]) for d in found]
     kept = sorted(range(len(found)), key=lambda i: -sizes[i])[:count]
     return [found[i] for i in sorted(kept)], len(found) - len(kept)
+
+
+def match_boxes(predicted: ArrayLike, true: ArrayLike, iou: float = 0.5) -> NDArray[np.intp]:
+    """Pairs (P, 2) of indices (predicted, true) with at least `iou`; best first, each box once."""
+    overlap = box_iou(predicted, true)
+    candidates = np.argwhere(overlap >= iou)
+    order = np.argsort(-overlap[candidates[:, 0], candidates[:, 1]], kind="stable")
+    pairs: list[tuple[int, int]] = []
+    for i, j in candidates[order].tolist():
+        if all(i != a and j != b for a, b in pairs):
+            pairs.append((i, j))
+    return np.array(pairs, dtype=np.intp).reshape(-1, 2)

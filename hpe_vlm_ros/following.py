@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .boxes import PixelBox
-from .perceiver import Heads
+from .heads import Heads
 
 
 class Follower:

@@ -12,8 +12,12 @@ image's left; pitch > 0 looks up and roll > 0 tilts clockwise in the image while
 reversed beyond, since the angles turn about camera axes.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,6 +102,20 @@ class HeadShape:
 
     diameter: float
     offset: tuple[float, float, float]
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any] | None) -> HeadShape | None:
+        """Of a checkpoint's config.json or a run's file; None where it states none, ValueError
+        where it states it wrongly."""
+        if fields is None:
+            return None
+        try:
+            x, y, z = (float(v) for v in fields["offset"])
+            return cls(float(fields["diameter"]), (x, y, z))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"head_shape {fields} needs a diameter and an offset of three numbers in metres"
+            ) from error
 
 
 def rotation_from_angles(yaw: ArrayLike, pitch: ArrayLike, roll: ArrayLike) -> Array:
@@ -242,6 +260,30 @@ def matrix_from_quaternion(quaternion: ArrayLike) -> Array:
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     rotation: Array = np.eye(3) + 2 * w * cross + 2 * cross @ cross
     return rotation
+
+
+def rotation_from_vector(vector: ArrayLike) -> Array:
+    """Rotation (3, 3) by the length of `vector` (3,) in radians about its direction (Rodrigues)."""
+    x, y, z = np.asarray(vector, dtype=float).tolist()
+    angle = math.hypot(x, y, z)
+    # sin(a) / a and (1 - cos a) / a^2, both exact at zero.
+    first, half = (math.sin(a) / a if a else 1.0 for a in (angle, angle / 2))
+    second = 0.5 * half * half
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    rotation: Array = np.eye(3) + first * cross + second * cross @ cross
+    return rotation
+
+
+def rotation_vector(rotation: ArrayLike) -> Array:
+    """The vector (3,) in radians, of length 0..pi, of which `rotation_from_vector` makes this
+    rotation (3, 3); NaN of a rotation that is not known."""
+    if not np.isfinite(rotation).all():
+        return np.full(3, np.nan)
+    x, y, z, w = quaternion_from_matrix(rotation)
+    sine = math.hypot(x, y, z)
+    if sine < 1e-12:
+        return np.zeros(3)
+    return np.array([x, y, z]) * (2 * math.atan2(sine, w) / sine)
 
 
 def circular_difference(a: ArrayLike, b: ArrayLike) -> Array:

@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from .answers import GRID, Box
-from .evaluation.metrics import match_boxes
-from .geometry import mean_rotations
+from .boxes import match_boxes
+from .geometry import mean_rotations, rotation_vector
 
 if TYPE_CHECKING:
     from .vlm.decoding.engine import Detection, Look
@@ -99,7 +98,7 @@ def joined_poses(rotations: Array, covariances: Array) -> tuple[Array, Array]:
     certainty = 1 / np.maximum(np.trace(covariances, axis1=-2, axis2=-1), 1e-9)
     weights = certainty / certainty.sum(0)
     turns = rotations[0] @ rotations[1].swapaxes(-1, -2)
-    apart = np.array([cv2.Rodrigues(turn)[0][:, 0] for turn in turns]).reshape(-1, 3)
+    apart = np.array([rotation_vector(turn) for turn in turns]).reshape(-1, 3)
     between = weights.prod(0)[:, None, None] * apart[:, :, None] * apart[:, None, :]
     within = (weights[..., None, None] * covariances).sum(0)
     return mean_rotations(rotations, weights), within + between

@@ -48,3 +48,12 @@ def ray_rotation(ray: ArrayLike) -> Array:
 def rotation_to_ray(camera: ArrayLike, box: ArrayLike) -> Array:
     """The smallest rotation (3, 3) from the optical axis to the ray through a box's middle."""
     return ray_rotation(ray_to(camera, box))
+
+
+def unit_ray(box: ArrayLike, width: int, height: int) -> Array:
+    """Unit vector (3,), optical frame, to the box's middle for a camera whose focal length is one
+    image width: a fair guess where the calibration is unknown. Box and size in pixels."""
+    x0, y0, x1, y1 = np.asarray(box, dtype=float)
+    ray = np.array([((x0 + x1) - width) / (2 * width), ((y0 + y1) - height) / (2 * width), 1.0])
+    unit: Array = ray / np.linalg.norm(ray)
+    return unit

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from .rays import rotation_to_ray, usual_camera
 
 if TYPE_CHECKING:
-    from .perceiver import HeadEstimate
+    from .heads import HeadEstimate
 
 OVERLAP = 1 / 3  # of a tile's side, with the next one
 LARGEST = 0.5  # of a tile's side: the whole picture shows larger heads as well, and better

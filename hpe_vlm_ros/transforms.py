@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .geometry import matrix_from_quaternion
-from .people.tracking.motion import rotation_of, vector_of
+from .geometry import matrix_from_quaternion, rotation_from_vector, rotation_vector
 from .wording import seconds
 
 Array = NDArray[np.float64]
@@ -42,7 +41,7 @@ class Placed:
 
     def towards(self, other: Placed, share: float) -> Placed:
         """Between this (share 0) and the other (share 1), at constant speeds."""
-        turn = rotation_of(share * vector_of(other.rotation @ self.rotation.T))
+        turn = rotation_from_vector(share * rotation_vector(other.rotation @ self.rotation.T))
         return Placed(
             turn @ self.rotation, (1 - share) * self.translation + share * other.translation
         )

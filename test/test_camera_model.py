@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from hpe_vlm_ros.camera_model import Calibration, described, is_rectified
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, geodesic_degrees, rotation_from_angles
+from hpe_vlm_ros.heads import HeadEstimate, seen_by
 from hpe_vlm_ros.lens import (
     LensCamera,
     as_numbers,
@@ -25,7 +26,6 @@ from hpe_vlm_ros.lens import (
 )
 from hpe_vlm_ros.mounting import Mounting
 from hpe_vlm_ros.people.distance import Source, locate
-from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
 
 SHAPE = HeadShape(DIAMETER, OFFSET)
 BARREL = (-0.3, 0.1, 0.001, -0.002, 0.0)

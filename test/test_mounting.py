@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
+from hpe_vlm_ros.heads import HeadEstimate, seen_by
 from hpe_vlm_ros.lens import LensCamera, quarter_turn
 from hpe_vlm_ros.mounting import TURNS, Mounting, upright
 from hpe_vlm_ros.people.distance import Source
 from hpe_vlm_ros.people.people import People, View
-from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
 
 CODES = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 WIDTH, HEIGHT = 64, 48

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
+from hpe_vlm_ros.heads import HeadEstimate, seen_by
 from hpe_vlm_ros.rays import ray_to, usual_camera
 
 SIZE = (640, 480)

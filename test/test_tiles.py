@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hpe_vlm_ros.boxes import without_duplicates
 from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads
+from hpe_vlm_ros.heads import HeadEstimate, Heads
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
 from hpe_vlm_ros.tiles import (
     ADAPTIVE,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hpe_vlm_ros.boxes import match_boxes
 from hpe_vlm_ros.geometry import geodesic_degrees
 from hpe_vlm_ros.recordings.frames import ReplayError
 from hpe_vlm_ros.recordings.records import FrameRecord
@@ -22,7 +23,6 @@ from hpe_vlm_ros.replay.truth_store import read_labels
 from .bootstrap import LEAST, blocks, interval, tidy
 from .consistency import consistency
 from .measures import totals, unconstrained
-from .metrics import match_boxes
 from .report.tables import LABELS, number
 from .scored import scored
 from .summary import Scoring, sequences_of

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hpe_vlm_ros.boxes import match_boxes
 from hpe_vlm_ros.geometry import box_iou, geodesic_degrees
 from hpe_vlm_ros.recordings.records import FrameRecord, Head
 
 from .bootstrap import Measure, Quantile, Ratio
-from .metrics import match_boxes
 
 LINK = 0.3  # overlap from which boxes of neighbouring frames are one head's
 STILL = 0.03  # of the box's side, by which the box of a still head moves at most

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpe_vlm_ros.boxes import match_boxes
 from hpe_vlm_ros.geometry import (
     angles_from_rotations,
     box_area,
@@ -150,18 +151,6 @@ class Score:
     def as_dict(self) -> dict[str, float | int | None]:
         """Names and values, fit for JSON: NaN becomes None."""
         return {k: None if v is None or np.isnan(v) else v for k, v in asdict(self).items()}
-
-
-def match_boxes(predicted: ArrayLike, true: ArrayLike, iou: float = 0.5) -> NDArray[np.intp]:
-    """Pairs (P, 2) of indices (predicted, true) with at least `iou`; best first, each box once."""
-    overlap = box_iou(predicted, true)
-    candidates = np.argwhere(overlap >= iou)
-    order = np.argsort(-overlap[candidates[:, 0], candidates[:, 1]], kind="stable")
-    pairs: list[tuple[int, int]] = []
-    for i, j in candidates[order].tolist():
-        if all(i != a and j != b for a, b in pairs):
-            pairs.append((i, j))
-    return np.array(pairs, dtype=np.intp).reshape(-1, 2)
 
 
 def assign(

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_vlm_ros.geometry import circular_difference, geodesic_degrees
+from hpe_vlm_ros.boxes import match_boxes
+from hpe_vlm_ros.geometry import circular_difference, geodesic_degrees, rotation_vector
 from hpe_vlm_ros.lens import from_numbers
 from hpe_vlm_ros.recordings.records import FrameRecord, Head, looking
 from hpe_vlm_ros.recordings.truth import Key, Truth
 
-from .metrics import Heads, Rules, assign, match_boxes
+from .metrics import Heads, Rules, assign
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
-RADIANS = np.pi / 180
 
 
 @dataclass(frozen=True)
@@ -175,28 +175,6 @@ def as_heads(heads: Sequence[Head]) -> Heads:
         np.array([h.angles for h in heads], dtype=float).reshape(-1, 3),
         np.array([h.visible for h in heads], dtype=float),
     )
-
-
-def rotation_vector(rotation: Array) -> Array:
-    """Axis times angle (3,) in rad of a rotation (3, 3); the angle is in [0, pi]."""
-    angle = float(geodesic_degrees(np.eye(3), rotation)) * RADIANS
-    skew = np.array(
-        [
-            rotation[2, 1] - rotation[1, 2],
-            rotation[0, 2] - rotation[2, 0],
-            rotation[1, 0] - rotation[0, 1],
-        ]
-    )
-    norm = float(np.linalg.norm(skew))
-    if norm > 1e-7:
-        vector: Array = skew / norm * angle
-        return vector
-    if angle < 1:
-        return skew / 2
-    # A half turn: the axis is the eigenvector of 1, of either sign.
-    values, vectors = np.linalg.eigh((rotation + rotation.T) / 2)
-    half: Array = vectors[:, int(np.argmax(values))] * angle
-    return half
 
 
 def _with_the_uncounted(

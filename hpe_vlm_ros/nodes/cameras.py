@@ -16,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from hpe_vlm_ros import images
 from hpe_vlm_ros.camera_model import Calibration, described, is_rectified
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
+from hpe_vlm_ros.heads import HeadEstimate, seen_by
 from hpe_vlm_ros.mounting import Mounting, upright
 from hpe_vlm_ros.nodes import messages, parameters
 from hpe_vlm_ros.nodes.arrivals import Arrivals
@@ -28,7 +29,6 @@ from hpe_vlm_ros.nodes.statistics import Statistics
 from hpe_vlm_ros.nodes.tf import Targets
 from hpe_vlm_ros.people.people import People, Person, View
 from hpe_vlm_ros.people.tracking import Ids
-from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
 
 AnyImage: TypeAlias = "Image | CompressedImage"
 Complain = Callable[[str, str], None]

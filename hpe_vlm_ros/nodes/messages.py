@@ -17,7 +17,7 @@ from hpe_vlm_ros.msg import GazeTarget, GazeTargets, HeadPose
 from hpe_vlm_ros.people.attention import UNKNOWN
 from hpe_vlm_ros.people.distance import Source
 from hpe_vlm_ros.people.people import ROBOT, Person
-from hpe_vlm_ros.placing import unit_ray
+from hpe_vlm_ros.rays import unit_ray
 
 
 def head_pose(person: Person, header: Header) -> HeadPose:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.boxes import from_left
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, angles_from_rotation
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.mounting import Mounting
-from hpe_vlm_ros.perceiver import HeadEstimate
 
 from .attention import UNKNOWN as UNKNOWN_GAZE
 from .attention import Gaze, Judge, gaze_covariance, gaze_offset
@@ -106,7 +106,7 @@ class People:
         """People at this image (stamp in nanoseconds), from left to right; LateFrame as of
         `Tracker.update`.
 
-        `found`: heads of the upright picture, their rotations as of `perceiver.seen_by` in the
+        `found`: heads of the upright picture, their rotations as of `heads.seen_by` in the
         frame of the camera as mounted. All that comes out is in that camera's frame and pixels.
         """
         found = [e for e in found if e.box[0] < e.box[2] and e.box[1] < e.box[3]]

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_vlm_ros.geometry import CameraIntrinsics
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.people.attention import gaze_angle
-from hpe_vlm_ros.perceiver import HeadEstimate
-from hpe_vlm_ros.placing import unit_ray
+from hpe_vlm_ros.rays import unit_ray
 
 Array = NDArray[np.float64]
 OK = 0
@@ -121,7 +121,7 @@ def head_from(values: dict[str, Any]) -> Head:
 
 
 def estimated(head: HeadEstimate) -> Head:
-    """What the model says of a head; `placing` adds what follows from it."""
+    """What the model says of a head; `replay.postprocessing` adds what follows from it."""
     stated = head.rotation_covariance
     return Head(
         box=rounded(head.box, 3),

@@ -20,7 +20,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, quaternion_from_matrix
-from hpe_vlm_ros.placing import unit_ray
+from hpe_vlm_ros.rays import unit_ray
 
 from .bag_recording import BagRecording
 from .bags import CAMERA_INFO, HEADS, shared_bag, typestore

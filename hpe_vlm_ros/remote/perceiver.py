@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.heads import HeadEstimate, Heads, check_counts, check_image
+
 from ..answers import (
     DETECTION_PROMPT,
     Angles,
@@ -29,7 +31,7 @@ from ..answers import (
 )
 from ..boxes import PixelBox, check_box, from_left, largest, without_duplicates
 from ..geometry import HeadShape, angles_from_rotation, rotation_from_angles
-from ..perceiver import HeadEstimate, HeadPerceiver, Heads, check_counts, check_image
+from ..perceiver import HeadPerceiver
 from ..spread import Calibration, turn_covariance
 from ..vlm.decoding.poses import pose
 from . import RemoteError

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.lens import from_numbers
 from hpe_vlm_ros.mounting import Mounting
 from hpe_vlm_ros.people.people import ROBOT, People, Person, View
 from hpe_vlm_ros.people.tracking import LateFrame
-from hpe_vlm_ros.perceiver import HeadEstimate
 from hpe_vlm_ros.recordings.records import FrameRecord, Head, looking, rounded
 
 
@@ -32,7 +32,7 @@ def placed(
     time, as the node does with its parameter `tracking`.
     """
     sequences = {entry["id"] for entry in run["recordings"] if entry["sequence"]}
-    shape = _shape(run.get("head_shape"))
+    shape = HeadShape.read(run.get("head_shape"))
     degrees = run["settings"].get("rotate", 0)
     people: dict[str, People] = {}
     found, late = [], 0
@@ -105,10 +105,3 @@ def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) 
         age=round(head.age, 6),
         status=int(head.status),
     )  # fmt: skip
-
-
-def _shape(fields: dict[str, Any] | None) -> HeadShape | None:
-    if fields is None:
-        return None
-    x, y, z = fields["offset"]
-    return HeadShape(fields["diameter"], (x, y, z))

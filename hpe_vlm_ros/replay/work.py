@@ -12,11 +12,12 @@ from typing import Any, Protocol
 
 from hpe_vlm_ros.camera_model import described, is_rectified
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
+from hpe_vlm_ros.heads import HeadEstimate, seen_by
 from hpe_vlm_ros.images import ImageError
 from hpe_vlm_ros.lens import as_numbers
 from hpe_vlm_ros.mirror import WISHES
 from hpe_vlm_ros.mounting import Mounting, upright
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, seen_by
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.recordings.frames import Frame, Recording, Rgb
 from hpe_vlm_ros.recordings.records import FrameRecord, estimated
 from hpe_vlm_ros.remote.settings import MODEL_SIDE, is_remote

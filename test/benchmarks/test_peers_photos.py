@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import peers, peers_contenders, peers_photos
 from hpe_vlm_ros.geometry import angles_from_rotation, geodesic_degrees, rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadEstimate
+from hpe_vlm_ros.heads import HeadEstimate
 from training.data.readers.landmarks import HEAD_AXES
 from training.evaluation import photo_measures as measures
 from training.labelling.faces import FIVE_POINTS, SIZES_AWAY, Face

@@ -12,9 +12,9 @@ from benchmarks.scores import Identities
 from benchmarks.track_score import Score, TrueHead
 from benchmarks.tracking import keep_answers, read_answers
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.people.people import People, View
 from hpe_vlm_ros.people.tracking import Settings
-from hpe_vlm_ros.perceiver import HeadEstimate
 
 LEFT, RIGHT, FAR = (10, 10, 50, 50), (200, 10, 240, 50), (100, 150, 130, 180)
 CAMERA, SHAPE = CameraIntrinsics(300, 300, 160, 120), HeadShape(0.25, (0.0, 0.0, -0.09))

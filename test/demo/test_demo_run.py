@@ -17,8 +17,9 @@ from hpe_vlm_ros.geometry import (
     face_rotation,
     matrix_from_quaternion,
 )
+from hpe_vlm_ros.heads import seen_by
 from hpe_vlm_ros.images import rgb_to_image
-from hpe_vlm_ros.perceiver import HeadPerceiver, seen_by
+from hpe_vlm_ros.perceiver import HeadPerceiver
 
 CAMERA = CameraIntrinsics(200.0, 200.0, 80.0, 60.0)
 STAMPS = [10**18 + 10**8 * i for i in range(6)]  # long ago: recordings keep their stamps

@@ -18,8 +18,8 @@ from hpe_vlm_ros.evaluation.calibration import reliability, surprise, within_sig
 from hpe_vlm_ros.evaluation.consistency import consistency
 from hpe_vlm_ros.evaluation.measures import by_people, by_side, by_size, by_visible, by_yaw, totals
 from hpe_vlm_ros.evaluation.metrics import Rules, end_to_end, score
-from hpe_vlm_ros.evaluation.scored import as_heads, rotation_vector, scored
-from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_angles
+from hpe_vlm_ros.evaluation.scored import as_heads, scored
+from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_angles, rotation_vector
 from hpe_vlm_ros.recordings.records import FrameRecord, Head, looking, rounded
 from hpe_vlm_ros.recordings.truth import Truth
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from hpe_vlm_ros.boxes import match_boxes
 from hpe_vlm_ros.evaluation.metrics import (
     Heads,
     Rules,
@@ -16,7 +17,6 @@ from hpe_vlm_ros.evaluation.metrics import (
     format_table,
     given_boxes,
     heads,
-    match_boxes,
     merge,
     score,
 )

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from scipy.spatial.transform import Rotation
 from scipy.special import chndtr, ndtr
 
-from hpe_vlm_ros.geometry import gaze_rotation, rotation_from_angles
+from hpe_vlm_ros.geometry import gaze_rotation, rotation_from_angles, rotation_from_vector
 from hpe_vlm_ros.people.attention import (
     Judge,
     gaze_angle,
@@ -19,7 +19,6 @@ from hpe_vlm_ros.people.attention import (
     gaze_offset,
     looking_probability,
 )
-from hpe_vlm_ros.people.tracking.motion import rotation_of
 
 UNKNOWN = np.full(2, math.nan)
 
@@ -74,7 +73,7 @@ def test_an_offset_says_how_the_gaze_must_turn(seed):
     x, y = gaze_offset(head, sellion, target)
     gaze = gaze_rotation(head)
     # along x by a turn about y, along y by one about x the other way round
-    turned = rotation_of(gaze @ [-y, x, 0.0]) @ head
+    turned = rotation_from_vector(gaze @ [-y, x, 0.0]) @ head
     assert gaze_angle(turned, sellion, target) == pytest.approx(0, abs=1e-6)
 
 
@@ -86,7 +85,8 @@ def test_the_covariance_is_that_of_offsets_of_turned_heads(seed):
     target = sellion + gaze_rotation(head)[:, 2]  # straight ahead, where planes are exact
     factor, step = generator.normal(size=(3, 3)), 1e-4
     moved = [
-        gaze_offset(rotation_of(step * axis) @ head, sellion, target) / -step for axis in np.eye(3)
+        gaze_offset(rotation_from_vector(step * axis) @ head, sellion, target) / -step
+        for axis in np.eye(3)
     ]
     expected = np.transpose(moved) @ factor @ factor.T @ np.array(moved)
     assert gaze_covariance(head, factor @ factor.T) == pytest.approx(expected, abs=3e-3)

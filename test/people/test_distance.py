@@ -74,7 +74,7 @@ def test_the_box_is_vague_along_the_ray_and_sharp_across():
 
 def test_the_covariance_is_that_of_sampled_turns():
     """Turns scattered about the optical axes move the sellion at the end of its lever."""
-    from hpe_vlm_ros.people.tracking.motion import rotation_of
+    from hpe_vlm_ros.geometry import rotation_from_vector
 
     turn = rotation_from_angles(40, 20, -10)
     turns = np.diag([0.004, 0.009, 0.001])
@@ -83,7 +83,7 @@ def test_the_covariance_is_that_of_sampled_turns():
     generator = np.random.default_rng(0)
     vectors = generator.multivariate_normal(np.zeros(3), turns, 20_000)
     offset = np.asarray(SHAPE.offset)
-    moved = np.array([rotation_of(v) @ turn @ offset for v in vectors])
+    moved = np.array([rotation_from_vector(v) @ turn @ offset for v in vectors])
     sampled = np.cov(np.hstack([moved, vectors]).T)
     sampled[:3, :3] += place.covariance
     np.testing.assert_allclose(stated, sampled, atol=1e-4)  # sampling; its largest entry is 9e-3

@@ -7,15 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from hpe_vlm_ros.geometry import geodesic_degrees
-from hpe_vlm_ros.people.tracking.motion import (
-    ROTATIONS,
-    VECTORS,
-    Motion,
-    at_rest,
-    rotation_of,
-    vector_of,
-)
+from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_vector, rotation_vector
+from hpe_vlm_ros.people.tracking.motion import ROTATIONS, VECTORS, Motion, at_rest
 
 turns = st.tuples(*[st.floats(-1.8, 1.8)] * 3)
 
@@ -23,9 +16,9 @@ turns = st.tuples(*[st.floats(-1.8, 1.8)] * 3)
 @given(turns)
 def test_rotation_vectors_agree_with_scipy(vector):
     expected = Rotation.from_rotvec(vector).as_matrix()
-    np.testing.assert_allclose(rotation_of(vector), expected, atol=1e-12)
+    np.testing.assert_allclose(rotation_from_vector(vector), expected, atol=1e-12)
     np.testing.assert_allclose(
-        vector_of(expected), Rotation.from_matrix(expected).as_rotvec(), atol=1e-7
+        rotation_vector(expected), Rotation.from_matrix(expected).as_rotvec(), atol=1e-7
     )
 
 
@@ -80,7 +73,7 @@ def test_one_wild_answer_bends_little_and_many_turn_it():
     state = at_rest(ROTATIONS, np.eye(3), noise, motion)
     for _ in range(20):
         state = state.after(0.1, motion).corrected(np.eye(3), noise, 7.8)
-    flipped = rotation_of([0, np.pi - 0.1, 0])
+    flipped = rotation_from_vector([0, np.pi - 0.1, 0])
     once = state.after(0.1, motion).corrected(flipped, noise, 7.8)
     assert geodesic_degrees(once.value, np.eye(3)) < 30
     for _ in range(15):
@@ -92,14 +85,14 @@ def test_one_wild_answer_bends_little_and_many_turn_it():
 @given(turns)
 def test_the_filter_does_not_care_how_the_camera_is_turned(vector):
     """Rotating every measurement rotates the result: no axis, and so no Euler angle, is special."""
-    frame = rotation_of(vector)
+    frame = rotation_from_vector(vector)
     generator = np.random.default_rng(1)
     noise = np.eye(3) * 0.05
     motion = Motion(1.0, 0.7)
     plain = at_rest(ROTATIONS, np.eye(3), noise, motion)
     turned = at_rest(ROTATIONS, frame, noise, motion)
     for _ in range(5):
-        measured = rotation_of(generator.normal(size=3) * 0.4)
+        measured = rotation_from_vector(generator.normal(size=3) * 0.4)
         plain = plain.after(0.2, motion).corrected(measured, noise, 7.8)
         turned = turned.after(0.2, motion).corrected(frame @ measured, noise, 7.8)
     np.testing.assert_allclose(turned.value, frame @ plain.value, atol=1e-9)
@@ -112,17 +105,17 @@ def test_stated_covariance_is_that_of_the_errors():
     noise = np.eye(3) * sigma**2
     distances = []
     for _ in range(60):
-        truth, velocity = rotation_of(generator.normal(size=3)), generator.normal(size=3)
-        first = rotation_of(generator.normal(size=3) * sigma) @ truth
+        truth, velocity = rotation_from_vector(generator.normal(size=3)), generator.normal(size=3)
+        first = rotation_from_vector(generator.normal(size=3) * sigma) @ truth
         state = at_rest(ROTATIONS, first, noise, motion)
         for _ in range(12):
             dt = generator.uniform(0.02, 0.4)
             for _ in range(20):
-                truth = rotation_of(velocity * dt / 20) @ truth
+                truth = rotation_from_vector(velocity * dt / 20) @ truth
                 a = np.exp(-dt / 20 / motion.memory)
                 velocity = a * velocity + np.sqrt(1 - a * a) * generator.normal(size=3)
-            measured = rotation_of(generator.normal(size=3) * sigma) @ truth
+            measured = rotation_from_vector(generator.normal(size=3) * sigma) @ truth
             state = state.after(dt, motion).corrected(measured, noise, 1e9)
-        error = vector_of(truth @ state.value.T)
+        error = rotation_vector(truth @ state.value.T)
         distances.append(error @ np.linalg.solve(state.value_covariance, error))
     assert 2.3 < np.mean(distances) < 3.8  # 3 expected; the mean of 60 strays by 0.32

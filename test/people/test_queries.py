@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.people.people import People, View
 from hpe_vlm_ros.people.queries import QUESTIONS, Refused, answer, direction, understands
-from hpe_vlm_ros.perceiver import HeadEstimate
 
 SIZE = (320, 240)
 CAMERA, SHAPE = CameraIntrinsics(300.0, 300.0, 160.0, 120.0), HeadShape(0.3, (0.0, 0.0, -0.09))

@@ -20,7 +20,7 @@ from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from hpe_vlm_ros.geometry import HeadShape, rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadEstimate
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, shared_bag, typestore
 from hpe_vlm_ros.recordings.frames import Recording
 from hpe_vlm_ros.recordings.records import FrameRecord

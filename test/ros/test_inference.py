@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from std_msgs.msg import Header
 
+from hpe_vlm_ros.heads import Heads
 from hpe_vlm_ros.images import rgb_to_image
 from hpe_vlm_ros.nodes.inference import Answer, Inference, Job
-from hpe_vlm_ros.perceiver import Heads
 
 BOX = (1.0, 2.0, 9.0, 9.0)
 

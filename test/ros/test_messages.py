@@ -13,11 +13,11 @@ from std_msgs.msg import Header
 from hpe_vlm_ros.camera_model import Calibration, described
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
 from hpe_vlm_ros.geometry import matrix_from_quaternion as matrix
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.msg import HeadPose
 from hpe_vlm_ros.nodes import messages
 from hpe_vlm_ros.nodes.messages import head_transforms
 from hpe_vlm_ros.people.people import ROBOT, People, View
-from hpe_vlm_ros.perceiver import HeadEstimate
 from hpe_vlm_ros.spread import turn_covariance
 
 CAMERA = CameraIntrinsics(300.0, 300.0, 160.0, 120.0)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_vlm_ros.following import Follower
-from hpe_vlm_ros.perceiver import HeadPerceiver, Heads
+from hpe_vlm_ros.heads import Heads
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.decoding.engine import Engine
 
 Engines = Callable[..., Engine]

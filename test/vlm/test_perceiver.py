@@ -21,7 +21,8 @@ from hpe_vlm_ros.geometry import (
     mirror_rotation,
     rotation_from_angles,
 )
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads, check_image
+from hpe_vlm_ros.heads import HeadEstimate, Heads, check_image
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.decoding.engine import Detection, Engine
 from hpe_vlm_ros.vlm.decoding.poses import Pose

@@ -11,7 +11,7 @@ import numpy as np
 from hpe_vlm_ros.answers import Angles
 from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadEstimate, seen_by
+from hpe_vlm_ros.heads import HeadEstimate, seen_by
 
 from ..data.sample import Sample
 from .measures import Asked, given_records
@@ -28,7 +28,7 @@ def field_of_view(sample: Sample) -> float:
 
 
 def by_lens(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
-    """Errors with true boxes, of rotations as the model tells them and as `perceiver.seen_by` turns
+    """Errors with true boxes, of rotations as the model tells them and as `heads.seen_by` turns
     them into the frame of the true camera; none of empty groups."""
     rows = {}
     for name, (low, high) in LENSES.items():

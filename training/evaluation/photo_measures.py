@@ -21,7 +21,7 @@ from hpe_vlm_ros.geometry import (
     geodesic_degrees,
     rotation_from_angles,
 )
-from hpe_vlm_ros.perceiver import HeadEstimate
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
 
 from ..labelling.proposals import sector_of, sector_yaw

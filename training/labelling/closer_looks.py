@@ -29,7 +29,8 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from hpe_vlm_ros.geometry import box_iou
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver, Heads
+from hpe_vlm_ros.heads import HeadEstimate, Heads
+from hpe_vlm_ros.perceiver import HeadPerceiver
 
 from ..data.json_lines import same_settings, whole_lines
 from ..data.labels import read_labels, sample_record

@@ -23,8 +23,9 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from hpe_vlm_ros.evaluation import metrics
-from hpe_vlm_ros.people.tracking.motion import vector_of
-from hpe_vlm_ros.perceiver import HeadEstimate, HeadPerceiver
+from hpe_vlm_ros.geometry import rotation_vector
+from hpe_vlm_ros.heads import HeadEstimate
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.spread import Calibration
 
 from ..data.labels import read_labels
@@ -63,7 +64,7 @@ def stated_heads(
         yaw = float(metrics.heads([head.box], [truth]).angles[0, 0])
         line["heads"].append(
             {
-                "turn": vector_of(truth @ head.rotation.T).round(6).tolist(),
+                "turn": rotation_vector(truth @ head.rotation.T).round(6).tolist(),
                 "covariance": head.rotation_covariance.ravel().round(8).tolist(),
                 "yaw": round(yaw, 2) if np.isfinite(yaw) else None,
             }

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hpe_vlm_ros.geometry import quaternion_from_matrix
+from hpe_vlm_ros.geometry import rotation_from_vector, rotation_vector
 
 Array = NDArray[np.float64]
 
@@ -125,29 +125,8 @@ def at_rest(space: Space, value: Array, noise: Array, motion: Motion) -> Moving:
     return Moving(space, value, np.zeros(n), covariance)
 
 
-def rotation_of(vector: ArrayLike) -> Array:
-    """Rotation (3, 3) by the length of `vector` (3,) in radians about its direction."""
-    x, y, z = np.asarray(vector, dtype=float).tolist()
-    angle = math.hypot(x, y, z)
-    # sin(a) / a and (1 - cos a) / a^2, both exact at zero.
-    first, half = (math.sin(a) / a if a else 1.0 for a in (angle, angle / 2))
-    second = 0.5 * half * half
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    rotation: Array = np.eye(3) + first * cross + second * cross @ cross
-    return rotation
-
-
-def vector_of(rotation: ArrayLike) -> Array:
-    """The vector (3,) in radians, of length 0..pi, that `rotation_of` turns into this rotation."""
-    x, y, z, w = quaternion_from_matrix(rotation)
-    sine = math.hypot(x, y, z)
-    if sine < 1e-12:
-        return np.zeros(3)
-    return np.array([x, y, z]) * (2 * math.atan2(sine, w) / sine)
-
-
 ROTATIONS = Space(
-    add=lambda value, step: rotation_of(step) @ value,
-    difference=lambda a, b: vector_of(a @ b.T),
+    add=lambda value, step: rotation_from_vector(step) @ value,
+    difference=lambda a, b: rotation_vector(a @ b.T),
 )
 VECTORS = Space(add=lambda value, step: value + step, difference=lambda a, b: a - b)

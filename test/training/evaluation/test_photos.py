@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadEstimate
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
 from training.evaluation import photo_measures as measures
 from training.evaluation import photos

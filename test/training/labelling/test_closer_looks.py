@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.perceiver import HeadEstimate, Heads
+from hpe_vlm_ros.heads import HeadEstimate, Heads
 from training.data.labels import read_labels, sample_record
 from training.data.sample import Head, Sample
 from training.labelling import closer_looks

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.people.tracking.motion import rotation_of
-from hpe_vlm_ros.perceiver import HeadEstimate
+from hpe_vlm_ros.geometry import rotation_from_angles, rotation_from_vector
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.spread import Calibration, turn_covariance
 from training.data.sample import Head, Sample
 from training.release.calibrate import as_stated, collect, report, stated_heads, store
@@ -99,7 +98,7 @@ def scene(folder: Path, name: str = "a.jpg") -> Sample:
 
 
 def head(box: tuple[float, ...], turn: list[float], score: float) -> HeadEstimate:
-    rotation = rotation_of(turn) @ rotation_from_angles(20, 5, 0)
+    rotation = rotation_from_vector(turn) @ rotation_from_angles(20, 5, 0)
     return HeadEstimate(box, 20.0, 5.0, 0.0, rotation, score, 0.01 * np.eye(3))  # type: ignore
 
 
