@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_vlm_ros.heads import HeadEstimate, Heads, check_counts, check_image
+from hpe_vlm_ros.vlm.decoding.poses import pose
 
 from ..answers import (
     DETECTION_PROMPT,
@@ -33,7 +34,6 @@ from ..boxes import PixelBox, check_box, from_left, largest, without_duplicates
 from ..geometry import HeadShape, angles_from_rotation, rotation_from_angles
 from ..perceiver import HeadPerceiver
 from ..spread import Calibration, turn_covariance
-from ..vlm.decoding.poses import pose
 from . import RemoteError
 from .distributions import angle_weights
 from .endpoint import Endpoint
