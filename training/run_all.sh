@@ -45,17 +45,17 @@ ship() { # model, folder: a copy that knows what its boxes enclose, exported and
         rm -rf "$2"
         cp -r "$1" "$2"
         [ -f "$2/read_outs.safetensors" ] || cp "$(dirname "$1")/read_outs.safetensors" "$2"
-        python -m training.release.fit_head_shape "$runs/scenes/watched" --model "$2"
+        python -m training.release.fit_head_shape "$runs/scenes/validation" --model "$2"
         python -m hpe_vlm_ros.vlm.export "$2"
     fi
-    python -m training.release.calibrate "$2" "$runs/scenes/watched" --raw "$runs/calibration" ||
+    python -m training.release.calibrate "$2" "$runs/scenes/validation" --raw "$runs/calibration" ||
         echo "$2 stays uncalibrated, see above: a model that learnt too little finds no heads" >&2
 }
 
 render described "$scenes" 1 train # for stage 0 and rehearsal
 render weak "$scenes" 2 train      # in the role of weakly labelled photographs
 render task "$scenes" 3 task       # in the role of exactly labelled task data: other people
-render watched "$((scenes < 500 ? scenes : 500))" 7 train
+render validation "$((scenes < 500 ? scenes : 500))" 7 train
 
 weak() { # recipe, base, folder: stage 1, rehearsing stage 0
     stage stage1_pretrain "$1" --data "[$runs/scenes/weak]" --base "$2" --out "$3" \

@@ -7,9 +7,11 @@
 #
 # CHECKPOINT is cogvlm-grounding-generalist-hf with a tokenizer (docs/full_size.md). DATA holds a
 # folder with labels.jsonl for each role, as docs/data.md says how to make them:
-#   weak       CrowdHuman with pseudo-labels        task      AGORA, to train on
-#   rehearsal  RefCOCO, RefCOCO+ and RefCOCOg       watched   AGORA, never learnt: is watched
-#   test       CMU Panoptic: is scored on
+#   weak        CrowdHuman with pseudo-labels
+#   task        AGORA, to train on
+#   rehearsal   RefCOCO, RefCOCO+ and RefCOCOg
+#   validation  AGORA, never learnt
+#   test        CMU Panoptic: is scored on
 # RUNS takes some 180 GB: adapters, and every model that a stage starts from. Settings, by
 # environment:
 #   LAUNCH         what starts a learning stage ("accelerate launch --config_file
@@ -30,7 +32,7 @@ stage() { # module, recipe, model to start from, folder of data, more options: l
     shift 4
     # shellcheck disable=SC2086  # commands and options are several words
     $launch -m "training.$module" --config "config/training/$recipe.yaml" --base "$base" \
-        --data "[$data/$learnt]" --validation "$data/watched" "$@" ${STAGE_OPTIONS:-}
+        --data "[$data/$learnt]" --validation "$data/validation" "$@" ${STAGE_OPTIONS:-}
 }
 
 fold() { # model, adapter to it, folder of the whole model

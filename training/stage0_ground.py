@@ -21,12 +21,12 @@ from jsonargparse import auto_cli
 
 from hpe_vlm_ros.vlm.facts import EMBEDDED_SIZE
 
-from .loop.learner import Teaching
-from .loop.stage import GROUNDING, Lesson, StemOptions, learn, read
+from .loop.learner import LossOptions
+from .loop.stage import GROUNDING, DataOptions, StemOptions, learn, read
 from .loop.trainer import Schedule
 from .model.init import new_embedded_model, trained_model
 
-SCHEDULE, LESSON, STEM = Schedule(), Lesson(packing=GROUNDING), StemOptions()
+SCHEDULE, DATA_OPTIONS, STEM = Schedule(), DataOptions(packing=GROUNDING), StemOptions()
 
 
 def train(
@@ -37,29 +37,30 @@ def train(
     image_size: int = EMBEDDED_SIZE,
     threads: int = 2,
     schedule: Schedule = SCHEDULE,
-    lesson: Lesson = LESSON,
+    data_options: DataOptions = DATA_OPTIONS,
     stem: StemOptions = STEM,
 ) -> None:
     """Train a small grounding model from ImageNet's convolutions.
 
     Args:
         data: folders of scenes with described people (`training.synthetic.render` writes them).
-        validation: folder of scenes to watch (never learnt).
+        validation: folder of scenes that are never learnt.
         out: where checkpoints, log and model go; an existing checkpoint is continued.
         base: grounding model to train further; without it a new one.
         image_size: side of the square a new model sees, in pixels.
         threads: threads of the arithmetic.
         schedule: steps, rates and checkpoints.
-        lesson: which pictures, which questions.
+        data_options: which pictures, which questions.
         stem: how the pretrained convolutions learn.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(schedule.seed)
     model, processor = trained_model(base) if base else new_embedded_model(image_size)
-    teaching = Teaching(poses=False)
-    watched = read([validation])
+    loss_options = LossOptions(poses=False)
+    unseen = read([validation])
     learn(
-        model, processor, read(data), watched, out, schedule, lesson, teaching, stem, base=base
+        model, processor, read(data), unseen, out, schedule, data_options, loss_options, stem,
+        base=base,
     )  # fmt: skip
 
 

@@ -20,13 +20,14 @@ from jsonargparse import auto_cli
 
 from hpe_vlm_ros.vlm.facts import EMBEDDED_SIZE
 
-from .loop.learner import Teaching
-from .loop.stage import BOTH, Lesson, StemOptions, drawn, learn, read
+from .loop.learner import LossOptions
+from .loop.stage import BOTH, DataOptions, StemOptions, learn, random_share, read
 from .loop.trainer import Schedule
 from .model.init import new_embedded_model, trained_model
 from .model.lora import LoraOptions
 
-SCHEDULE, LESSON, TEACHING, STEM = Schedule(), Lesson(packing=BOTH), Teaching(), StemOptions()
+SCHEDULE, STEM = Schedule(), StemOptions()
+DATA_OPTIONS, LOSS_OPTIONS = DataOptions(packing=BOTH), LossOptions()
 
 
 def train(
@@ -39,8 +40,8 @@ def train(
     image_size: int = EMBEDDED_SIZE,
     threads: int = 2,
     schedule: Schedule = SCHEDULE,
-    lesson: Lesson = LESSON,
-    teaching: Teaching = TEACHING,
+    data_options: DataOptions = DATA_OPTIONS,
+    loss_options: LossOptions = LOSS_OPTIONS,
     stem: StemOptions = STEM,
     lora: LoraOptions | None = None,
 ) -> None:
@@ -48,7 +49,7 @@ def train(
 
     Args:
         data: folders of labelled pictures to learn from.
-        validation: folder of pictures to watch (never learnt).
+        validation: folder of pictures that are never learnt.
         out: where checkpoints, log and model go; an existing checkpoint is continued.
         base: grounding model to start from, a folder or a name on the hub; without it a new small
             model with an ImageNet stem.
@@ -57,19 +58,19 @@ def train(
         image_size: side of the square a new model sees, in pixels.
         threads: threads of the arithmetic.
         schedule: steps, rates and checkpoints.
-        lesson: which pictures, which questions.
-        teaching: how answers are taught.
+        data_options: which pictures, which questions.
+        loss_options: how answers are taught.
         stem: how the pretrained convolutions learn, where everything learns.
         lora: adapters to learn in place of everything.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(schedule.seed)
     model, processor = trained_model(base) if base else new_embedded_model(image_size)
-    old = drawn(read(rehearsal or []), rehearsal_ratio, schedule.seed)
-    watched = read([validation])
+    old = random_share(read(rehearsal or []), rehearsal_ratio, schedule.seed)
+    unseen = read([validation])
     learn(
-        model, processor, read(data), watched, out, schedule, lesson, teaching, stem, old, lora,
-        base,
+        model, processor, read(data), unseen, out, schedule, data_options, loss_options, stem,
+        old, lora, base,
     )  # fmt: skip
 
 

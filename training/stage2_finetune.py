@@ -15,13 +15,14 @@ from pathlib import Path
 import torch
 from jsonargparse import auto_cli
 
-from .loop.learner import Teaching
-from .loop.stage import POSES, Lesson, StemOptions, learn, read
+from .loop.learner import LossOptions
+from .loop.stage import POSES, DataOptions, StemOptions, learn, read
 from .loop.trainer import Schedule
 from .model.init import trained_model
 from .model.lora import LoraOptions
 
-SCHEDULE, LESSON, TEACHING, STEM = Schedule(), Lesson(packing=POSES), Teaching(), StemOptions()
+SCHEDULE, STEM = Schedule(), StemOptions()
+DATA_OPTIONS, LOSS_OPTIONS = DataOptions(packing=POSES), LossOptions()
 
 
 def train(
@@ -31,8 +32,8 @@ def train(
     base: Path,
     threads: int = 2,
     schedule: Schedule = SCHEDULE,
-    lesson: Lesson = LESSON,
-    teaching: Teaching = TEACHING,
+    data_options: DataOptions = DATA_OPTIONS,
+    loss_options: LossOptions = LOSS_OPTIONS,
     stem: StemOptions = STEM,
     lora: LoraOptions | None = None,
 ) -> None:
@@ -40,21 +41,21 @@ def train(
 
     Args:
         data: folders of labelled pictures to learn from.
-        validation: folder of pictures to watch (never learnt).
+        validation: folder of pictures that are never learnt.
         out: where checkpoints, log and model go; an existing checkpoint is continued.
         base: model of stage 1, a folder or a name on the hub.
         threads: threads of the arithmetic.
         schedule: steps, rates and checkpoints.
-        lesson: which pictures, which questions.
-        teaching: how answers are taught.
+        data_options: which pictures, which questions.
+        loss_options: how answers are taught.
         stem: how the pretrained convolutions learn, where everything learns.
         lora: adapters to learn in place of everything, as the paper does.
     """
     torch.set_num_threads(threads)
     model, processor = trained_model(base)
     learn(
-        model, processor, read(data), read([validation]), out, schedule, lesson, teaching, stem,
-        lora=lora, base=base,
+        model, processor, read(data), read([validation]), out, schedule, data_options, loss_options,
+        stem, lora=lora, base=base,
     )  # fmt: skip
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 import torch
 from jsonargparse import auto_cli
 
-from .loop.learner import Teaching
-from .loop.stage import POSES, Lesson, StemOptions, drawn, learn, read
+from .loop.learner import LossOptions
+from .loop.stage import POSES, DataOptions, StemOptions, learn, random_share, read
 from .loop.trainer import Schedule
 from .model.init import trained_model
 from .model.lora import LoraOptions
 
-SCHEDULE, LESSON, TEACHING, STEM = Schedule(), Lesson(packing=POSES), Teaching(), StemOptions()
+SCHEDULE, STEM = Schedule(), StemOptions()
+DATA_OPTIONS, LOSS_OPTIONS = DataOptions(packing=POSES), LossOptions()
 
 
 def train(
@@ -33,8 +34,8 @@ def train(
     rehearsal_ratio: float = 0.1,
     threads: int = 2,
     schedule: Schedule = SCHEDULE,
-    lesson: Lesson = LESSON,
-    teaching: Teaching = TEACHING,
+    data_options: DataOptions = DATA_OPTIONS,
+    loss_options: LossOptions = LOSS_OPTIONS,
     stem: StemOptions = STEM,
     lora: LoraOptions | None = None,
 ) -> None:
@@ -43,27 +44,27 @@ def train(
     Args:
         data: folders of labelled pictures to learn from.
         rehearsal: folders of described pictures, asked as in stage 0.
-        validation: folder of pictures to watch (never learnt).
+        validation: folder of pictures that are never learnt.
         out: where checkpoints, log and model go; an existing checkpoint is continued.
         base: merged model of stage 3, a folder or a name on the hub.
         rehearsal_ratio: share of the described pictures that is mixed in (the paper: 0.1, 0.25).
         threads: threads of the arithmetic.
         schedule: steps, rates and checkpoints.
-        lesson: which pictures, which questions.
-        teaching: how answers are taught.
+        data_options: which pictures, which questions.
+        loss_options: how answers are taught.
         stem: how the pretrained convolutions learn, where everything learns.
         lora: adapters to learn in place of everything, as the paper does.
     """
     torch.set_num_threads(threads)
-    samples, old = read(data), drawn(read(rehearsal), rehearsal_ratio, schedule.seed)
-    epochs = schedule.steps * lesson.batch_size / (len(samples) + len(old))
+    samples, old = read(data), random_share(read(rehearsal), rehearsal_ratio, schedule.seed)
+    epochs = schedule.steps * data_options.batch_size / (len(samples) + len(old))
     if epochs >= 1:
         print(f"Note: {epochs:.1f} epochs; the paper stays below one to keep what was merged.")
     model, processor = trained_model(base)
-    watched = read([validation])
+    unseen = read([validation])
     learn(
-        model, processor, samples, watched, out, schedule, lesson, teaching, stem, old, lora,
-        base,
+        model, processor, samples, unseen, out, schedule, data_options, loss_options, stem,
+        old, lora, base,
     )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ stage() { # module, recipe, more options
     shift 2
     # shellcheck disable=SC2086  # options are several words
     python -m torch.distributed.run --nproc_per_node "$processes" -m "training.$module" \
-        --config "config/training/$recipe.yaml" --validation "$runs/scenes/watched" \
-        --threads 1 --lesson.batch_size "$batch" "$@" ${STAGE_OPTIONS:-}
+        --config "config/training/$recipe.yaml" --validation "$runs/scenes/validation" \
+        --threads 1 --data_options.batch_size "$batch" "$@" ${STAGE_OPTIONS:-}
 }
 
 merge() { # folder, more options

@@ -84,11 +84,11 @@ def test_every_full_size_recipe_is_tried():
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_recipe_is_the_papers(recipe, tmp_path):
     options = settings(recipe, *places(recipe, tmp_path, tmp_path, tmp_path))
-    schedule, lesson = options["schedule"], options["lesson"]
-    assert schedule.steps * lesson.batch_size == RECIPES[recipe][1]
+    schedule, data_options = options["schedule"], options["data_options"]
+    assert schedule.steps * data_options.batch_size == RECIPES[recipe][1]
     assert schedule.bf16 and schedule.activation_checkpointing
-    assert options["lora"] == LoraOptions() and not options["teaching"].image
-    assert lesson.packing.detection == (recipe == "cogvlm17b_stage1.yaml")
+    assert options["lora"] == LoraOptions() and not options["loss_options"].image
+    assert data_options.packing.detection == (recipe == "cogvlm17b_stage1.yaml")
 
 
 def test_the_trained_weights_are_the_papers(full_size):
@@ -103,7 +103,7 @@ def test_the_recipe_runs_two_steps_on_tiny_layers(recipe, scenes, full_size_laye
     model = CogVLMForCausalLM(full_size_layers).to(torch.bfloat16)
     checkpoint.save(base, model, CogVLMProcessor.embedded(full_size_layers), torch.bfloat16)
     quick = ["--schedule.steps=2", "--schedule.workers=0", "--schedule.save_every=2"]
-    quick += ["--lesson.batch_size=2", "--threads=1", "--schedule.warmup=0"]
+    quick += ["--data_options.batch_size=2", "--threads=1", "--schedule.warmup=0"]
     options = settings(recipe, *places(recipe, scenes, tmp_path / "run", base), *quick)
     RECIPES[recipe][0].train(**options)
     trained = load_file(next((tmp_path / "run" / "model").glob("*.safetensors")))

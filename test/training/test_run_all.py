@@ -41,7 +41,9 @@ SHIPPING = (
     "hpe_vlm_ros.vlm.export",
     "training.release.calibrate",
 )
-QUICK = "--schedule.steps=2 --schedule.workers=0 --schedule.save_every=2 --lesson.batch_size=2"
+QUICK = (
+    "--schedule.steps=2 --schedule.workers=0 --schedule.save_every=2 --data_options.batch_size=2"
+)
 
 
 @pytest.fixture
@@ -162,7 +164,7 @@ def test_the_full_size_pipeline_chains(exchange, scenes, full_size_layers, tmp_p
     base, data, runs = (tmp_path / name for name in ("base", "data", "runs"))
     model = CogVLMForCausalLM(full_size_layers).to(torch.bfloat16)
     checkpoint.save(base, model, CogVLMProcessor.embedded(full_size_layers), torch.bfloat16)
-    for role in ("weak", "rehearsal", "task", "watched", "test"):
+    for role in ("weak", "rehearsal", "task", "validation", "test"):
         shutil.copytree(scenes, data / role)
     environment = os.environ | {
         "PATH": f"{exchange}:{os.environ['PATH']}",

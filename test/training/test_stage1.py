@@ -14,7 +14,7 @@ from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training import stage1_pretrain, stage5_evaluate
 from training.evaluation import asking
-from training.loop.stage import Lesson
+from training.loop.stage import DataOptions
 from training.loop.trainer import WHOLE, Schedule, last_checkpoint
 
 HERE = Path(__file__).parent
@@ -32,7 +32,7 @@ def run(scenes, out, steps=4, base=None, **schedule):
         image_size=64,
         threads=1,
         schedule=Schedule(steps=steps, **settings | schedule),
-        lesson=Lesson(batch_size=2, validation_batches=1),
+        data_options=DataOptions(batch_size=2, validation_batches=1),
     )
     return load_file(out / f"checkpoint-{steps}" / "model.safetensors")
 

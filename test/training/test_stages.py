@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training import stage0_ground, stage1_pretrain, stage2_finetune, stage3_merge, stage4_rehearse
 from training.data.prompts import PackingOptions
-from training.loop.learner import Teaching
-from training.loop.stage import Lesson, drawn
+from training.loop.learner import LossOptions
+from training.loop.stage import DataOptions, random_share
 from training.loop.trainer import Schedule
 from training.model.lora import LoraOptions
 from training.supervision.read_outs import READ_OUTS
@@ -54,7 +54,7 @@ def test_recipe_parses_and_runs_two_steps(recipe, scenes, small, tmp_path):
     parser.add_function_arguments(stage.train, as_positional=False)
     parser.add_argument("--config", action="config")
     place = ["--data", f"[{scenes}]", "--validation", str(scenes), "--out", str(out)]
-    place += ["--base", str(small), "--lesson.batch_size=2"]
+    place += ["--base", str(small), "--data_options.batch_size=2"]
     place += ["--rehearsal", f"[{scenes}]"] if stage is stage4_rehearse else []
     config = ROOT / "config" / "training" / recipe
     parsed = parser.parse_args(["--config", str(config), *place, *QUICK])
@@ -66,14 +66,15 @@ def test_recipe_parses_and_runs_two_steps(recipe, scenes, small, tmp_path):
 
 def test_decoder_alone_leaves_the_tower_as_it_is_and_takes_over_read_outs(scenes, small, tmp_path):
     quick = Schedule(steps=2, workers=0, warmup=0, rate=0.01)
-    lesson = Lesson(batch_size=2, validation_batches=1)
+    data_options = DataOptions(batch_size=2, validation_batches=1)
     watch, first, second = scenes, tmp_path / "first", tmp_path / "second"
     stage1_pretrain.train(
-        [scenes], watch, first, small, threads=1, schedule=quick, lesson=lesson
+        [scenes], watch, first, small, threads=1, schedule=quick, data_options=data_options
     )  # fmt: skip
     stage1_pretrain.train(
-        [scenes], watch, second, first / "model", threads=1, schedule=quick, lesson=lesson,
-        teaching=Teaching(tower=False),
+        [scenes], watch, second, first / "model", threads=1, schedule=quick,
+        data_options=data_options,
+        loss_options=LossOptions(tower=False),
     )  # fmt: skip
     before, after = (
         checkpoint.load_model(run / "model", "cpu").state_dict() for run in (first, second)
@@ -90,9 +91,9 @@ def test_decoder_alone_leaves_the_tower_as_it_is_and_takes_over_read_outs(scenes
 def test_without_questions_the_decoder_learns_what_its_image_tokens_say(scenes, small, tmp_path):
     out = tmp_path / "run"
     stage1_pretrain.train(
-        [scenes], scenes, out, small, threads=1, teaching=Teaching(tower=False),
+        [scenes], scenes, out, small, threads=1, loss_options=LossOptions(tower=False),
         schedule=Schedule(steps=1, workers=0, warmup=0, rate=0.01),
-        lesson=Lesson(batch_size=2, packing=PackingOptions(ask_every=0)),
+        data_options=DataOptions(batch_size=2, packing=PackingOptions(ask_every=0)),
     )  # fmt: skip
     before, after = (checkpoint.load_model(m, "cpu").state_dict() for m in (small, out / "model"))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -106,14 +107,15 @@ def test_without_questions_the_decoder_learns_what_its_image_tokens_say(scenes, 
 def test_answers_alone_neither_build_nor_take_over_read_outs(scenes, small, tmp_path):
     """At 17B those of image tokens would be a gigabyte that nothing teaches."""
     quick, first, second = Schedule(steps=1, workers=0), tmp_path / "first", tmp_path / "second"
-    lesson = Lesson(batch_size=2, validation_batches=1)
+    data_options = DataOptions(batch_size=2, validation_batches=1)
     stage1_pretrain.train(
-        [scenes], scenes, first, small, threads=1, schedule=quick, lesson=lesson
+        [scenes], scenes, first, small, threads=1, schedule=quick, data_options=data_options
     )  # fmt: skip
     assert any(name.startswith("dense_answers.") for name in load_file(first / READ_OUTS))
     stage1_pretrain.train(
-        [scenes], scenes, second, first / "model", threads=1, schedule=quick, lesson=lesson,
-        teaching=Teaching(image=False),
+        [scenes], scenes, second, first / "model", threads=1, schedule=quick,
+        data_options=data_options,
+        loss_options=LossOptions(image=False),
     )  # fmt: skip
     assert not [n for n in load_file(second / READ_OUTS) if n.startswith("dense_answers.")]
 
@@ -126,7 +128,7 @@ def test_lora_trains_adapters_only_and_folds_into_the_base(scenes, small, tmp_pa
         small,
         threads=1,
         schedule=Schedule(steps=2, workers=0, warmup=0, rate=0.01),
-        lesson=Lesson(batch_size=2, validation_batches=1, packing=stage2_finetune.POSES),
+        data_options=DataOptions(batch_size=2, validation_batches=1, packing=stage2_finetune.POSES),
         lora=LoraOptions(rank=2),
     )
     adapter = tmp_path / "run" / "model"
@@ -146,7 +148,7 @@ def test_two_processes_learn_together(scenes, small, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
     command += ["--master_port=29577", "-m", "training.stage1_pretrain"]
     place = ["--data", f"[{scenes}]", "--validation", str(scenes), "--out", str(tmp_path / "run")]
-    base = ["--base", str(small), "--lesson.batch_size=4"]
+    base = ["--base", str(small), "--data_options.batch_size=4"]
     done = subprocess.run(
         [*command, *place, *base, *QUICK], cwd=ROOT, capture_output=True, text=True
     )
@@ -160,8 +162,9 @@ def test_two_processes_learn_together(scenes, small, tmp_path):
 
 def test_rehearsal_is_a_share_drawn_once():
     samples = list(range(40))
-    assert len(drawn(samples, 0.25, seed=3)) == 10
-    assert drawn(samples, 0.25, seed=3) == drawn(samples, 0.25, seed=3)
-    assert drawn(samples, 0.0, seed=3) == [] and drawn(samples, 1.0, seed=3) == samples
+    assert len(random_share(samples, 0.25, seed=3)) == 10
+    assert random_share(samples, 0.25, seed=3) == random_share(samples, 0.25, seed=3)
+    assert random_share(samples, 0.0, seed=3) == []
+    assert random_share(samples, 1.0, seed=3) == samples
     with pytest.raises(ValueError, match="give 0 to 1"):
-        drawn(samples, 25, seed=3)
+        random_share(samples, 25, seed=3)

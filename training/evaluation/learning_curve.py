@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Learning curves of stages: what the watched pictures say, against pictures learnt from.
+"""Learning curves of stages: validation errors against pictures learnt from.
 
     python -m training.evaluation.learning_curve runs/stage1 runs/decoder --out curve.png --chained
 

@@ -15,7 +15,7 @@ becomes a decoy. Groups that are held out (`groups`) are left out, or are all th
 
 OUT/labels.jsonl is what every stage reads; pictures are copied to OUT/images, with ignored regions
 blurred so that nobody is taught that no head is there. A tenth of what is learnt from goes to
-OUT_validation, by groups, to watch while learning.
+OUT_validation, by groups.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ class _Folder:
         (self.folder / "labels.jsonl").write_text("".join(self.lines))
 
 
-def _watched(name: str, every: int = 10) -> bool:
+def _is_for_validation(name: str, every: int = 10) -> bool:
+    # "watched" is a salt: another would divide the photographs in another way
     digest = hashlib.sha256(f"watched:{clip_of(Path(name))}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % every == 0
 
@@ -210,9 +211,9 @@ def main(
             sample = judged_sample(label, photos / name)
             image = blurred(image, label.get("ignore", []))
             kind = "judged whole" if label["whole"] else "judged in part"
-        watched = _watched(name)
-        times = repeat if label is not None and sample.all_heads and not watched else 1
-        folders[watched].add(sample, image, name, times)
+        unseen = _is_for_validation(name)
+        times = repeat if label is not None and sample.all_heads and not unseen else 1
+        folders[unseen].add(sample, image, name, times)
         counts[kind] += 1
         counts[f"heads, {kind}"] += len(sample.heads)
         counts["heads with a pose"] += sum(h.rotation is not None for h in sample.heads)
@@ -225,7 +226,7 @@ def main(
                 continue
             image = cv2.imread(str(empty / path), cv2.IMREAD_COLOR)
             sample = empty_sample(empty / path, image.shape[1::-1], known.get(name))
-            folders[_watched(name)].add(sample, image, "empty/" + name)
+            folders[_is_for_validation(name)].add(sample, image, "empty/" + name)
             counts["without people"] += 1
             counts["decoys without people"] += len(sample.decoys)
     for folder in folders.values():

@@ -38,8 +38,8 @@ TOWER_LOSSES = ("dense_object", "dense_box", "dense_angle")
 
 
 @dataclass(frozen=True)
-class Teaching:
-    """How it is taught.
+class LossOptions:
+    """How answers are taught (`loss_options` of a recipe).
 
     `sigmas`: widths of the soft targets, coordinates in thousandths of the picture, angles in
     degrees; 0 is plain cross-entropy. With `image`, patches and image tokens too must say whose
@@ -62,7 +62,7 @@ class Teaching:
 
 class Learner(nn.Module):
     """A call gives a packed batch's losses by name, and "angle_error", the mean error in degrees
-    of the most likely angle tokens, which is only for watching.
+    of the most likely angle tokens, which is only reported.
 
     A batch without questions, which costs half, teaches the vision tower alone; where that stays as
     it is, the decoder's image tokens. Patches are taught the heads that `packing` has answers
@@ -73,7 +73,7 @@ class Learner(nn.Module):
         self,
         model: nn.Module,
         first_number: int | None,
-        teaching: Teaching,
+        loss_options: LossOptions,
         packing: PackingOptions,
     ) -> None:
         super().__init__()
@@ -81,9 +81,9 @@ class Learner(nn.Module):
         self.dense = DenseHead(model.config.vision_config.hidden_size)
         layers = model.model.layers
         # what text can read first, and last: what the last layer makes of the image, nobody
-        read = (layers[0], layers[-1]) if teaching.image else ()
+        read = (layers[0], layers[-1]) if loss_options.image else ()
         self.dense_answers = nn.ModuleList(DenseAnswers(model.config.hidden_size) for _ in read)
-        self.first_number, self.teaching = first_number, teaching
+        self.first_number, self.loss_options = first_number, loss_options
         self._least = packing.min_visible, packing.min_size
         self._hint = AttentionHint(model)
         self._features = torch.empty(0)
@@ -121,7 +121,7 @@ class Learner(nn.Module):
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         pixels = batch.pixel_values.contiguous(memory_format=torch.channels_last)
         asked = bool((batch.targets >= 0).any())
-        if not asked and self.teaching.tower:
+        if not asked and self.loss_options.tower:
             tower = self.model.model.vision
             tower.transformer(tower.patch_embedding(pixels))
             return self._tower_losses(batch)
@@ -136,7 +136,7 @@ class Learner(nn.Module):
         if not asked:
             return self._told_losses(batch)
         losses = self._answer_losses(hidden, batch)
-        return losses | self._image_losses(batch) if self.teaching.image else losses
+        return losses | self._image_losses(batch) if self.loss_options.image else losses
 
     def _answer_losses(self, hidden: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         learnt = batch.targets >= 0
@@ -167,7 +167,7 @@ class Learner(nn.Module):
         names = "box", "angle"
         box, angle = (torch.stack([each[name] for each in said]).mean() for name in names)
         losses = {"dense_said_box": box, "dense_said_angle": angle}
-        return {name: loss for name, loss in losses.items() if self.teaching.counts(name)}
+        return {name: loss for name, loss in losses.items() if self.loss_options.counts(name)}
 
     def _grid(self) -> tuple[int, int]:
         """Rows and columns of image tokens."""
@@ -180,7 +180,7 @@ class Learner(nn.Module):
         device = self._features.device
         targets = [part.to(device) for part in truth]
         losses = dense_loss(self.dense(self._features), *targets, batch.complete)
-        return {name: loss for name, loss in losses.items() if self.teaching.counts(name)}
+        return {name: loss for name, loss in losses.items() if self.loss_options.counts(name)}
 
     def _said(
         self,
@@ -191,7 +191,7 @@ class Learner(nn.Module):
         weights: torch.Tensor | None = None,
         widths: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
-        first, sigmas = self.first_number or 0, self.teaching.sigmas
+        first, sigmas = self.first_number or 0, self.loss_options.sigmas
         return answer_loss(logits, targets, kinds, values, first, sigmas, weights, widths)
 
     def _angle_error(

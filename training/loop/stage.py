@@ -29,7 +29,7 @@ from ..model.normed_stem import fold, recount, settle, unfold
 from ..model.sharding import is_first
 from ..supervision.dense_head import DenseHead
 from ..supervision.read_outs import READ_OUTS, read_outs_of
-from .learner import Learner, Teaching
+from .learner import Learner, LossOptions
 from .trainer import Schedule, StageTrainer
 
 GROUNDING = PackingOptions(max_poses=0, max_referring=3)  # boxes of heads and of who is described
@@ -39,8 +39,8 @@ RECOUNTED = 8  # batches that give the deployed norms their statistics
 
 
 @dataclass
-class Lesson:
-    """Which pictures are shown and what is asked about them.
+class DataOptions:
+    """Which pictures are shown and what is asked about them (`data_options` of a recipe).
 
     Args:
         batch_size: pictures a step, over all processes.
@@ -75,7 +75,7 @@ def read(folders: Sequence[Path]) -> list[Sample]:
     return [sample for folder in folders for sample in read_labels(folder)]
 
 
-def drawn(samples: list[Sample], ratio: float, seed: int) -> list[Sample]:
+def random_share(samples: list[Sample], ratio: float, seed: int) -> list[Sample]:
     """A share of the samples, drawn once; `ratio` in 0..1. Raises ValueError outside."""
     if not 0 <= ratio <= 1:
         raise ValueError(f"rehearsal ratio {ratio} is no share: give 0 to 1, such as 0.1")
@@ -87,11 +87,11 @@ def learn(
     model: CogVLMForCausalLM,
     processor: CogVLMProcessor,
     samples: list[Sample],
-    watched: list[Sample],
+    validation: list[Sample],
     out: Path,
     schedule: Schedule,
-    lesson: Lesson,
-    teaching: Teaching,
+    data_options: DataOptions,
+    loss_options: LossOptions,
     stem: StemOptions,
     rehearsal: Sequence[Sample] = (),
     lora: LoraOptions | None = None,
@@ -101,26 +101,26 @@ def learn(
 
     Writes OUT/model (the deployable model; with `lora` what was trained of it, as
     `training.stage3_merge` takes it), renewed with every checkpoint, OUT/log.jsonl, runs of
-    TensorBoard and OUT/checkpoint-N. `watched` samples are validated on and never learnt;
-    `rehearsal` is mixed in to keep what was learnt before. Without `lora` everything learns but the
-    stem's first blocks, or only the decoder (`teaching.tower`). `base` is the folder the model came
-    from: the training-only read-outs of the run that made it are taken over.
+    TensorBoard and OUT/checkpoint-N. `validation` samples are never learnt; `rehearsal` is mixed
+    in to keep what was learnt before. Without `lora` everything learns but the stem's first blocks,
+    or only the decoder (`loss_options.tower`). `base` is the folder the model came from: the
+    training-only read-outs of the run that made it are taken over.
     """
     seed = schedule.seed
-    batches = _batches(samples, model, processor, seed, lesson, calm=False, rehearsal=rehearsal)
-    calm = _batches(samples, model, processor, seed, lesson, calm=True)
-    unseen = _batches(watched, model, processor, seed, lesson, calm=True)
-    count = min(lesson.validation_batches, len(watched) // lesson.batch_size)
+    batches = _batches(samples, model, processor, seed, data_options, rehearsal=rehearsal)
+    plain = _batches(samples, model, processor, seed, data_options, plain=True)
+    unseen = _batches(validation, model, processor, seed, data_options, plain=True)
+    count = min(data_options.validation_batches, len(validation) // data_options.batch_size)
     torch.manual_seed(seed)
     if lora is not None:
         add_lora(model, lora)
-    elif not teaching.tower:
+    elif not loss_options.tower:
         freeze_tower(model)
     elif isinstance(convolutions := _stem(model), EfficientNetLite0Stem):
         unfold(convolutions, stem.frozen_blocks)
         settle(convolutions, unseen.part(0).pixel_values)
-    learner = Learner(model, first_number(processor.tokenizer), teaching, lesson.packing)
-    if teaching.image and (known := read_outs_of(base)) is not None:
+    learner = Learner(model, first_number(processor.tokenizer), loss_options, data_options.packing)
+    if loss_options.image and (known := read_outs_of(base)) is not None:
         learner.load_read_outs(load_file(known))
 
     def deploy(folder: Path) -> None:
@@ -130,12 +130,12 @@ def learn(
         if lora is not None:
             save_adapter(folder, model, lora)
             return
-        if not teaching.tower:
+        if not loss_options.tower:
             checkpoint.save(folder, model, processor)
             return
-        pictures = (calm.part(step).pixel_values for step in range(RECOUNTED))
+        pictures = (plain.part(step).pixel_values for step in range(RECOUNTED))
         ready = deployed(model, pictures)
-        if teaching.image:
+        if loss_options.image:
             keep_presence(ready, learner.dense)
         checkpoint.save(folder, ready, processor)
 
@@ -195,22 +195,21 @@ def _batches(
     model: CogVLMForCausalLM,
     processor: CogVLMProcessor,
     seed: int,
-    lesson: Lesson,
-    calm: bool,
+    data_options: DataOptions,
+    plain: bool = False,
     rehearsal: Sequence[Sample] = (),
 ) -> StepBatches:
-    """Batches as they are taught, or `calm`: plain pictures, every one with questions."""
-    config = model.config
-    packing = replace(lesson.packing, ask_every=1) if calm else lesson.packing
+    """Batches as they are taught, or `plain`: not augmented, every picture with questions."""
+    config, packing = model.config, data_options.packing
     return StepBatches(
         samples,
         processor,
         (config.vision_config.image_size,) * 2,
         config.num_image_tokens,
-        lesson.batch_size,
+        data_options.batch_size,
         seed,
-        packing,
-        None if calm else lesson.augmentation,
-        None if calm else lesson.collage,
+        replace(packing, ask_every=1) if plain else packing,
+        None if plain else data_options.augmentation,
+        None if plain else data_options.collage,
         rehearsal,
     )

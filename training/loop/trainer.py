@@ -96,8 +96,8 @@ class Schedule:
 class StageTrainer(Trainer):
     """Trains a module that maps a `Batch` to losses by name (see `learner`).
 
-    `rate_factor(name)` multiplies a parameter's rate; `watched` is validated at every checkpoint;
-    `deploy(folder)` writes the model as it is shipped.
+    `rate_factor(name)` multiplies a parameter's rate; `validation` are batches that every
+    checkpoint reports losses on; `deploy(folder)` writes the model as it is shipped.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class StageTrainer(Trainer):
         learner: nn.Module,
         arguments: TrainingArguments,
         batches: StepBatches,
-        watched: list[Batch],
+        validation: list[Batch],
         deploy: Callable[[Path], None],
         rate_factor: Callable[[str], float] = lambda name: 1.0,
     ) -> None:
@@ -113,7 +113,7 @@ class StageTrainer(Trainer):
         super().__init__(
             learner, arguments, data_collator=lambda items: items[0], train_dataset=shares
         )
-        self.watched, self.rate_factor = watched, rate_factor
+        self.validation, self.rate_factor = validation, rate_factor
         self._sums: dict[str, list[float]] = {}
         self.add_callback(_Keeper(self, deploy))
 
@@ -188,10 +188,10 @@ class StageTrainer(Trainer):
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Mean losses over the watched batches, names prefixed with `val_`."""
+        """Mean losses over the validation batches, names prefixed with `val_`."""
         sums: dict[str, list[float]] = {}
         self.model.eval()
-        for batch in self.watched:
+        for batch in self.validation:
             for name, value in self.model(batch.to(self.args.device)).items():
                 sums.setdefault(f"val_{name}", []).append(value.item())
         return _means(sums)

@@ -69,7 +69,7 @@ def curve(path: Path, result: Result | None) -> bool:
     axes = figure.add_subplot()
     axes.plot([line["samples"] / 1000 for line in lines], [line["degrees"] for line in lines])
     axes.set_xlabel("thousand heads seen")
-    axes.set_ylabel("median error on watched heads, degrees")
+    axes.set_ylabel("median error on validation heads, degrees")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)

@@ -5,7 +5,7 @@
 #
 #   training/reproduction/run_tables.sh RUNS
 #
-# RUNS needs scenes/{described,weak,task,watched}, base, decoder, stage2, stage3 and stage4, as
+# RUNS needs scenes/{described,weak,task,validation}, base, decoder, stage2, stage3 and stage4, as
 # run_all.sh leaves them. Settings, by environment, beside PROCESSES, BATCH and STAGE_OPTIONS:
 #   TABLES      which, in this order (III VII IV V VI)
 #   STEPS       steps of every varied stage of tables V and VI (400)
@@ -45,18 +45,18 @@ baseline() { # module, name of the result, more options
     module=$1 name=$2
     shift 2
     [ -f "$results/$name.json" ] || python -m "training.reproduction.baselines.$module" \
-        --data "[$runs/scenes/task]" --validation "$runs/scenes/watched" --threads "$processes" \
+        --data "[$runs/scenes/task]" --validation "$runs/scenes/validation" --threads "$processes" \
         --out "$tables/$name" --keep "$results/$name.json" ${LIMIT:+--limit "$LIMIT"} "$@"
 }
 
 staged() { # module and name of the result, steps, more options: a baseline that is stages
     module=$1
-    more=\"--threads=$processes\",\"--lesson.batch_size=$batch\",\"--schedule.steps=$2\"
+    more=\"--threads=$processes\",\"--data_options.batch_size=$batch\",\"--schedule.steps=$2\"
     for option in ${STAGE_OPTIONS:-}; do more=$more,\"$option\"; done
     shift 2
     [ -f "$results/$module.json" ] || python -m "training.reproduction.baselines.$module" \
         --data "[$runs/scenes/task]" --rehearsal "[$runs/scenes/described]" \
-        --validation "$runs/scenes/watched" --out "$tables/$module" --more "[$more]" "$@"
+        --validation "$runs/scenes/validation" --out "$tables/$module" --more "[$more]" "$@"
 }
 
 table_III() {

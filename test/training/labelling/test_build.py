@@ -32,8 +32,8 @@ def built(tmp_path, rows, labels=(), held_out=()):
         tmp_path, [tmp_path / "p.jsonl"], tmp_path / "out", tmp_path / "held_out.txt",
         tmp_path / "judged",
     )  # fmt: skip
-    watched = tmp_path / "out_validation"
-    folders = [f for f in (tmp_path / "out", watched) if (f / "labels.jsonl").read_text()]
+    validation = tmp_path / "out_validation"
+    folders = [f for f in (tmp_path / "out", validation) if (f / "labels.jsonl").read_text()]
     return {s.image_path.name: s for f in folders for s in read_labels(f)}
 
 

@@ -75,7 +75,7 @@ def test_visual_tokens_know_no_question(scenes, small):
 
 
 def test_another_merge_is_rehearsed_as_stage_4_is(scenes, small, tmp_path):
-    more = ["--schedule.workers=0", "--schedule.save_every=1", "--lesson.batch_size=2"]
+    more = ["--schedule.workers=0", "--schedule.save_every=1", "--data_options.batch_size=2"]
     more += ["--threads=1"]
     places = {"data": [scenes], "rehearsal": [scenes], "validation": scenes, "more": more}
     task_arithmetic.main(small, small, **places, out=tmp_path / "sum", budget=16)

@@ -30,7 +30,7 @@ Extract = Callable[[Sample], torch.Tensor]  # features (N, C) of a scene's N hea
 HIDDEN = 512
 MIN_VISIBLE = 0.2
 KEPT = "features.npz"
-WATCHED = 25  # scenes
+VALIDATION_SCENES = 25
 BUDGET, PACE = Budget(samples=400_000), Pace(batch=256, every=200)
 
 
@@ -116,7 +116,7 @@ def regress(
         name: of the baseline.
         extract: gives the features.
         data: folders of labelled pictures to learn from.
-        validation: folder of pictures to watch (never learnt).
+        validation: folder of pictures that are never learnt.
         out: where features, checkpoint, log, curve and result go; a run there is continued.
         heads: so many heads are learnt from.
         test: labelled scenes to score on at the end.
@@ -129,7 +129,7 @@ def regress(
     """
     torch.set_num_threads(threads)
     torch.manual_seed(pace.seed)
-    watched = read_labels(validation, WATCHED)
+    scenes = read_labels(validation, VALIDATION_SCENES)
     features, angles = gather(extract, read(data), out / KEPT, heads)
     model = Regressor(features)
     predict = partial(rotations, model, extract)
@@ -138,7 +138,7 @@ def regress(
         chosen = np.random.default_rng((pace.seed, step)).integers(len(features), size=pace.batch)
         return wrapped_loss(model(features[chosen]), angles[chosen])
 
-    spent = fit(model, losses, lambda: median_degrees(predict, watched), out, budget, pace)
+    spent = fit(model, losses, lambda: median_degrees(predict, scenes), out, budget, pace)
     note = f"features of {len(features)} heads, {spent.samples / len(features):.0f} epochs"
     finish(name, predict, test, limit, out, keep, note)
     return spent

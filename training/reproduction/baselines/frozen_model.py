@@ -3,7 +3,7 @@
 
     python -m training.reproduction.baselines.frozen_model --model runs/base/model \\
         --tokens visual --data '[runs/scenes/task]' \\
-        --validation runs/scenes/watched --out runs/frozen_visual
+        --validation runs/scenes/validation --out runs/frozen_visual
 
 --tokens visual pools the image's tokens, --tokens all those of the question, too (the paper's
 variants A and B). In a causal decoder the image comes before the question, so the visual tokens

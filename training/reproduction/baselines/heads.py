@@ -73,7 +73,7 @@ def scale_of(sample: Sample) -> tuple[float, float]:
 
 
 def median_degrees(predict: Predict, samples: list[Sample]) -> float:
-    """Median geodesic error on watched scenes; quiet, for validation."""
+    """Median geodesic error on validation scenes; prints nothing."""
     errors = []
     for sample in map(counted, samples):
         if sample.heads:

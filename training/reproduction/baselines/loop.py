@@ -74,7 +74,7 @@ def fit(
 ) -> Spent:
     """Minimise losses(step) over the model's parameters until the budget is spent.
 
-    Goes on from OUT's checkpoint, if there is one. `validate` gives mean degrees on watched heads.
+    Goes on from OUT's checkpoint, if there is one. `validate` gives degrees on validation heads.
     Writes OUT/checkpoint.pt, log.jsonl and curve.png; raises FloatingPointError where a loss is
     no number.
     """
@@ -174,10 +174,10 @@ def draw(out: Path) -> None:
     seen = [line["samples"] / 1000 for line in lines]
     left.plot(seen, [line["loss"] for line in lines], color="tab:blue", lw=1, label="loss")
     right = left.twinx()
-    right.plot(seen, [line["degrees"] for line in lines], color="tab:red", label="watched")
+    right.plot(seen, [line["degrees"] for line in lines], color="tab:red", label="validation")
     left.set_xlabel("thousand heads seen")
     left.set_ylabel("training loss", color="tab:blue")
-    right.set_ylabel("error on watched heads, degrees", color="tab:red")
+    right.set_ylabel("error on validation heads, degrees", color="tab:red")
     right.set_ylim(bottom=0)
     left.set_title(out.name)
     figure.savefig(out / CURVE, dpi=110)

@@ -3,7 +3,7 @@
 
     python -m training.reproduction.baselines.non_merging --base runs/stage1/model \\
         --out runs/non_merging --data '[runs/scenes/task]' --rehearsal '[runs/scenes/described]' \\
-        --validation runs/scenes/watched
+        --validation runs/scenes/validation
 
 OUT/model is then scored by `python -m training.stage5_evaluate --model OUT/model`.
 """
@@ -35,7 +35,7 @@ def main(
         base: model of stage 1.
         data: folders of labelled pictures to learn from.
         rehearsal: folders of described pictures, asked as in stage 0.
-        validation: folder of pictures to watch (never learnt).
+        validation: folder of pictures that are never learnt.
         out: where checkpoints, log and model go; an existing checkpoint is continued.
         budget: pictures to learn from in all; without it as many as both stages see.
         stage2: recipe of stage 2, for its length.

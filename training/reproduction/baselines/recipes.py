@@ -24,8 +24,8 @@ def steps_of(recipe: Path) -> int:
 
 def steps_for(recipe: Path, pictures: int) -> int:
     """Steps in which a recipe sees so many pictures."""
-    lesson = yaml.safe_load(recipe.read_text()).get("lesson", {})
-    return max(1, pictures // int(lesson.get("batch_size", BATCH)))
+    data_options = yaml.safe_load(recipe.read_text()).get("data_options", {})
+    return max(1, pictures // int(data_options.get("batch_size", BATCH)))
 
 
 def run_stage(

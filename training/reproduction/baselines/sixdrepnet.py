@@ -2,7 +2,7 @@
 """6DRepNet (Hempel et al., arXiv 2202.12555): rotation from a crop by six numbers.
 
     python -m training.reproduction.baselines.sixdrepnet --data '[runs/scenes/task]' \\
-        --validation runs/scenes/watched --out runs/sixdrepnet --budget.samples 500000
+        --validation runs/scenes/validation --out runs/sixdrepnet --budget.samples 500000
 
 The network is `training.labelling.networks.sixdrepnet`; its loss is the geodesic angle, as
 published. Angles are read off the matrix once, by the rules of `hpe_vlm_ros.geometry`.

@@ -3,7 +3,7 @@
 
     python -m training.reproduction.baselines.task_arithmetic --original runs/stage1/model \\
         --tuned runs/stage2/model --out runs/task_arithmetic --data '[runs/scenes/task]' \\
-        --rehearsal '[runs/scenes/described]' --validation runs/scenes/watched
+        --rehearsal '[runs/scenes/described]' --validation runs/scenes/validation
 
 OUT/merged is the merge alone, OUT/model what stage 4 made of it; both can be scored by
 `python -m training.stage5_evaluate --model ...`.
@@ -39,7 +39,7 @@ def main(
         tuned: folder of the HPE-oriented model, or of an adapter to the original.
         data: folders of labelled pictures to learn from.
         rehearsal: folders of described pictures, asked as in stage 0.
-        validation: folder of pictures to watch (never learnt).
+        validation: folder of pictures that are never learnt.
         out: where the merge, checkpoints, log and model go; a run there is continued.
         weight: share of the tuned model's change, the paper's lambda.
         budget: pictures to learn from in stage 4; without it as its recipe says.

@@ -2,7 +2,7 @@
 """Frozen vision tower and a regressor on the mean of its patches, shown crops of heads.
 
     python -m training.reproduction.baselines.vision_tower --model runs/base/model \\
-        --data '[runs/scenes/task]' --validation runs/scenes/watched --out runs/tower
+        --data '[runs/scenes/task]' --validation runs/scenes/validation --out runs/tower
 """
 
 from __future__ import annotations
