@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What mkdocs.yml asks MkDocs to do beside copying docs/: two pages more, and links out of docs/.
+"""Hooks of mkdocs.yml: two more pages, links out of docs/, and room for wide pages.
 
 README.md is the site's first page and models/embedded/README.md its page about the model. Links to
 files that are no page lead to the repository, whose address stands in package.xml.
@@ -19,6 +19,11 @@ from mkdocs.structure.pages import Page
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 ADDED = {"index.md": ROOT / "README.md", "model_card.md": ROOT / "models/embedded/README.md"}
+WIDE = {
+    "architecture.md",
+    "faults.md",
+    "reproduction.md",
+}  # use the place of the contents at the right
 LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)(#[^)\s]*)?(?=\))")
 
 
@@ -30,6 +35,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    if page.file.src_uri in WIDE:
+        page.meta["hide"] = ["toc"]
     folder = ADDED.get(page.file.src_uri, DOCS / page.file.src_uri).parent
     return LINK.sub(lambda match: link(folder / match[1]) + (match[2] or ""), markdown)
 
