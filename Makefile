@@ -22,7 +22,7 @@ test: $(READY)-test-$(MODE)
 	. scripts/env.sh && ruff check . && mypy && codespell && OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m pytest -n 2 --dist loadfile
 
 docs: $(READY)-test-$(MODE)
-	. scripts/env.sh && python -m mkdocs build --quiet --strict
+	. scripts/env.sh && NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet --strict
 
 $(READY)-run-$(MODE): $(INSTALLED_FROM)
 	scripts/setup.sh run
