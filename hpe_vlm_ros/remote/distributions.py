@@ -87,7 +87,7 @@ def _continuations(token: Token, before: str, written: str) -> dict[str, float]:
     `before` is what the token says ahead of the number, and so must each alternative.
     """
     found: dict[str, float] = {}
-    for text, probability in {**token.alternatives, token.text: token.probability}.items():
+    for text, probability in {token.text: token.probability, **token.alternatives}.items():
         digits = _DIGITS.match(text, len(before)) if text.startswith(before) else None
         if digits is None:
             continue

@@ -72,15 +72,16 @@ def _why(choice: dict[str, Any], message: dict[str, Any]) -> str:
 def _tokens(found: Any) -> list[Token]:
     """Empty if they are not told."""
     try:
-        return [
-            Token(
-                *_pair(entry),
-                dict(_pair(other) for other in entry.get("top_logprobs") or ()),
-            )
-            for entry in found["content"]
-        ]
+        return [_token(entry) for entry in found["content"]]
     except (AttributeError, KeyError, TypeError, ValueError):
         return []
+
+
+def _token(entry: Mapping[str, Any]) -> Token:
+    alternatives: dict[str, float] = {}
+    for text, probability in map(_pair, entry.get("top_logprobs") or ()):
+        alternatives[text] = alternatives.get(text, 0.0) + probability  # of a letter and its byte
+    return Token(*_pair(entry), alternatives)
 
 
 def _pair(entry: Mapping[str, Any]) -> tuple[str, float]:

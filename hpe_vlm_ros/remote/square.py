@@ -48,7 +48,7 @@ def judge(answer: str) -> Verdict:
     """What the answer to QUESTION about `picture` says of the server."""
     found = parse_boxes(answer).value
     if found is None or len(found) != 1:
-        return Verdict(None, "no box in the answer, so places were not tested")
+        return Verdict(None, "no valid box in the answer, so places were not tested")
     (box,) = found
     off = [told - true for told, true in zip(box, place(), strict=True)]
     worst = max(map(abs, off))
