@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from hpe_vlm_ros.nodes.cameras import Camera
+
+if TYPE_CHECKING:
+    from hpe_vlm_ros.perceiver import HeadPerceiver
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 SILENT = 3.0  # seconds without an image
@@ -38,22 +42,30 @@ class Health:
         self.fault, self.failures = "", 0
 
     def statuses(
-        self, state: str, model: str, device: str, cameras: Sequence[Camera], period: float = 0.0
+        self,
+        state: str,
+        model: HeadPerceiver | None,
+        cameras: Sequence[Camera],
+        period: float = 0.0,
     ) -> list[DiagnosticStatus]:
         """period: seconds from image to image that max_rate asks for."""
-        result = [self._model(state, model, device)]
+        result = [self._model(state, model)]
         if state == "active":
             slowest = max((camera.arrivals.latency for camera in cameras), default=0.0)
             turn = len(cameras) * max(period, slowest)  # what a camera has to wait for
             result += [self._camera(camera, turn) for camera in cameras]
         return result
 
-    def _model(self, state: str, model: str, device: str) -> DiagnosticStatus:
+    def _model(self, state: str, model: HeadPerceiver | None) -> DiagnosticStatus:
         level, text = (ERROR, self.fault) if self.fault else (OK, state)
         if not self.fault and state == "unconfigured":
             text = "unconfigured: no model is loaded"
-        facts = {"state": state, "model": model, "device": device, "failures": self.failures}
-        return self._status(level, "model", text, facts | _memory())
+        facts: dict[str, object] = {"state": state, "model": "", "device": ""}
+        if model is not None:
+            facts |= {"model": model.model_id, "device": model.device, **model.facts()}
+            if not self.fault and (warning := model.warning()):
+                level, text = WARN, warning
+        return self._status(level, "model", text, facts | {"failures": self.failures} | _memory())
 
     def _camera(self, camera: Camera, turn: float) -> DiagnosticStatus:
         seen = camera.statistics

@@ -134,6 +134,10 @@ class PerceptionNode(LifecycleNode):
             f"loaded {self._perceiver.model_id} on {self._perceiver.device} "
             f"in {time.monotonic() - started:.1f} s"
         )
+        if facts := self._perceiver.facts():
+            self.get_logger().info("; ".join(f"{name}: {fact}" for name, fact in facts.items()))
+        if warning := self._perceiver.warning():
+            self.get_logger().warning(warning)
 
     def _listen(self) -> None:
         assert self._queries is not None  # since configure
@@ -204,9 +208,7 @@ class PerceptionNode(LifecycleNode):
         self._health.failed(text)
 
     def _report(self) -> None:
-        model = self._perceiver
-        name, device = (model.model_id, model.device) if model is not None else ("", "")
         period = 1.0 / rate if (rate := self.value("max_rate")) else 0.0
         cameras = list(self._cameras.values())
-        statuses = self._health.statuses(self._state, name, device, cameras, period)
+        statuses = self._health.statuses(self._state, self._perceiver, cameras, period)
         self._diagnostics.publish(health.array(statuses, self.get_clock().now().to_msg()))

@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+from chat_server import Server
 from numpy.typing import NDArray
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from chat_server import Server  # noqa: E402
 
 
 @pytest.fixture
