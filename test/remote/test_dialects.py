@@ -197,13 +197,15 @@ def test_thinking_is_turned_off(server: Server, picture: NDArray[np.uint8], pars
 
 @pytest.mark.parametrize("parser", [False, True])
 def test_thinking_that_cannot_be_turned_off_is_no_part_of_the_answer(
-    server: Server, picture: NDArray[np.uint8], parser: bool
+    server: Server, picture: NDArray[np.uint8], parser: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("hpe_vlm_ros.remote.probe.THINKING", 200)
+
     class Stubborn(Dialect):
         def told_not_to_think(self, body: dict[str, Any]) -> bool:
             return False
 
-    model = TalkingModel(SURE, thoughts="Heads are round. [[1]] " * 9)
+    model = TalkingModel(SURE, thoughts="Heads are round. [[1]] " * 4)
     perceiver = served(server, Stubborn(model, parser=parser))
     assert perceiver.facts()["thinking"] == "the model thinks all the same"
     (head,) = perceiver(picture)
