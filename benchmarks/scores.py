@@ -43,7 +43,7 @@ class Identities:
         self.switches = 0
 
     def begin(self, scope: str) -> None:
-        """From now on names and ids are those of another film: none of them has come before."""
+        """From now on names and ids are those of another video: none of them has come before."""
         self._scope = f"{scope}/"
 
     def frame(self, true: Named, said: Named, ignored: Sequence[Box] = ()) -> None:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What further looks find, and what they cost: each scene whole at one look, with its mirror image,
-and with that and 2 x 2 and 3 x 3 tiles.
+"""What tiles and test-time flip find, and what they cost: each scene in one pass, with test-time
+flip, and with that and 2 x 2 and 3 x 3 tiles.
 
     python -m benchmarks.tiles --images 100
 
 Rendered test scenes with exact truth; a head counts from 14 pixels at the model's input on, where
 the whole scene is that input. Poses are those of the heads found. Times are medians of one run.
-The last line is one JSON object: recall, precision, geodesic_median and ms of one look
+The last line is one JSON object: recall, precision, geodesic_median and ms of one pass
 ("plain") and by number of tiles.
 """
 
@@ -39,7 +39,7 @@ from training.data.sample import Sample
 from training.evaluation.scoring import input_scale, true_heads
 from training.testsets import SCENES
 
-WAYS = {  # tiles a side, and whether the mirror image is looked at
+WAYS = {  # tiles a side, and whether with test-time flip
     "plain": ("whole, one pass", 1, False),
     "adaptive": ("one tile where small heads are likely, one pass each", 0, False),
     "1": ("whole", 1, True),
@@ -50,7 +50,7 @@ EDGES = (20.0, 32.0, 64.0)  # pixels at the model's input
 RULES = Rules(min_size=14.0)
 
 
-def looked_at(
+def answered(
     perceiver: HeadPerceiver, samples: Sequence[Sample], title: str
 ) -> tuple[Records, float]:
     """The records of all scenes as the perceiver is set, and the median seconds of one."""
@@ -80,7 +80,7 @@ def main(images: int = 100, model: Path | None = None, scenes: Path = SCENES) ->
     for name, (title, tiles, mirror) in WAYS.items():
         perceiver = HeadPerceiver.load(model, tiles=tiles, mirror=mirror)
         numbers["model"] = perceiver.model_id
-        records, seconds = looked_at(perceiver, [every[i] for i in chosen], title)
+        records, seconds = answered(perceiver, [every[i] for i in chosen], title)
         whole = score(records)
         print(format_table(title, [("all", whole), *by_size(records, EDGES)]))
         print(f"{1000 * seconds:.0f} ms\n")

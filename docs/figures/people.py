@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from std_msgs.msg import Header
 
-from benchmarks.parade import SIZE, parade
+from benchmarks.soak.people_stream import SIZE, people_stream
 from hpe_vlm_ros.geometry import CameraIntrinsics
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.extras.annotations import convert
@@ -52,7 +52,7 @@ def draw(rgb: np.ndarray, annotations: Any) -> np.ndarray:
 def main(seed: int = 7) -> None:
     perceiver, people, panels = HeadPerceiver.load(device="cpu"), People(), []
     header = Header(frame_id="camera_optical")
-    for number, frame in enumerate(islice(parade(RATE, seed), max(SHOWN) + 1)):
+    for number, frame in enumerate(islice(people_stream(RATE, seed), max(SHOWN) + 1)):
         camera = CameraIntrinsics(frame.focal, frame.focal, SIZE[0] / 2, SIZE[1] / 2)
         view = View(SIZE, camera, perceiver.head_shape)
         found = people.see(int((1 + number / RATE) * 1e9), perceiver(frame.rgb), view)

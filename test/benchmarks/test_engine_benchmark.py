@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.candidates import follow, greedy
-from benchmarks.engine import summary, table
+from benchmarks.engine.__main__ import summary, table
+from benchmarks.engine.ways import follow, greedy
 from hpe_vlm_ros.answers import DETECTION_PROMPT, pose_prompt
 from hpe_vlm_ros.vlm.decoding.constrained import ask
 from hpe_vlm_ros.vlm.decoding.lanes import Lanes

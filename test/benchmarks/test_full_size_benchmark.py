@@ -8,9 +8,9 @@ import json
 import pytest
 import torch
 
-from benchmarks import full_size
-from benchmarks.random_model import cogvlm_config
-from benchmarks.roofline import Card, Counter, Work, card_called, least_seconds
+from benchmarks.full_size import __main__ as full_size
+from benchmarks.full_size.random_model import cogvlm_config
+from benchmarks.full_size.roofline import Card, Counter, Work, card_called, least_seconds
 from hpe_vlm_ros.vlm.pytorch.configuration import grounding_generalist_17b
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 

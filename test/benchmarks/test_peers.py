@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import peers, peers_contenders, peers_scenes
-from benchmarks.peers_faces import Alignment, Growth, fit_growth, landmark_boxes, owners, within
+from benchmarks.peers import __main__ as peers
+from benchmarks.peers import contenders as peers_contenders
+from benchmarks.peers import scenes as peers_scenes
+from benchmarks.peers.faces import Alignment, Growth, fit_growth, landmark_boxes, owners, within
 from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
 from training.data.sample import Head, Sample
@@ -101,8 +103,8 @@ def test_a_table_with_rows_that_ran_and_rows_that_say_why_not(
 ) -> None:  # fmt: skip
     points = (np.array([[40, 30, 0], [70, 30, 3], [55, 75, -4], [50, 50, 9]]) * 1.0).tolist()
     (tmp_path / "mesh.py").write_text(MESH.replace("FACES", repr([points])))
-    monkeypatch.setattr(peers_contenders, "__file__", str(tmp_path / "peers_contenders.py"))
-    (tmp_path / "mesh.py").rename(tmp_path / "peers_mediapipe.py")
+    monkeypatch.setattr(peers_contenders, "__file__", str(tmp_path / "contenders.py"))
+    (tmp_path / "mesh.py").rename(tmp_path / "face_mesh.py")
     monkeypatch.setattr(whenet, "find_weights", lambda: tmp_path / "absent.h5")
     options = ["--images", "2", "--fit-images", "1", "--scenes", str(scenes)]
     options += ["--model", str(tiny_model), "--mediapipe", sys.executable]
@@ -121,8 +123,8 @@ def test_a_table_with_rows_that_ran_and_rows_that_say_why_not(
 
 
 def test_a_mesh_that_dies_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "peers_mediapipe.py").write_text("raise ImportError('no mediapipe here')")
-    monkeypatch.setattr(peers_contenders, "__file__", str(tmp_path / "peers_contenders.py"))
+    (tmp_path / "face_mesh.py").write_text("raise ImportError('no mediapipe here')")
+    monkeypatch.setattr(peers_contenders, "__file__", str(tmp_path / "contenders.py"))
     with pytest.raises(RuntimeError, match="no mediapipe here"):
         peers_contenders.mediapipe(sys.executable, [Sample(tmp_path / "a.png", 9, 9, None)])
 
@@ -140,6 +142,6 @@ def test_heads_that_both_found() -> None:
 
 
 def test_haar_comes_with_opencv_and_finds_no_face_in_grey() -> None:
-    from benchmarks.peers_faces import haar
+    from benchmarks.peers.faces import haar
 
     assert haar()(np.full((96, 128, 3), 128, np.uint8)).shape == (0, 4)

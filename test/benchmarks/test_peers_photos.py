@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import peers, peers_contenders, peers_photos
+from benchmarks.peers import __main__ as peers
+from benchmarks.peers import contenders as peers_contenders
+from benchmarks.peers import photos as peers_photos
 from hpe_vlm_ros.geometry import angles_from_rotation, geodesic_degrees, rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate
 from training.data.readers.landmarks import HEAD_AXES
@@ -176,8 +178,8 @@ def test_a_run_on_photographs_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     points = [[50.0, 50, 0], [90, 50, 3], [70, 75, -4], [70, 90, 9]]
-    (photos / "peers_mediapipe.py").write_text(MESH.replace("FACE", repr(points)))
-    monkeypatch.setattr(peers_contenders, "__file__", str(photos / "peers_contenders.py"))
+    (photos / "face_mesh.py").write_text(MESH.replace("FACE", repr(points)))
+    monkeypatch.setattr(peers_contenders, "__file__", str(photos / "contenders.py"))
     options = ["--images", "0", "--photos", str(photos), "--model", str(tiny_model)]
     options += ["--photo-labels", str(photos / "labels.jsonl"), "--mediapipe", sys.executable]
     assert peers.main(options) == 0

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.parade import Frame
-from benchmarks.soak import SPACE, run, summary
-from benchmarks.soak_rig import Record, Rig
+from benchmarks.soak.__main__ import SPACE, run, summary
+from benchmarks.soak.people_stream import Frame
+from benchmarks.soak.rig import Record, Rig
 from demo.process import NodeProcess, end_with_a_signal, node_parameters, prepare_environment
 
 WIDTH, HEIGHT, SIDE = 160, 120, 24

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Render short films of people who walk, cross, hide each other and turn their heads.
+"""Render short videos of people who walk, cross, hide each other and turn their heads.
 
     python -m training.synthetic.walks OUT --walks 6 --seed 2026 --split test \\
         --assets ASSETS --panoramas PANORAMAS
@@ -134,8 +134,8 @@ def _grainy(picture: Integers, rng: np.random.Generator) -> Integers:
 def write(stage: Stage, out: Path, frames: int, rate: float) -> int:
     """Render one walk; the number of frames written."""
     lines = []
-    films = stage.frames(frames, rate)
-    for picture, label in tqdm(films, f"walk {stage.walk}", frames, file=sys.stderr):
+    videos = stage.frames(frames, rate)
+    for picture, label in tqdm(videos, f"walk {stage.walk}", frames, file=sys.stderr):
         name = f"images/{stage.walk}_{label['frame']:03d}.jpg"
         bgr = np.ascontiguousarray(picture[..., ::-1])
         cv2.imwrite(str(out / name), bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])

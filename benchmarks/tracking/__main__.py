@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How well people keep their ids, and what the filter makes of their poses, on rendered films.
+"""How well people keep their ids, and what the filter makes of their poses, on rendered videos.
 
     python -m benchmarks.tracking
 
@@ -9,7 +9,7 @@ that were never trained on), and the node's tracker follows what it says. Heads 
 at the model's input or hardly visible need not be found. Predicted heads count as said, those
 marked stale do not. A head looks at the robot if its true gaze passes the camera within 15 degrees
 (`looking_angle`); a second area under the curve leaves out the heads between 15 and 20 degrees, of
-whom the node itself, by its hysteresis, may say either. A column for all films and for each number
+whom the node itself, by its hysteresis, may say either. A column for all videos and for each number
 of people; the last line is one JSON object.
 """
 
@@ -26,8 +26,8 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from benchmarks.films import Film, read_films
-from benchmarks.track_score import Score, table
+from benchmarks.tracking.score import Score, table
+from benchmarks.tracking.videos import Video, read_videos
 from hpe_vlm_ros.geometry import HeadShape
 from hpe_vlm_ros.heads import HeadEstimate, seen_by
 from hpe_vlm_ros.people.people import People, View
@@ -39,13 +39,13 @@ Answers = list[list[HeadEstimate]]
 LEAST = 32.0  # pixels of a head at the model's input: smaller ones need not be found
 
 
-def answers_to(films: list[Film], perceiver: HeadPerceiver) -> dict[str, Answers]:
+def answers_to(videos: list[Video], perceiver: HeadPerceiver) -> dict[str, Answers]:
     """What the model says of each picture."""
-    with tqdm(total=sum(len(f.frames) for f in films), unit="picture", file=sys.stderr) as bar:
+    with tqdm(total=sum(len(f.frames) for f in videos), unit="picture", file=sys.stderr) as bar:
         found: dict[str, Answers] = {}
-        for film in films:
-            for frame in film.frames:
-                found.setdefault(film.name, []).append(perceiver(frame.load()))
+        for video in videos:
+            for frame in video.frames:
+                found.setdefault(video.name, []).append(perceiver(frame.load()))
                 bar.update()
     return found
 
@@ -67,24 +67,24 @@ def _estimate(fields: dict[str, Any]) -> HeadEstimate:
 
 
 def play(
-    film: Film,
+    video: Video,
     answers: Answers,
     shape: HeadShape | None,
     settings: Settings,
     every: int,
     scores: list[Score],
 ) -> None:
-    """One film through the node's tracking; every so-manieth frame, as if answers were slower."""
+    """One video through the node's tracking; every nth frame, as if answers were slower."""
     tracked = People()
     tracked.tracker.settings = settings
     for score in scores:
-        score.camera, score.shape = film.camera, shape
-        score.seconds += film.seconds
-    for frame, found in list(zip(film.frames, answers, strict=True))[::every]:
+        score.camera, score.shape = video.camera, shape
+        score.seconds += video.seconds
+    for frame, found in list(zip(video.frames, answers, strict=True))[::every]:
         rgb = frame.load() if settings.colour_weight else None
-        view = View(film.size, film.camera, shape, rgb=rgb)
+        view = View(video.size, video.camera, shape, rgb=rgb)
         started = time.thread_time()
-        heads = seen_by(film.camera, found, film.size)
+        heads = seen_by(video.camera, found, video.size)
         people = tracked.see(int((1 + frame.time) * 1e9), heads, view)
         taken = 1000 * (time.thread_time() - started)
         for score in scores:
@@ -92,8 +92,8 @@ def play(
             score.frame(frame.heads, heads, people)
 
 
-def score_films(
-    films: list[Film],
+def score_videos(
+    videos: list[Video],
     answers: dict[str, Answers],
     shape: HeadShape | None,
     settings: Settings,
@@ -101,45 +101,45 @@ def score_films(
 ) -> dict[str, dict[str, Any]]:
     """Summaries by column: all, and each number of people."""
     scores: dict[str, Score] = {"all": Score()}
-    for film in sorted(films, key=lambda f: f.people):
-        number = scores.setdefault(f"{film.people}", Score())
-        # Names are those of one film: ids and people of two films are different ones.
+    for video in sorted(videos, key=lambda f: f.people):
+        number = scores.setdefault(f"{video.people}", Score())
+        # Names are those of one video: ids and people of two videos are different ones.
         for score in (scores["all"], number):
-            score.identities.begin(film.name)
-        play(film, answers[film.name], shape, settings, every, [scores["all"], number])
+            score.identities.begin(video.name)
+        play(video, answers[video.name], shape, settings, every, [scores["all"], number])
     return {name: score.summary() for name, score in scores.items()}
 
 
 def main(
-    films: Path = WALKS,
+    videos: Path = WALKS,
     model: Path | None = None,
     every: int = 1,
     answers: Path | None = None,
     settings: Settings = Settings(),  # noqa: B008
 ) -> None:
-    """Play the films and print the table.
+    """Play the videos and print the table.
 
     Args:
-        films: folder made by `training.synthetic.walks`.
+        videos: folder made by `training.synthetic.walks`.
         model: model folder; the embedded default if left out.
-        every: take every so-manieth picture: 2 halves the rate of answers.
+        every: take every nth picture: 2 halves the rate of answers.
         answers: file in which the model's answers are kept, to try settings without the model.
         settings: the tracker's.
     """
     perceiver = HeadPerceiver.load(model, "cpu")
-    played = read_films(films, LEAST / perceiver.input_size)
+    played = read_videos(videos, LEAST / perceiver.input_size)
     if answers is not None and answers.exists():
         found = read_answers(answers)
     else:
         found = answers_to(played, perceiver)
         if answers is not None:
             keep_answers(answers, found)
-    columns = score_films(played, found, perceiver.head_shape, settings, every)
+    columns = score_videos(played, found, perceiver.head_shape, settings, every)
     rate = (len(played[0].frames) - 1) / played[0].seconds / every
-    print(f"{perceiver.model_id}, {len(played)} films, {rate:.1f} answers a second")
-    print(table("people in the film", columns))
+    print(f"{perceiver.model_id}, {len(played)} videos, {rate:.1f} answers a second")
+    print(table("people in the video", columns))
     print(json.dumps({"model": perceiver.model_id, "rate": round(rate, 2), "films": columns}))
 
 
 if __name__ == "__main__":
-    auto_cli(main, as_positional=False)
+    auto_cli(main, as_positional=False, prog="python -m benchmarks.tracking")

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.parade import Frame, parade
-from benchmarks.soak_rig import Record, Rig, resources
+from benchmarks.soak.people_stream import Frame, people_stream
+from benchmarks.soak.rig import Record, Rig, resources
 from demo.process import NodeProcess, end_with_a_signal, node_parameters, prepare_environment
 
 SPACE = "/soak"
@@ -118,7 +118,7 @@ def main(
     """
     end_with_a_signal()
     if cores:
-        from benchmarks.node import take_cores
+        from benchmarks.machine import take_cores
 
         take_cores(cores)
     prepare_environment()
@@ -129,7 +129,7 @@ def main(
         with NodeProcess(Path(folder) / "node.log", SPACE, values) as process:
             rig = Rig(SPACE, record)
             try:
-                frames = parade(rate, heads=heads)
+                frames = people_stream(rate, heads=heads)
                 rig.answered(process, next(frames))
                 run(rig, process, frames, 60 * minutes, rate, pause)
             finally:
@@ -141,7 +141,7 @@ def main(
         shown = f", {heads} heads" if heads else ""
         confined = f", {cores} cores" if cores else ""
         plot_title = f"{rate:g} images a second{shown}{confined}"
-        from benchmarks.soak_plot import plot
+        from benchmarks.soak.plot import plot
 
         plot(record, max_age, plot_title, image)
     print(json.dumps(found))
@@ -150,4 +150,4 @@ def main(
 if __name__ == "__main__":
     from jsonargparse import auto_cli  # here, since a test that has only the runtime imports this
 
-    auto_cli(main, as_positional=False)
+    auto_cli(main, as_positional=False, prog="python -m benchmarks.soak")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reader for rendered films of walking people: a folder made by `training.synthetic.walks`."""
+"""Reader for rendered videos of walking people: a folder made by `training.synthetic.walks`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.track_score import TrueHead
+from benchmarks.tracking.score import TrueHead
 from hpe_vlm_ros.geometry import CameraIntrinsics, rotation_vector
 from hpe_vlm_ros.people.attention import gaze_angle
 
@@ -21,7 +21,7 @@ LEAST_VISIBLE = 0.25  # share of a head that must show for it to be asked for
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """time: seconds since the film's start. heads: all of which some pixel is in the image."""
+    """time: seconds since the video's start. heads: all of which some pixel is in the image."""
 
     image: Path
     time: float
@@ -33,7 +33,7 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False)
-class Film:
+class Video:
     name: str
     size: tuple[int, int]
     camera: CameraIntrinsics
@@ -48,19 +48,22 @@ class Film:
         return self.frames[-1].time - self.frames[0].time
 
 
-def read_films(folder: Path, least: float) -> list[Film]:
-    """All films of a folder. Heads lower than `least` share of the picture's height, and those that
-    hardly show, need not be found. FileNotFoundError where there are none."""
+def read_videos(folder: Path, least: float) -> list[Video]:
+    """All videos of a folder; FileNotFoundError where there are none.
+
+    Heads lower than `least` share of the picture's height, and those that hardly show, need not be
+    found.
+    """
     files = sorted(folder.glob("labels_*.jsonl"))
     if not files:
         raise FileNotFoundError(
-            f"{folder}: no labels_*.jsonl; render films with "
+            f"{folder}: no labels_*.jsonl; render videos with "
             f"`python -m training.synthetic.walks {folder}`"
         )
-    return [_film(file, least) for file in files]
+    return [_video(file, least) for file in files]
 
 
-def _film(file: Path, least: float) -> Film:
+def _video(file: Path, least: float) -> Video:
     records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     size = records[0]["width"], records[0]["height"]
     focal = float(records[0]["focal"])
@@ -77,7 +80,7 @@ def _film(file: Path, least: float) -> Film:
         for number, record in enumerate(records)
     ]
     camera = CameraIntrinsics(focal, focal, size[0] / 2, size[1] / 2)
-    return Film(file.stem.removeprefix("labels_"), size, camera, frames)
+    return Video(file.stem.removeprefix("labels_"), size, camera, frames)
 
 
 def _head(head: dict[str, Any], turning: NDArray[np.float64] | None, least: float) -> TrueHead:

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.machine import say, take_cores
+from benchmarks.node.sending import PATIENCE, frame
 from demo.process import (
     NODE,
     NodeError,
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from demo.frames import Frame
     from demo.link import Link
 
-WITHOUT = "benchmarks.without_reuse"
-PATIENCE = 300.0  # seconds for one answer
+NO_REUSE = "benchmarks.node.no_reuse"
 TITLES = ("heads", "fps", "p50 ms", "p95 ms", "fps without reuse", "ratio", "picture")
 
 
@@ -88,16 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def take_cores(count: int) -> None:
-    """Confines this process and all it starts to so many cores; ValueError when there are fewer."""
-    os.environ["OMP_NUM_THREADS"] = str(count)
-    if hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
-        if len(cores) < count:
-            raise ValueError(f"--threads {count}, but this process may use {len(cores)} cores only")
-        os.sched_setaffinity(0, cores[:count])
-
-
 def choose(options: argparse.Namespace) -> tuple[str, Mapping[int, Picture | None]]:
     """The model's id, and a picture for each number of heads, found with the model itself."""
     from benchmarks.pictures import picture_with
@@ -115,7 +104,7 @@ def start(options: argparse.Namespace, folder: Path, stack: ExitStack) -> list[S
 
     say("starting both nodes")
     sides = []
-    for name, module in (("with_reuse", NODE), ("without_reuse", WITHOUT)):
+    for name, module in (("with_reuse", NODE), ("without_reuse", NO_REUSE)):
         space = f"/{name}"
         values = node_parameters(space, "raw", options.model, options.device, lossless=True)
         process = stack.enter_context(NodeProcess(folder / f"{name}.log", space, values, module))
@@ -164,14 +153,6 @@ def latency(side: Side, sent_frame: Frame, heads: int) -> float:
     return sent.latency
 
 
-def frame(pixels: Any) -> Frame:
-    """A raw frame of these pixels, taken now."""
-    from demo.frames import Frame, header
-    from hpe_vlm_ros.images import rgb_to_image
-
-    return Frame(rgb_to_image(pixels, header(time.time_ns())))
-
-
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [[*TITLES], *([_cell(value) for value in line.values()] for line in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(TITLES))]
@@ -188,10 +169,6 @@ def summary(
     how = {"model": model, "device": options.device, "size": [640, 480]}
     how |= {"threads": options.threads, "frames": options.frames}
     return how | {name: [line[name] for line in rows] for name in rows[0]}
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _cell(value: Any) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.parade import Frame
 from benchmarks.scores import Identities
+from benchmarks.soak.people_stream import Frame
 from demo.process import NodeProcess
 
 KEEP = 400  # frames whose truth is remembered until their answer comes

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
-from benchmarks.peers_faces import Alignment, Array, Growth, landmark_boxes, owners, rays, within
+from benchmarks.peers.faces import Alignment, Array, Growth, landmark_boxes, owners, rays, within
 from hpe_vlm_ros.geometry import angles_from_rotations
 from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.perceiver import HeadPerceiver
@@ -127,10 +127,10 @@ def mediapipe(python: str, fit_on: Sequence[Sample]) -> Peer:
 
 
 class Mesh:
-    """The program `peers_mediapipe` in the environment of this Python."""
+    """The program `face_mesh` in the environment of this Python."""
 
     def __init__(self, python: str):
-        script = str(Path(__file__).with_name("peers_mediapipe.py"))
+        script = str(Path(__file__).with_name("face_mesh.py"))
         self._log = TemporaryFile("w+")
         self._process = subprocess.Popen(
             [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
@@ -185,7 +185,7 @@ def face_finder(file: Path | None, least: float) -> FaceFinder:
 
 
 def mediapipe_or_why(python: str | None, fit_on: Sequence[Sample]) -> Peer:
-    return mediapipe(need(python, "give --mediapipe, see benchmarks.peers_mediapipe"), fit_on)
+    return mediapipe(need(python, "give --mediapipe, see benchmarks.peers.face_mesh"), fit_on)
 
 
 def make_ready(ways: Mapping[str, Callable[[], Peer]]) -> dict[str, Peer | str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers_contenders import (
+from benchmarks.peers.contenders import (
     Boxes,
     Found,
     Peer,
@@ -24,7 +24,7 @@ from benchmarks.peers_contenders import (
     take_turns,
     whenet,
 )
-from benchmarks.peers_faces import LEAST_FACE, Array, Detector, face_boxes, fit_growth, haar
+from benchmarks.peers.faces import LEAST_FACE, Array, Detector, face_boxes, fit_growth, haar
 from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.data.labels import read_labels

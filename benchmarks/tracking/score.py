@@ -80,7 +80,7 @@ class Seen(Protocol):
 
 
 class Score:
-    """What is gathered over films."""
+    """What is gathered over videos."""
 
     def __init__(self, camera: CameraIntrinsics | None = None, shape: HeadShape | None = None):
         self.camera, self.shape = camera, shape

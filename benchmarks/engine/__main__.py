@@ -6,9 +6,9 @@
 For each number of heads, a picture of 640x480 in which the model finds exactly that many (scenes of
 the test set; for more than five, crops of such scenes side by side). Four ways take turns on it:
 
-  shipped     the perceiver as it is: everything from pixels to poses, with a look at the mirror
-              image if the model's config.json wants one
-  ours        the same with one look, which answers what the next two do
+  shipped     the perceiver as it is: everything from pixels to poses, with test-time flip if
+              the model's config.json says so
+  ours        the same in one pass, which answers what the next two do
   apart       the same weights, runtime and precision, but one full generate per prompt: picture
               encoded anew for each, one forward for each token
   generate()  transformers, eager, 32 bits, without grammar, per prompt; for 2 and 4 heads
@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.node import say, take_cores
+from benchmarks.machine import say, take_cores
 
 HEADS, WITH_GENERATE = (1, 2, 4, 10), (2, 4)
 TITLES = (
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows, about = measure(options)
         numbers = summary(rows) | about
         if not options.no_node:
-            from benchmarks.node_cost import node_cost
+            from benchmarks.node.cost import node_cost
 
             numbers |= node_cost(options.model or "", options.rounds)
     except (OSError, ValueError, RuntimeError) as error:
@@ -90,8 +90,8 @@ def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str
     """A row for each number of heads, and what was measured."""
     import torch
 
-    from benchmarks import candidates
-    from benchmarks.crowds import crowd
+    from benchmarks.engine.crowds import crowd
+    from benchmarks.engine.ways import apart, grammar_alone, shared, transformers
     from hpe_vlm_ros.answers import grid_box
     from hpe_vlm_ros.perceiver import HeadPerceiver
     from hpe_vlm_ros.vlm.model_folder import default_folder
@@ -115,13 +115,13 @@ def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str
         height, width = image.shape[:2]
         boxes = [grid_box(head.box, width, height) for head in perceiver(image)]
         ways = {
-            "shipped": candidates.shared(shipped, image),
-            "ours": candidates.shared(perceiver, image),
-            "apart": candidates.apart(perceiver, image, boxes),
-            "grammar": candidates.grammar_alone(perceiver, image),
+            "shipped": shared(shipped, image),
+            "ours": shared(perceiver, image),
+            "apart": apart(perceiver, image, boxes),
+            "grammar": grammar_alone(perceiver, image),
         }
         if heads in WITH_GENERATE:
-            ways["generate"] = candidates.transformers(folder, image, boxes)
+            ways["generate"] = transformers(folder, image, boxes)
         row |= {name: 1000 * t for name, t in interleaved(ways, options.rounds).items()}
         valid += answers_valid(perceiver, image)
     about = {
@@ -147,7 +147,7 @@ def interleaved(ways: Mapping[str, Any], rounds: int) -> dict[str, float]:
 
 def answers_valid(perceiver: Any, image: Any) -> list[bool]:
     """Whether each answer about a picture can be read, as its text."""
-    from benchmarks.candidates import answers
+    from benchmarks.engine.ways import answers
     from hpe_vlm_ros.answers import parse_angles, parse_boxes
 
     found, posed = answers(perceiver, image)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers_contenders import (
+from benchmarks.peers.contenders import (
     Boxes,
     Found,
     Peer,
@@ -32,7 +32,7 @@ from benchmarks.peers_contenders import (
     take_turns,
     whenet,
 )
-from benchmarks.peers_faces import LEAST_FACE, rays
+from benchmarks.peers.faces import LEAST_FACE, rays
 from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.data.json_lines import whole_lines

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.soak_rig import Record
+from benchmarks.soak.rig import Record
 
 BLUE, ORANGE, GREY = "#1f6fb2", "#d9731a", "0.4"
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.node import PATIENCE, frame, say
+from benchmarks.machine import say
+from benchmarks.node.sending import PATIENCE, frame
 from demo.process import NODE, NodeError, NodeProcess, node_parameters, prepare_environment
 
-WITHOUT_MODEL, WITHOUT_NODE = "benchmarks.without_model", "benchmarks.without_node"
+INSTANT_MODEL, ECHO = "benchmarks.node.instant_model", "benchmarks.node.echo"
 
 
 def node_cost(model: str, rounds: int) -> dict[str, float]:
@@ -21,9 +22,9 @@ def node_cost(model: str, rounds: int) -> dict[str, float]:
     prepare_environment()
     pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     say("ROS without the node")
-    transport, _ = _run(WITHOUT_NODE, "", pixels, 5 * rounds)
+    transport, _ = _run(ECHO, "", pixels, 5 * rounds)
     say("the node without a model")
-    seconds, _ = _run(WITHOUT_MODEL, "", pixels, 5 * rounds)
+    seconds, _ = _run(INSTANT_MODEL, "", pixels, 5 * rounds)
     say("the default node")
     _, megabytes = _run(NODE, model, pixels, rounds)
     return {

@@ -33,7 +33,7 @@ class Frame:
     focal: float
 
 
-def parade(rate: float, seed: int = 0, heads: int = 0) -> Iterator[Frame]:
+def people_stream(rate: float, seed: int = 0, heads: int = 0) -> Iterator[Frame]:
     """Frames at so many a second, for ever; with `heads`, still views of scenes that show exactly
     so many of them well."""
     if heads:

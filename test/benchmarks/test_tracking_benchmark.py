@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of tracking by hand, and films read back."""
+"""Scores of tracking by hand, and videos read back."""
 
 import json
 
@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.films import read_films
 from benchmarks.scores import Identities
-from benchmarks.track_score import Score, TrueHead
-from benchmarks.tracking import keep_answers, read_answers
+from benchmarks.tracking.__main__ import keep_answers, read_answers
+from benchmarks.tracking.score import Score, TrueHead
+from benchmarks.tracking.videos import read_videos
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.people.people import People, View
@@ -49,8 +49,8 @@ def test_heads_that_need_not_be_found_count_neither_way():
 
 def test_people_of_two_films_are_different_people():
     scores = Identities()
-    for film, name in (("0", "h1"), ("1", "h2")):
-        scores.begin(film)
+    for video, name in (("0", "h1"), ("1", "h2")):
+        scores.begin(video)
         scores.frame([("p0", LEFT)], [(name, LEFT)])
     assert scores.switches == 0 and scores.idf1() == 1.0
 
@@ -118,12 +118,12 @@ def test_films_and_answers_come_back(tmp_path):
         record = {"image": name, "width": 320, "height": 240, "focal": 300.0, "time": k / 5}
         lines.append(json.dumps({**record, "heads": heads}))
     (tmp_path / "labels_0.jsonl").write_text("\n".join(lines))
-    (film,) = read_films(tmp_path, 0.1)
-    assert film.people == 3 and film.size == (320, 240) and film.seconds == pytest.approx(0.4)
-    assert film.frames[0].load().shape == (240, 320, 3)
-    assert [head.counts for head in film.frames[1].heads] == [True, False, False]
-    np.testing.assert_allclose(film.frames[1].heads[0].turning, [0, np.radians(50), 0], atol=1e-9)
-    assert np.isnan(film.frames[0].heads[0].turning).all()
+    (video,) = read_videos(tmp_path, 0.1)
+    assert video.people == 3 and video.size == (320, 240) and video.seconds == pytest.approx(0.4)
+    assert video.frames[0].load().shape == (240, 320, 3)
+    assert [head.counts for head in video.frames[1].heads] == [True, False, False]
+    np.testing.assert_allclose(video.frames[1].heads[0].turning, [0, np.radians(50), 0], atol=1e-9)
+    assert np.isnan(video.frames[0].heads[0].turning).all()
 
     keep_answers(tmp_path / "answers", {"0": [[estimate((1.0, 2.0, 3.0, 4.0), 20.0)], []]})
     first, second = read_answers(tmp_path / "answers")["0"]
@@ -133,4 +133,4 @@ def test_films_and_answers_come_back(tmp_path):
 
 def test_a_folder_without_films_says_how_to_make_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="training.synthetic.walks"):
-        read_films(tmp_path, 0.1)
+        read_videos(tmp_path, 0.1)

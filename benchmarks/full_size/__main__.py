@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.random_model import always_another, cogvlm_config, random_engine
-from benchmarks.roofline import Card, Counter, Work, card_called, least_seconds
+from benchmarks.full_size.random_model import always_another, cogvlm_config, random_engine
+from benchmarks.full_size.roofline import Card, Counter, Work, card_called, least_seconds
 from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.backend import ImageCache, Pixels

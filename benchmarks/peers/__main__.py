@@ -5,7 +5,7 @@
         --mediapipe mediapipe-env/bin/python --whenet WHENet.h5 --photos PHOTOS
 
 Rows that need a file or an environment you have not given say so and are not run: `mediapipe` (face
-mesh, see benchmarks.peers_mediapipe), `YuNet` and `Haar` (OpenCV's face detectors) with WHENet or
+mesh, see benchmarks.peers.face_mesh), `YuNet` and `Haar` (OpenCV's face detectors) with WHENet or
 our 6DRepNet on each face's head box. Scored are rendered scenes with exact truth, by the rules of
 stage 5 (heads of 32 pixels at our model's input, IoU of 0.5), apart for faces towards the camera
 (|yaw| < 60), at the side and from behind (> 120). What boxes and landmarks of faces need to become
@@ -28,7 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers_photos, peers_scenes
+from benchmarks.peers import photos, scenes
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.evaluation.photos import LABELS
 from training.testsets import SCENES
@@ -67,9 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"ours is {perceiver.model_id}")
     result: dict[str, Any] = {"model": perceiver.model_id}
     if options.images:
-        result |= peers_scenes.run(options, perceiver)
+        result |= scenes.run(options, perceiver)
     if options.photos:
-        result["photos"] = peers_photos.run(options, perceiver)
+        result["photos"] = photos.run(options, perceiver)
     print(json.dumps(result))
     return 0
 

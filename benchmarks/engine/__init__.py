@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast the engine is: `python -m benchmarks.engine`."""

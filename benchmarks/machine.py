@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What benchmarks share: the cores they run on, and progress on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def take_cores(count: int) -> None:
+    """Confines this process and all it starts to so many cores; ValueError when there are fewer."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) < count:
+            raise ValueError(f"--threads {count}, but this process may use {len(cores)} cores only")
+        os.sched_setaffinity(0, cores[:count])
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
