@@ -20,12 +20,14 @@ from jsonargparse import auto_cli
 
 from hpe_vlm_ros.vlm.facts import EMBEDDED_SIZE
 
+from .data.units import Counts
 from .loop.learner import LossOptions
 from .loop.stage import BOTH, DataOptions, StemOptions, learn, random_share, read
 from .loop.trainer import Schedule
 from .model.init import new_embedded_model, trained_model
 from .model.lora import LoraOptions
 
+CROWDHUMAN = 11_731, 94_795  # pictures and heads of the paper's Table I
 SCHEDULE, STEM = Schedule(), StemOptions()
 DATA_OPTIONS, LOSS_OPTIONS = DataOptions(packing=BOTH), LossOptions()
 
@@ -66,11 +68,12 @@ def train(
     torch.set_num_threads(threads)
     torch.manual_seed(schedule.seed)
     model, processor = trained_model(base) if base else new_embedded_model(image_size)
-    old = random_share(read(rehearsal or []), rehearsal_ratio, schedule.seed)
+    described = read(rehearsal or [])
+    old = random_share(described, rehearsal_ratio, schedule.seed)
     unseen = read([validation])
     learn(
         model, processor, read(data), unseen, out, schedule, data_options, loss_options, stem,
-        old, lora, base,
+        old, lora, base, Counts.paper(*CROWDHUMAN, rehearsal_ratio), len(described),
     )  # fmt: skip
 
 

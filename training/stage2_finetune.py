@@ -15,12 +15,14 @@ from pathlib import Path
 import torch
 from jsonargparse import auto_cli
 
+from .data.units import Counts
 from .loop.learner import LossOptions
 from .loop.stage import POSES, DataOptions, StemOptions, learn, read
 from .loop.trainer import Schedule
 from .model.init import trained_model
 from .model.lora import LoraOptions
 
+AGORA = 9_654, 64_187  # pictures and heads of the paper's Table I
 SCHEDULE, STEM = Schedule(), StemOptions()
 DATA_OPTIONS, LOSS_OPTIONS = DataOptions(packing=POSES), LossOptions()
 
@@ -55,7 +57,7 @@ def train(
     model, processor = trained_model(base)
     learn(
         model, processor, read(data), read([validation]), out, schedule, data_options, loss_options,
-        stem, lora=lora, base=base,
+        stem, lora=lora, base=base, table=Counts.paper(*AGORA, 0),
     )  # fmt: skip
 
 

@@ -15,11 +15,13 @@ from pathlib import Path
 import torch
 from jsonargparse import auto_cli
 
+from .data.units import Counts
 from .loop.learner import LossOptions
 from .loop.stage import POSES, DataOptions, StemOptions, learn, random_share, read
 from .loop.trainer import Schedule
 from .model.init import trained_model
 from .model.lora import LoraOptions
+from .stage2_finetune import AGORA
 
 SCHEDULE, STEM = Schedule(), StemOptions()
 DATA_OPTIONS, LOSS_OPTIONS = DataOptions(packing=POSES), LossOptions()
@@ -56,15 +58,16 @@ def train(
         lora: adapters to learn in place of everything, as the paper does.
     """
     torch.set_num_threads(threads)
-    samples, old = read(data), random_share(read(rehearsal), rehearsal_ratio, schedule.seed)
+    samples, described = read(data), read(rehearsal)
+    old = random_share(described, rehearsal_ratio, schedule.seed)
     epochs = schedule.steps * data_options.batch_size / (len(samples) + len(old))
-    if epochs >= 1:
+    if epochs >= 1 and data_options.unit == "picture":
         print(f"Note: {epochs:.1f} epochs; the paper stays below one to keep what was merged.")
     model, processor = trained_model(base)
     unseen = read([validation])
     learn(
         model, processor, samples, unseen, out, schedule, data_options, loss_options, stem,
-        old, lora, base,
+        old, lora, base, Counts.paper(*AGORA, rehearsal_ratio), len(described),
     )  # fmt: skip
 
 

@@ -12,12 +12,14 @@ from jsonargparse import ArgumentParser
 from safetensors.torch import load_file
 from torch import distributed
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from transformers import get_scheduler
 
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from hpe_vlm_ros.vlm.pytorch.configuration import grounding_generalist_17b
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training import stage1_pretrain, stage2_finetune, stage4_rehearse
+from training.loop.trainer import Schedule
 from training.model.lora import LoraOptions, adapter_state, add_lora, save_adapter, trainable
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +91,30 @@ def test_the_recipe_is_the_papers(recipe, tmp_path):
     assert schedule.bf16 and schedule.activation_checkpointing
     assert options["lora"] == LoraOptions() and not options["loss_options"].image
     assert data_options.packing.detection == (recipe == "cogvlm17b_stage1.yaml")
+    assert data_options.unit == "head" and data_options.augmentation is None
+    assert schedule.arguments(tmp_path).adam_beta2 == 0.95
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_rate_falls_to_a_tenth_by_a_cosine(recipe, tmp_path):
+    schedule = settings(recipe, *places(recipe, tmp_path, tmp_path, tmp_path))["schedule"]
+    arguments = schedule.arguments(tmp_path)
+    optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=schedule.rate)
+    course = get_scheduler(
+        arguments.lr_scheduler_type,
+        optimiser,
+        arguments.warmup_steps,
+        schedule.steps,
+        scheduler_specific_kwargs=arguments.lr_scheduler_kwargs,
+    )
+    (rate,) = course.lr_lambdas
+    assert schedule.warmup == 0.02 * schedule.steps
+    assert [rate(0), rate(schedule.warmup)] == [0, 1]
+    middle = (schedule.warmup + schedule.steps) // 2
+    assert rate(middle) == pytest.approx(0.55, abs=1e-3)
+    assert rate(schedule.steps) == pytest.approx(0.1)
+    with pytest.raises(ValueError, match="schedule.decay is 'step'; it must be linear or cosine"):
+        Schedule(decay="step").arguments(tmp_path)
 
 
 def test_the_trained_weights_are_the_papers(full_size):
@@ -98,7 +124,9 @@ def test_the_trained_weights_are_the_papers(full_size):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_the_recipe_runs_two_steps_on_tiny_layers(recipe, scenes, full_size_layers, tmp_path):
+def test_the_recipe_runs_two_steps_on_tiny_layers(
+    recipe, scenes, full_size_layers, tmp_path, capsys
+):
     base = tmp_path / "base"
     model = CogVLMForCausalLM(full_size_layers).to(torch.bfloat16)
     checkpoint.save(base, model, CogVLMProcessor.embedded(full_size_layers), torch.bfloat16)
@@ -106,6 +134,9 @@ def test_the_recipe_runs_two_steps_on_tiny_layers(recipe, scenes, full_size_laye
     quick += ["--data_options.batch_size=2", "--threads=1", "--schedule.warmup=0"]
     options = settings(recipe, *places(recipe, scenes, tmp_path / "run", base), *quick)
     RECIPES[recipe][0].train(**options)
+    told = capsys.readouterr().out.splitlines()
+    heads, papers_heads = next(line for line in told if "about a head" in line).split()[-2:]
+    assert (heads, papers_heads) == ("5", "94,795" if "stage1" in recipe else "64,187")
     trained = load_file(next((tmp_path / "run" / "model").glob("*.safetensors")))
     assert {t.dtype for t in trained.values()} == {torch.float32}
     moved = [t for name, t in trained.items() if name.endswith("lora_B.weight") and t.any()]

@@ -53,7 +53,8 @@ def render_view(
     """
     height, width = size
     if rng is None:
-        return _resized(sample, image, width, height)
+        view = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        return view, resized_heads(sample, size)
     options = options or Augmentation()
     rotation = _camera_rotation(rng, options)
     focal = sample.likely_focal * np.exp(rng.uniform(*np.log(options.zoom)))
@@ -75,9 +76,9 @@ def render_view(
     return view, heads
 
 
-def _resized(
-    sample: Sample, image: np.ndarray, width: int, height: int
-) -> tuple[np.ndarray, list[Head]]:
+def resized_heads(sample: Sample, size: tuple[int, int]) -> list[Head]:
+    """The heads of a sample in a picture of `size` (height, width) that shows all of it."""
+    height, width = size
     scale = np.array([width / sample.width, height / sample.height] * 2)
     heads = []
     for head in sample.heads:
@@ -86,7 +87,7 @@ def _resized(
             looks = replace(looks, body=looks.body * scale)
         box = head.box * scale
         heads.append(Head(box, head.rotation, head.visible, looks=looks, spread=head.spread))
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), heads
+    return heads
 
 
 def _camera_rotation(rng: np.random.Generator, options: Augmentation) -> np.ndarray:

@@ -14,12 +14,13 @@ from torch.utils.data import Dataset
 from hpe_vlm_ros.pictures import ImageError
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
-from .augment import Augmentation, camera_faults, mirrored, render_view
+from .augment import Augmentation, camera_faults, mirrored, render_view, resized_heads
 from .collage import Collage, decoys_of, make_collage, subjects
 from .describing import describe
 from .packing import Batch, pack
 from .prompts import PackingOptions, Prompt, build_prompts, referring_prompts
 from .sample import Expression, Head, Sample
+from .units import ALL, BOXES, draws
 
 _log = logging.getLogger(__name__)
 MOST_DAMAGED = 10  # pictures in a row: then something else is wrong, such as a disk that has gone
@@ -27,11 +28,12 @@ REHEARSED = PackingOptions(max_poses=0, max_referring=3)
 
 
 class StepBatches:
-    """The batch of every step; every epoch is its own permutation of the samples.
+    """The batch of every step; every epoch is its own permutation of the draws (`units.draws`).
 
     size = (height, width) of the pictures, num_image_tokens as in the model's config. Without
-    `augmentation` pictures are only resized. Pictures of `rehearsal` are mixed in, each as often
-    as any other, and asked about as REHEARSED says: so that what was learnt before is kept.
+    `augmentation` pictures are only resized, as for the model that answers. Pictures of `rehearsal`
+    are mixed in, each as often as any other draw, and asked about as REHEARSED says: so that what
+    was learnt before is kept. ValueError for collages where `unit` is "head".
     """
 
     def __init__(
@@ -46,11 +48,18 @@ class StepBatches:
         augmentation: Augmentation | None,
         collage: Collage | None = None,
         rehearsal: Sequence[Sample] = (),
+        unit: str = "picture",
     ) -> None:
         self.samples, self.processor = [*samples, *rehearsal], processor
         self.taught = len(samples)  # the first so many are new, the others rehearsed
-        if len(self.samples) < batch_size:
-            raise ValueError(f"{len(self.samples)} samples cannot fill a batch of {batch_size}")
+        old = draws(rehearsal, "picture", packing, size[1]) + (self.taught, 0)
+        self.draws = np.concatenate([draws(samples, unit, packing, size[1]), old])
+        if len(self.draws) < batch_size:
+            raise ValueError(f"{len(self.draws)} samples cannot fill a batch of {batch_size}")
+        if unit == "head" and collage and collage.share > 0:
+            raise ValueError(
+                'collages show other heads: set data_options.collage.share 0 for unit "head"'
+            )
         self.size, self.num_image_tokens = size, num_image_tokens
         self.batch_size, self.seed = batch_size, seed
         self.packing, self.augmentation = packing, augmentation
@@ -59,10 +68,10 @@ class StepBatches:
         self.decoys = decoys_of(samples, self.collage) if self.collage else []
 
     def indices(self, step: int) -> np.ndarray:
-        """The samples of a step (batch_size,); the tail that does not fill a batch is left out."""
-        steps_per_epoch = len(self.samples) // self.batch_size
+        """The draws of a step (batch_size,); the tail that does not fill a batch is left out."""
+        steps_per_epoch = len(self.draws) // self.batch_size
         epoch, offset = divmod(step, steps_per_epoch)
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.samples))
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.draws))
         return order[offset * self.batch_size : (offset + 1) * self.batch_size]
 
     def part(self, step: int, rank: int = 0, world: int = 1) -> Batch:
@@ -74,39 +83,49 @@ class StepBatches:
         chosen = list(enumerate(self.indices(step)))[rank::world]
         for place, index in chosen:
             rng = np.random.default_rng((self.seed, step, place))
-            sample, is_new, view, seen = self._readable(int(index), rng)
+            (sample, is_new, what), view, seen = self._readable(int(index), rng)
             images.append(self.processor.image_tensor(view))
             heads.append(seen)
             complete.append(sample.all_heads)
             packing = self.packing if is_new else REHEARSED
-            prompts.append(self._prompts(seen, sample, packing, rng) if asked else [])
+            prompts.append(self._prompts(seen, sample, what, packing, rng) if asked else [])
         tokenizer = self.processor.tokenizer
         return pack(images, prompts, heads, complete, self.num_image_tokens, tokenizer)
 
     def _readable(
         self, index: int, rng: np.random.Generator
-    ) -> tuple[Sample, bool, np.ndarray, list[Head]]:
-        """A sample, whether it is new, and how it is seen.
+    ) -> tuple[tuple[Sample, bool, int], np.ndarray, list[Head]]:
+        """A draw (sample, whether it is new, what is asked about it) and how it is seen.
 
         In the place of a picture that cannot be read the next one is taken, so that one damaged
         file does not end a long run; after MOST_DAMAGED of them in a row it does (ImageError).
         """
-        for number in range(index, index + MOST_DAMAGED):
-            number %= len(self.samples)
+        for _ in range(MOST_DAMAGED):
+            number, what = map(int, self.draws[index])
             sample, is_new = self.samples[number], number < self.taught
             try:
-                return sample, is_new, *self._view(sample, is_new, rng)
+                return (sample, is_new, what), *self._view(sample, is_new, rng)
             except ImageError as error:
                 failure = error
                 _log.warning("%s; the picture after it is taken", error)
+            after = int(np.searchsorted(self.draws[:, 0], number, side="right"))
+            index = after % len(self.draws)
         raise failure
 
     def _prompts(
-        self, heads: list[Head], sample: Sample, packing: PackingOptions, rng: np.random.Generator
+        self,
+        heads: list[Head],
+        sample: Sample,
+        what: int,
+        packing: PackingOptions,
+        rng: np.random.Generator,
     ) -> list[Prompt]:
         tokenizer, count = self.processor.tokenizer, packing.max_referring
-        prompts = build_prompts(heads, self.size, tokenizer, packing, rng, sample.all_heads)
-        if count:
+        if what == BOXES:
+            packing = replace(packing, max_poses=0)
+        about = what if what >= 0 else None
+        prompts = build_prompts(heads, self.size, tokenizer, packing, rng, sample.all_heads, about)
+        if count and what == ALL:
             told = self._told(sample) or describe(heads, self.size[1])
             prompts += referring_prompts(told, self.size, tokenizer, count, rng)
         return prompts
@@ -123,7 +142,8 @@ class StepBatches:
     ) -> tuple[np.ndarray, list[Head]]:
         """The sample as it is, as a random camera sees it, or a collage in its place."""
         if self.augmentation is None or sample.expressions:
-            return render_view(sample, sample.load(), self.size)
+            view = self.processor.images.resize(sample.load())
+            return view, resized_heads(sample, self.size)
         if not is_new or self.collage is None or rng.random() >= self.collage.share:
             return render_view(sample, sample.load(), self.size, rng, self.augmentation)
         view, heads = make_collage(self.subjects, self.size, rng, self.collage, self.decoys)

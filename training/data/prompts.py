@@ -59,14 +59,19 @@ def build_prompts(
     options: PackingOptions,
     rng: np.random.Generator,
     all_heads: bool = True,
+    about: int | None = None,
 ) -> list[Prompt]:
     """The detection prompt and up to `max_poses` pose prompts of one picture of `size` = (h, w).
 
-    Without `all_heads` there is no detection prompt: an unlabelled head must not be denied.
+    Without `all_heads` there is no detection prompt: an unlabelled head must not be denied. With
+    `about`, the index of a head, the only question is the one for its pose.
     """
     height, width = size
-    taught = [index for index, head in enumerate(heads) if _is_taught(head, options)]
-    taught.sort(key=lambda index: -_size(heads[index]))
+    if about is not None:
+        asked = _pose_prompt(heads, about, width, height, tokenizer, options.box_jitter, rng)
+        return [] if asked is None else [asked]
+    taught = [i for i, head in enumerate(heads) if is_taught(head.box, head.visible, options)]
+    taught.sort(key=lambda index: -_size(heads[index].box))
     taught = sorted(taught[: options.max_heads], key=lambda index: heads[index].box[0])
     prompts = []
     if all_heads and options.detection:
@@ -101,13 +106,14 @@ def referring_prompts(
     return prompts
 
 
-def _size(head: Head) -> float:
-    x0, y0, x1, y1 = head.box
+def _size(box: np.ndarray) -> float:
+    x0, y0, x1, y1 = box
     return float(np.sqrt(max(x1 - x0, 0) * max(y1 - y0, 0)))
 
 
-def _is_taught(head: Head, options: PackingOptions) -> bool:
-    return head.visible >= options.min_visible and _size(head) >= options.min_size
+def is_taught(box: np.ndarray, visible: float, options: PackingOptions) -> bool:
+    """Whether anything is asked about a head; its box in pixels of the model's input."""
+    return visible >= options.min_visible and _size(box) >= options.min_size
 
 
 def exact_grid(box: np.ndarray, width: int, height: int) -> list[float]:

@@ -24,6 +24,7 @@ from ..data.collage import Collage
 from ..data.labels import read_labels
 from ..data.prompts import PackingOptions, first_number
 from ..data.sample import Sample
+from ..data.units import Counts, counts_table
 from ..model.lora import LoraOptions, add_lora, save_adapter
 from ..model.normed_stem import fold, recount, settle, unfold
 from ..model.sharding import is_first
@@ -43,18 +44,21 @@ class DataOptions:
     """Which pictures are shown and what is asked about them (`data_options` of a recipe).
 
     Args:
-        batch_size: pictures a step, over all processes.
+        batch_size: draws a step, over all processes.
         packing: which heads are taught, how many questions a picture.
-        augmentation: ranges of the virtual camera.
+        augmentation: ranges of the virtual camera; null: pictures as the model sees them later.
         collage: how many pictures are collages of single heads, and how they are made.
         validation_batches: batches a validation looks at.
+        unit: what is drawn: "picture", with some questions about it, or "head", with the question
+            about it alone, as in the paper.
     """
 
     batch_size: int = 16
     packing: PackingOptions = field(default_factory=PackingOptions)
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
     collage: Collage = field(default_factory=Collage)
     validation_batches: int = 6
+    unit: str = "picture"
 
 
 @dataclass
@@ -96,6 +100,8 @@ def learn(
     rehearsal: Sequence[Sample] = (),
     lora: LoraOptions | None = None,
     base: Path | None = None,
+    table: Counts | None = None,
+    references: int = 0,
 ) -> None:
     """Train a model on labelled pictures, or go on where OUT's last checkpoint stands.
 
@@ -104,13 +110,15 @@ def learn(
     TensorBoard and OUT/checkpoint-N. `validation` samples are never learnt; `rehearsal` is mixed
     in to keep what was learnt before. Without `lora` everything learns but the stem's first blocks,
     or only the decoder (`loss_options.tower`). `base` is the folder the model came from: the
-    training-only read-outs of the run that made it are taken over.
+    training-only read-outs of the run that made it are taken over. Where heads are drawn, what
+    there is to learn from is printed beside the paper's `table`, before anything is learnt; the
+    rehearsal was drawn from `references`.
     """
     seed = schedule.seed
     batches = _batches(samples, model, processor, seed, data_options, rehearsal=rehearsal)
     plain = _batches(samples, model, processor, seed, data_options, plain=True)
     unseen = _batches(validation, model, processor, seed, data_options, plain=True)
-    count = min(data_options.validation_batches, len(validation) // data_options.batch_size)
+    count = min(data_options.validation_batches, len(unseen.draws) // data_options.batch_size)
     torch.manual_seed(seed)
     if lora is not None:
         add_lora(model, lora)
@@ -147,6 +155,9 @@ def learn(
         deploy,
         rate_factor=lambda name: stem.factor if _is_filter(name) else 1.0,
     )
+    if table is not None and data_options.unit == "head" and is_first():
+        here = Counts.here(batches.draws, len(samples), references)
+        print(counts_table(here, table, schedule.steps * data_options.batch_size), flush=True)
     trainer.run()
 
 
@@ -212,4 +223,5 @@ def _batches(
         None if plain else data_options.augmentation,
         None if plain else data_options.collage,
         rehearsal,
+        data_options.unit,
     )

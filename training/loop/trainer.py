@@ -37,9 +37,12 @@ class Schedule:
         steps: optimiser steps of the whole run.
         rate: peak learning rate of AdamW.
         warmup: steps of linear warm-up.
-        cooldown: share of the steps over which the rate falls to zero at the end.
+        decay: "linear", to zero over the cooldown, or "cosine", to a tenth from the warm-up on, as
+            CogVLM's own fine-tuning.
+        cooldown: share of the steps over which a linear decay falls, at the end.
         weight_decay: of matrices; vectors do not decay.
         clip: largest gradient norm.
+        adam_beta2: decay of AdamW's second moments; 0.95 in CogVLM's own fine-tuning.
         save_every: steps between checkpoints and validations.
         log_every: steps between lines of the log.
         seed: of weights, order and augmentation.
@@ -51,9 +54,11 @@ class Schedule:
     steps: int = 4000
     rate: float = 3e-4
     warmup: int = 100
+    decay: str = "linear"
     cooldown: float = 0.35
     weight_decay: float = 0.03
     clip: float = 1.0
+    adam_beta2: float = 0.98
     save_every: int = 200
     log_every: int = 20
     seed: int = 1
@@ -62,16 +67,24 @@ class Schedule:
     activation_checkpointing: bool = False
 
     def arguments(self, out: Path) -> TrainingArguments:
-        """The same in the Trainer's words."""
+        """The same in the Trainer's words; ValueError for a decay that is none."""
+        linear = {"num_decay_steps": round(self.steps * self.cooldown)}
+        shapes = {
+            "linear": ("warmup_stable_decay", linear),
+            "cosine": ("cosine_with_min_lr", {"min_lr_rate": 0.1}),
+        }
+        if self.decay not in shapes:
+            raise ValueError(f"schedule.decay is {self.decay!r}; it must be linear or cosine")
+        kind, options = shapes[self.decay]
         return TrainingArguments(
             output_dir=str(out),
             max_steps=self.steps,
             learning_rate=self.rate,
-            lr_scheduler_type="warmup_stable_decay",
-            lr_scheduler_kwargs={"num_decay_steps": round(self.steps * self.cooldown)},
+            lr_scheduler_type=kind,
+            lr_scheduler_kwargs=options,
             warmup_steps=self.warmup,
             weight_decay=self.weight_decay,
-            adam_beta2=0.98,
+            adam_beta2=self.adam_beta2,
             max_grad_norm=self.clip,
             per_device_train_batch_size=1,  # an item of the data set is a batch already
             train_sampling_strategy="sequential",
