@@ -27,7 +27,7 @@ from jsonargparse import auto_cli
 from torch import nn
 
 from hpe_vlm_ros.vlm.model_folder import INDEX
-from hpe_vlm_ros.vlm.pytorch.checkpoint import load_config
+from hpe_vlm_ros.vlm.pytorch.checkpoint import drop_remote_code, load_config
 from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
@@ -108,6 +108,7 @@ def _copy_companions(source: Path, out: Path) -> None:
         for file in source.glob(pattern):
             if file.name not in (INDEX, REPORT):
                 shutil.copyfile(file, out / file.name)
+    drop_remote_code(out)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 NUMBER_DECODINGS = ("most_likely", "expected")
+# how the public checkpoints wrap a question, by config.template_version
+TEMPLATES = {
+    "base": "{}",
+    "vqa": "Question: {} Short answer:",
+    "chat": "Question: {} Answer:",
+}
 EMBEDDED_SIZE = 320  # pixels, side of the square that the embedded model sees
 
 
@@ -33,6 +39,11 @@ class ModelFacts:
     merge_size: int = 1
 
     def __post_init__(self) -> None:
+        if self.template_version not in TEMPLATES:
+            raise ValueError(
+                f"template_version is {self.template_version!r}; it must be one of "
+                f"{', '.join(TEMPLATES)}: that of cogvlm-grounding-generalist is base"
+            )
         if self.number_decoding not in NUMBER_DECODINGS:
             raise ValueError(
                 f"number_decoding is {self.number_decoding!r}; it must be one of {NUMBER_DECODINGS}"

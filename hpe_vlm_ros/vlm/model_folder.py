@@ -9,25 +9,32 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import CheckpointError
-from .decoding.tokens import TOKENIZER_FILE, FileTokenizer, TextTokenizer
+from .decoding.tokens import TOKENIZER_FILE, TOKENIZER_SETTINGS, FileTokenizer, TextTokenizer
+from .diagnosis import (
+    INDEX,
+    WEIGHTS,
+    missing_special_tokens,
+    refuse_byte_order_mark,
+    refuse_others,
+)
 from .facts import ModelFacts
 from .processing import PROCESSOR_FILE, CogVLMProcessor, ImageSettings
 
 if TYPE_CHECKING:
     from .pytorch.configuration import CogVLMConfig
 
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-PEFT = "adapter_config.json"
 EXPORTS, SUMMARY = "onnx", "export.json"  # exports lie in onnx/int8 or onnx/fp32
 DEFAULT = Path("models") / "embedded"
 SHARE = Path("share") / "hpe_vlm_ros"
+SENTENCEPIECE = "tokenizer.model"
+SAMPLES, BLOCK = 64, 4096  # a LoRA changes a fifth of CogVLM-17B's weights: some sample is of those
+TOKENIZER_FILES = (TOKENIZER_FILE, TOKENIZER_SETTINGS, "special_tokens_map.json")
 
 
 def default_folder() -> Path:
@@ -50,9 +57,7 @@ def _prefix_path() -> list[str]:
 
 def load_facts(folder: str | Path) -> ModelFacts:
     folder = Path(folder)
-    if not folder.is_dir():
-        raise CheckpointError(f"there is no model folder {folder}: check the path")
-    refuse_adapter(folder)
+    refuse_others(folder)
     content = read_json(folder / "config.json")
     try:
         return ModelFacts.read(content)
@@ -60,22 +65,13 @@ def load_facts(folder: str | Path) -> ModelFacts:
         raise CheckpointError(f"{folder / 'config.json'}: {error}") from error
 
 
-def refuse_adapter(folder: Path, original: Path | str = "ORIGINAL") -> None:
-    """CheckpointError for a folder that holds what peft saves, adapters without the model."""
-    if not (folder / PEFT).is_file() or any((folder / name).is_file() for name in (WEIGHTS, INDEX)):
-        return
-    places = (("original", original), ("adapter", folder), ("out", f"{folder}-folded"))
-    options = " ".join(f"--{name} {shlex.quote(str(place))}" for name, place in places)
-    raise CheckpointError(
-        f"{folder} holds a peft adapter, not a model: fold it first: "
-        f"python -m training.model.fold_adapter {options}"
-    )
-
-
 def load_processor(folder: str | Path, config: CogVLMConfig | ModelFacts) -> CogVLMProcessor:
     """Tokenizer and image settings; a folder without the latter uses the public CogVLM's."""
     folder = Path(folder)
-    facts = config if isinstance(config, ModelFacts) else ModelFacts.of(config)
+    try:
+        facts = config if isinstance(config, ModelFacts) else ModelFacts.of(config)
+    except ValueError as error:
+        raise CheckpointError(f"{folder / 'config.json'}: {error}") from error
     tokenizer = _tokenizer(folder)
     if len(tokenizer) > facts.vocab_size:
         raise CheckpointError(
@@ -94,34 +90,81 @@ def load_processor(folder: str | Path, config: CogVLMConfig | ModelFacts) -> Cog
 
 
 def _tokenizer(folder: Path) -> TextTokenizer:
+    """The tokenizer of a folder; no code that lies in the folder is ever run."""
+    for name in TOKENIZER_FILES:
+        if (folder / name).is_file():
+            refuse_byte_order_mark(folder / name)
     try:
-        if (folder / TOKENIZER_FILE).is_file():
-            return FileTokenizer.load(folder)
-        if (folder / "tokenizer.model").is_file():  # SentencePiece, which transformers converts
-            from transformers import AutoTokenizer
-
-            found: TextTokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            return found
+        found = _read_tokenizer(folder)
+    except CheckpointError:
+        raise
     except Exception as error:  # the tokenizers library raises bare Exception
         raise CheckpointError(f"the tokenizer in {folder} cannot be read: {error}") from error
-    raise CheckpointError(
-        f"{folder} has no {TOKENIZER_FILE}: copy the model folder again (the public CogVLM "
-        "takes the tokenizer files of lmsys/vicuna-7b-v1.5)"
+    for told in missing_special_tokens(folder, {"eos_token": found.eos_token_id}):
+        raise CheckpointError(told)
+    return found
+
+
+def _read_tokenizer(folder: Path) -> TextTokenizer:
+    if (folder / TOKENIZER_FILE).is_file():
+        return FileTokenizer.load(folder)
+    if not (folder / SENTENCEPIECE).is_file():
+        raise CheckpointError(
+            f"{folder} has no {TOKENIZER_FILE}: copy the model folder again (the public CogVLM "
+            "takes the tokenizer files of lmsys/vicuna-7b-v1.5)"
+        )
+    if lacking := [name for name in ("sentencepiece", "google.protobuf") if not _is_there(name)]:
+        raise CheckpointError(
+            f"reading {folder / SENTENCEPIECE} takes {' and '.join(lacking)}: pip install "
+            "sentencepiece protobuf"
+        )
+    # Not AutoTokenizer: that looks into config.json for a class, and where auto_map names one in
+    # the folder's own code it asks on the terminal whether to run that.
+    from transformers import LlamaTokenizer
+
+    tokenizer: TextTokenizer = LlamaTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
     )
+    return tokenizer
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package around it
+        return False
 
 
 def fingerprint(folder: str | Path) -> str:
-    """Eight hexadecimal digits that change with the weights (with the index, if sharded).
+    """Eight hexadecimal digits that change with the weights.
 
-    A folder that holds an export alone has the fingerprint of what was exported.
+    Of weights in several files, tens of gigabytes, the index and samples are looked at. A folder
+    that holds an export alone has the fingerprint of what was exported.
     """
     folder = Path(folder)
-    for name in (WEIGHTS, INDEX):
-        if (folder / name).is_file():
-            return digest(folder / name)[:8]
+    if (folder / WEIGHTS).is_file():
+        return digest(folder / WEIGHTS)[:8]
+    if (folder / INDEX).is_file():
+        return _sampled(folder)[:8]
     for summary in sorted(folder.glob(f"{EXPORTS}/*/{SUMMARY}")):
         return str(read_json(summary).get("weights"))
     raise CheckpointError(f"{folder} has no {WEIGHTS}: copy the model folder again")
+
+
+def _sampled(folder: Path) -> str:
+    """SHA-256 over the index and SAMPLES blocks of each of its files, evenly spread."""
+    result = hashlib.sha256((folder / INDEX).read_bytes())
+    for name in sorted(set(read_json(folder / INDEX).get("weight_map", {}).values())):
+        file = folder / str(name)
+        if not file.is_file():
+            continue  # loading names what is missing
+        size = file.stat().st_size
+        result.update(size.to_bytes(8, "little"))
+        with open(file, "rb") as content:
+            for number in range(SAMPLES):
+                content.seek((size - BLOCK) * number // (SAMPLES - 1) if size > BLOCK else 0)
+                result.update(content.read(BLOCK))
+    return result.hexdigest()
 
 
 def digest(file: Path) -> str:
@@ -136,9 +179,12 @@ def digest(file: Path) -> str:
 def read_json(file: Path) -> dict[str, Any]:
     """The JSON object in a file; CheckpointError says why there is none."""
     try:
+        refuse_byte_order_mark(file)
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{file} is missing: copy the model folder again") from None
+    except CheckpointError:
+        raise
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file} is not readable JSON ({error}): copy it again") from error
     if not isinstance(content, dict):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .decoding.tokens import TextTokenizer
-from .facts import EMBEDDED_SIZE, ModelFacts
+from .facts import EMBEDDED_SIZE, TEMPLATES, ModelFacts
 from .resampling import bicubic
 from .vocabulary import build_tokenizer
 
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["CogVLMProcessor", "ImageSettings", "TEMPLATES", "build_tokenizer"]
 
 PROCESSOR_FILE = "preprocessor_config.json"
-# how the public checkpoints wrap a question, by config.template_version
-TEMPLATES = {
-    "base": "{}",
-    "vqa": "Question: {} Short answer:",
-    "chat": "Question: {} Answer:",
-}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from hpe_vlm_ros.vlm import CheckpointError
+from hpe_vlm_ros.vlm.diagnosis import ADAPTER_OPTIONS, ADAPTER_WEIGHTS
 from hpe_vlm_ros.vlm.model_folder import load_facts
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from hpe_vlm_ros.vlm.pytorch import checkpoint
@@ -23,7 +24,6 @@ from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig, grounding_genera
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training import stage3_merge
 from training.merging import report
-from training.merging.lora_folding import ADAPTER_WEIGHTS
 from training.merging.stream import ORIGINAL, SAME, TUNED, Outcome
 from training.model import fold_adapter
 from training.model.lora import add_lora, fold_lora, save_adapter, trainable
@@ -137,6 +137,27 @@ def test_an_adapter_of_another_model_is_refused(models, tmp_path):
     for file in (models / "adapter").iterdir():
         (odd / file.name).write_bytes(file.read_bytes().replace(b"layers.3.mlp", b"layers.9.mlp"))
     with pytest.raises(ValueError, match=r"changes model.vision.transformer.layers.9.mlp.fc1.bias"):
+        merged(models, tmp_path / "out", tuned=odd)
+
+
+def test_an_adapter_of_another_base_is_refused(models, tmp_path):
+    """By shape, and by what it says of the weights that it was trained on."""
+    odd = shutil.copytree(models / "adapter", tmp_path / "odd")
+    options = json.loads((odd / ADAPTER_OPTIONS).read_text())
+    mark = checkpoint.fingerprint(models / "original")
+    (odd / ADAPTER_OPTIONS).write_text(json.dumps(options | {"base": mark}))
+    merged(models, tmp_path / "fits", tuned=odd)
+    (odd / ADAPTER_OPTIONS).write_text(json.dumps(options | {"base": "01234567"}))
+    with pytest.raises(
+        ValueError, match=rf"trained on other weights \(01234567\).*\({mark}\): give"
+    ):
+        merged(models, tmp_path / "out", tuned=odd)
+    tensors = load_file(odd / ADAPTER_WEIGHTS)
+    name = next(name for name in sorted(tensors) if name.endswith("lora_B.weight"))
+    tensors[name] = torch.zeros(len(tensors[name]) + 3, tensors[name].shape[1])
+    save_file(tensors, odd / ADAPTER_WEIGHTS)
+    weight = name.replace("lora_B.weight", "weight")
+    with pytest.raises(ValueError, match=rf"changes {weight} of shape \(.*\); in .*original it is"):
         merged(models, tmp_path / "out", tuned=odd)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the public CogVLM was asked for what is described: the 53 wordings of its training.
 
-`referring_templates.txt` is the list caption2box of CogVLM's own repository (utils/utils/template.py,
-Apache-2.0), to the letter, its slips included: "In, could you ..." is what was taught.
+`referring_templates.txt` is the list caption2box of CogVLM's own repository (Apache-2.0, in
+utils/utils/template.py), to the letter, its slips included: "In, could you ..." was taught.
 """
 
 from __future__ import annotations

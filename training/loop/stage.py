@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from hpe_vlm_ros.vlm.hub import find_model
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
@@ -131,12 +132,14 @@ def learn(
     if loss_options.image and (known := read_outs_of(base)) is not None:
         learner.load_read_outs(load_file(known))
 
+    mark = None if base is None or lora is None else checkpoint.fingerprint(find_model(base))
+
     def deploy(folder: Path) -> None:
         read_outs = learner.read_outs()
         if is_first():
             save_file(read_outs, folder.parent / READ_OUTS)
         if lora is not None:
-            save_adapter(folder, model, lora)
+            save_adapter(folder, model, lora, mark)
             return
         if not loss_options.tower:
             checkpoint.save(folder, model, processor)

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from .registry import Layer, merge_method
 
-ADAPTER_WEIGHTS, ADAPTER_OPTIONS = "adapter.safetensors", "adapter.json"  # an adapter's files
-
 
 @merge_method
 def lora_folding(original: Tensor, tuned: Tensor, layer: Layer) -> Tensor:
@@ -32,6 +30,11 @@ def low_rank_update(a: Tensor, b: Tensor, scale: float) -> Tensor:
     a, b = a.to(wide), b.to(wide)
     update = b.view(blocks, -1, rank) @ a.view(blocks, rank, -1)
     return update.flatten(0, 1) * scale
+
+
+def low_rank_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, int]:
+    """(out, in) of the update that matrices of these shapes make."""
+    return b[0], a[1]
 
 
 def fold(weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:

@@ -10,10 +10,11 @@ from typing import Protocol
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from hpe_vlm_ros.vlm.model_folder import refuse_adapter
+from hpe_vlm_ros.vlm.diagnosis import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, refuse_others
+from hpe_vlm_ros.vlm.model_folder import fingerprint
 from hpe_vlm_ros.vlm.pytorch.weights import IGNORED, weight_files
 
-from .lora_folding import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, fold
+from .lora_folding import fold, low_rank_shape
 
 Shape = tuple[int, ...]
 
@@ -72,13 +73,11 @@ class Adapted:
         self._scale = options["alpha"] / options["rank"]
         self._base, self._file = base, folder / ADAPTER_WEIGHTS
         with safe_open(self._file, framework="pt") as content:
-            self._names = set(content.keys())
-        homes = {f"{name.split('.lora_')[0]}.weight" for name in self._names if ".lora_" in name}
-        homes |= {name for name in self._names if ".lora_" not in name}
-        if strange := sorted(homes - base.shapes.keys()):
+            shapes = {name: tuple(content.get_slice(name).get_shape()) for name in content.keys()}
+        self._names = set(shapes)
+        if (fault := _misfit(shapes, base, options.get("base"))) is not None:
             raise ValueError(
-                f"the adapter in {folder} changes {strange[0]}, which {base.folder} lacks: give "
-                "the model it was trained on as the original"
+                f"the adapter in {folder} {fault}: give the model it was trained on as the original"
             )
 
     def read(self, name: str) -> Tensor:
@@ -92,10 +91,31 @@ class Adapted:
         return self._base.read(name)
 
 
+def _misfit(shapes: dict[str, Shape], base: Checkpoint, trained_on: str | None) -> str | None:
+    """Why an adapter's tensors, in its file's names, cannot be of this base."""
+    for name, shape in sorted(shapes.items()):
+        home, _, matrix = name.partition(".lora_")
+        if matrix.startswith("A"):
+            continue  # its pair tells
+        if matrix:
+            shape = low_rank_shape(shapes[f"{home}.lora_A.weight"], shape)
+        weight = f"{home}.weight" if matrix else name
+        if weight not in base.shapes:
+            return f"changes {weight}, which {base.folder} lacks"
+        if (here := base.shapes[weight]) != shape:
+            return f"changes {weight} of shape {shape}; in {base.folder} it is {here}"
+    mark = fingerprint(base.folder)
+    if trained_on is not None and trained_on != mark:
+        return f"was trained on other weights ({trained_on}) than {base.folder} holds ({mark})"
+    return None
+
+
 def tuned_source(folder: Path, base: Checkpoint) -> Source:
     """A model folder, or an adapter folder on top of `base`; CheckpointError for one of peft's."""
-    refuse_adapter(folder, base.folder)
-    return Adapted(base, folder) if (folder / ADAPTER_WEIGHTS).is_file() else Checkpoint(folder)
+    if (folder / ADAPTER_WEIGHTS).is_file():
+        return Adapted(base, folder)
+    refuse_others(folder, base.folder)
+    return Checkpoint(folder)
 
 
 def check_alike(original: Source, tuned: Source) -> None:

@@ -38,7 +38,13 @@ def main(original: Path, adapter: Path, out: Path) -> None:
     processor = checkpoint.load_processor(original, model.config)
     config = PeftConfig.from_pretrained(str(adapter))
     config.task_type = None  # peft would wrap the model for generation, which folding does not need
-    adapted = PeftModel.from_pretrained(model, str(adapter), config=config)
+    try:
+        adapted = PeftModel.from_pretrained(model, str(adapter), config=config)
+    except (RuntimeError, ValueError) as error:  # names or shapes that the model has not
+        raise ValueError(
+            f"the adapter in {adapter} does not fit the model in {original}: give the one it was "
+            f"trained on ({str(error).splitlines()[0]})"
+        ) from error
     checkpoint.save(out, adapted.merge_and_unload(), processor, model.dtype)
     print(f"wrote {out}")
 

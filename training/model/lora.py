@@ -30,9 +30,10 @@ from peft.tuners.tuners_utils import check_adapters_to_merge
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from hpe_vlm_ros.vlm.diagnosis import ADAPTER_OPTIONS, ADAPTER_WEIGHTS
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
-from ..merging.lora_folding import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, fold, low_rank_update
+from ..merging.lora_folding import fold, low_rank_update
 from .sharding import is_first, whole
 
 FUSED = "query_key_value"  # ends the names of projections with Q, K and V in one
@@ -162,17 +163,21 @@ def adapter_state(model: CogVLMForCausalLM) -> dict[str, Tensor]:
 
 
 def save_adapter(
-    folder: str | Path, model: CogVLMForCausalLM, options: LoraOptions = LoraOptions()
+    folder: str | Path,
+    model: CogVLMForCausalLM,
+    options: LoraOptions = LoraOptions(),
+    base: str | None = None,
 ) -> None:
     """Write what was trained, some hundredths of the model, and the options it was made with.
 
+    `base` is the fingerprint of the weights it was trained on, so that folding can refuse others.
     Where weights are in shards every process takes part, and the first one writes.
     """
     folder, trained = Path(folder), adapter_state(model)
     if not is_first():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(asdict(options), indent=2) + "\n"
+    text = json.dumps(asdict(options) | {"base": base}, indent=2) + "\n"
     (folder / ADAPTER_OPTIONS).write_text(text, encoding="utf-8")
     state = {name: tensor.cpu().contiguous() for name, tensor in trained.items()}
     part = folder / (ADAPTER_WEIGHTS + ".part")  # so that a reader never sees half a file
@@ -185,6 +190,7 @@ def load_adapter(folder: str | Path, model: CogVLMForCausalLM) -> LoraOptions:
     """Add a saved adapter to the model it was trained on, in place; returns its options."""
     folder = Path(folder)
     fields = json.loads((folder / ADAPTER_OPTIONS).read_text(encoding="utf-8"))
+    fields.pop("base", None)
     lists = {name: tuple(v) for name, v in fields.items() if isinstance(v, list)}
     options = LoraOptions(**fields | lists)
     add_lora(model, options)

@@ -7,6 +7,7 @@ are refused always, since loading them can run any code.
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -14,13 +15,13 @@ import torch
 from safetensors.torch import save_file
 
 from hpe_vlm_ros.vlm import CheckpointError
+from hpe_vlm_ros.vlm.diagnosis import refuse_others
 from hpe_vlm_ros.vlm.model_folder import (
     WEIGHTS,
     default_folder,
     fingerprint,
     load_processor,
     read_json,
-    refuse_adapter,
 )
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
@@ -51,16 +52,36 @@ def save(
     model.config.dtype = model.dtype  # what to compute in, whatever the files store
     model.config.save_pretrained(folder)
     processor.save_pretrained(folder)
+    drop_remote_code(folder)
     part = folder / (WEIGHTS + ".part")  # so that a reader never sees half a file
     save_file(tensors, part, metadata={"format": "pt"})
     shutil.move(part, folder / WEIGHTS)
 
 
+def drop_remote_code(folder: Path) -> None:
+    """Make the JSON files of a model folder name no code of its own, in place.
+
+    The public config.json names modules beside it (auto_map) and no model_type. Without the former
+    and with the latter it loads by transformers' own classes once `modeling` is imported, and
+    programs with a CogVLM of their own, such as LMDeploy, need no trust in remote code.
+    """
+    for name in ("config.json", "tokenizer_config.json"):
+        if not (folder / name).is_file():
+            continue
+        content = read_json(folder / name)
+        changed = content.pop("auto_map", None) is not None
+        if name == "config.json":
+            changed |= "model_type" not in content
+            content.setdefault("model_type", CogVLMConfig.model_type)
+        if changed:
+            text = json.dumps(content, indent=2, sort_keys=True) + "\n"
+            (folder / name).write_text(text, encoding="utf-8")
+
+
 def load_config(folder: Path) -> CogVLMConfig:
-    if not folder.is_dir():
-        raise CheckpointError(f"there is no model folder {folder}: check the path")
-    refuse_adapter(folder)
+    refuse_others(folder)
     content = read_json(folder / "config.json")
+    content.pop("auto_map", None)  # code beside the public weights, which is never run
     try:
         return CogVLMConfig.from_dict(content)
     except (TypeError, ValueError) as error:

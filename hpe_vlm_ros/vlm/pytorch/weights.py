@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from hpe_vlm_ros.vlm import CheckpointError
-from hpe_vlm_ros.vlm.model_folder import INDEX, WEIGHTS, read_json, refuse_adapter
+from hpe_vlm_ros.vlm.diagnosis import refuse_others
+from hpe_vlm_ros.vlm.model_folder import INDEX, WEIGHTS, read_json
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 IGNORED = "rotary_emb.inv_freq"  # a constant that some exporters store
@@ -26,7 +27,7 @@ Place = Callable[[nn.Module, str, Tensor], bool]
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a folder, all present."""
-    refuse_adapter(folder)
+    refuse_others(folder)
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if (folder / INDEX).is_file():
