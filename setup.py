@@ -30,6 +30,12 @@ setup(
         "replay": REPLAY,
         "parquet": [*REPLAY, "pyarrow>=16"],
         "cluster": [*REPLAY, "ray>=2.40"],
+        # the page of `python -m hpe_vlm_ros demo-web`
+        "web": ["gradio>=6.10,<7"],
+        # recordings for the Rerun viewer, heads for supervision, models by name
+        "rerun": ["rerun-sdk>=0.26"],
+        "supervision": ["supervision>=0.26"],
+        "hub": ["huggingface_hub>=0.34"],
         # models that are not exported, and GPUs
         "torch": TORCH,
         # making exports for ONNX Runtime

@@ -63,6 +63,12 @@ def parser() -> argparse.ArgumentParser:
     add("images", nargs="+", metavar="IMAGE", help="image file (JPEG, PNG and what OpenCV reads)")
     add("--json", metavar="FILE", help="write the lines to FILE instead of printing them")
     add("--draw", metavar="FOLDER", help="also write each image with its heads drawn into FOLDER")
+    add(
+        "--rerun",
+        metavar="FILE",
+        help="also write images, boxes, axes and angles as FILE.rrd for the Rerun viewer (needs "
+        "rerun-sdk)",
+    )
     add("--model", metavar="M", help=f"{MODEL} (default: the one in the package)")
     add("--download", action="store_true", help="download a model org/name that the cache lacks")
     add("--device", metavar="D", help='such as "cpu" or "cuda" (default: the best there is)')
@@ -127,12 +133,16 @@ def predict(options: argparse.Namespace) -> int:
 
     failed = False
     with ExitStack() as stack:
-        out = sys.stdout
+        out, rerun = sys.stdout, None
         try:
             if options.json:
                 out = stack.enter_context(open(options.json, "w", encoding="utf-8"))
             if options.draw:
                 Path(options.draw).mkdir(parents=True, exist_ok=True)
+            if options.rerun:
+                from .recordings.rerun_file import RerunFile
+
+                rerun = stack.enter_context(RerunFile(options.rerun))
             perceiver = HeadPerceiver.load(
                 options.model,
                 options.device,
@@ -145,13 +155,15 @@ def predict(options: argparse.Namespace) -> int:
             )
         except (OSError, ValueError, RuntimeError) as error:
             return complain(error)
-        for file in options.images:
+        for number, file in enumerate(options.images):
             try:
                 image = read_picture(file)
                 heads = perceiver(image)
                 print(as_json(file, heads), file=out, flush=True)
                 if options.draw:
                     draw(Path(options.draw), file, image, heads)
+                if rerun is not None:
+                    rerun.write(number, heads, image, name=file)
             except (OSError, ValueError, RuntimeError) as error:  # such as of memory, or a server
                 failed = bool(complain(error))
     return int(failed)

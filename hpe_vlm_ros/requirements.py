@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 REPLAY = ("jinja2", "matplotlib", "mcap", "rosbags", "tqdm")
 """The modules of requirements-replay.txt."""
+WEB = ("fastapi", "gradio", "uvicorn")
 TORCH = ("accelerate", "safetensors", "torch", "transformers")
 
 
@@ -18,6 +19,8 @@ def remedy(error: ImportError) -> str:
     files = "requirements.txt, and for models that are not exported its requirements-torch.txt"
     if module in REPLAY:
         files = "requirements-replay.txt"
+    elif module in WEB:
+        files = "requirements-web.txt"
     elif module in TORCH:
         files = "requirements-torch.txt"
     return f"{error}: install this package's {files}, for {sys.executable}"

@@ -20,6 +20,7 @@ from .measures import BREAKDOWNS, totals, unconstrained
 from .metrics import Rules
 from .report.notes import EXAMPLES
 from .scored import Scored, scored
+from .timeline import timelines
 
 SCHEMA = 1
 WORST = 10
@@ -51,8 +52,10 @@ def summary(
     truth: Truth | None,
     run: dict[str, Any],
     scoring: Scoring = Scoring(),  # noqa: B008
+    followed: Sequence[FrameRecord] | None = None,
 ) -> dict[str, Any]:
-    """The report of a run. `run`: what its folder says of it, see `run.details`."""
+    """The report of a run. `run`: what its folder says of it, see `run.details`. `followed`: the
+    records with ids, for the timelines of people, where `records` have none."""
     sequences = sequences_of(run)
     table = None if truth is None else scored(records, truth, run["input_size"], scoring.rules)
     parts = all_scores(records, table, sequences, scoring)
@@ -73,6 +76,9 @@ def summary(
         "calibration": None if table is None else _calibration(table),
         "looking": None if table is None else _looking(table, scoring.looking_angle),
         "worst": [] if table is None else worst(table, records),
+        "timelines": timelines(
+            records if followed is None else followed, sequences, scoring.looking_angle
+        ),
         "times": _times(records, run),
     }
     return report

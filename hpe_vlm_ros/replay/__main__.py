@@ -130,6 +130,7 @@ def _conclude(report: dict[str, Any], options: argparse.Namespace, shut_if: list
 
 
 def _wanted(options: argparse.Namespace) -> Any:
+    from hpe_vlm_ros.recordings.rerun_file import check_rerun
     from hpe_vlm_ros.recordings.tables import check_parquet
 
     from .results import Wanted
@@ -138,6 +139,8 @@ def _wanted(options: argparse.Namespace) -> Any:
         raise ReplayError("--video shows people: add --save-images if that may be stored")
     if options.parquet:
         check_parquet()
+    if options.rerun is not None:
+        check_rerun(options.rerun)
     return Wanted(
         truth=options.truth,
         truth_topic=options.truth_topic,
@@ -146,6 +149,7 @@ def _wanted(options: argparse.Namespace) -> Any:
         parquet=options.parquet,
         bag=not options.no_bag,
         video=options.video,
+        rerun=options.rerun,
         save_images=options.save_images,
         scoring=_scoring(options),
     )

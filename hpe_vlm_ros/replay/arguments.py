@@ -207,6 +207,13 @@ def _results(to: argparse.ArgumentParser) -> None:
     add("--no-bag", action="store_true", help="write no result bag")
     add("--video", action="store_true", help="also write annotated videos (with --save-images)")
     add(
+        "--rerun",
+        type=Path,
+        metavar="FILE",
+        help="also write boxes, axes and angles of each person as FILE.rrd for the Rerun viewer "
+        "(needs rerun-sdk); images in it with --save-images",
+    )
+    add(
         "--save-images",
         action="store_true",
         help="results may show people: images in the bag, pictures of the worst cases",

@@ -19,6 +19,7 @@ from hpe_vlm_ros.recordings.folders import open_pictures
 from hpe_vlm_ros.recordings.frames import Recording, ReplayError
 from hpe_vlm_ros.recordings.recorded_heads import entries, read_arrays
 from hpe_vlm_ros.recordings.records import FrameRecord
+from hpe_vlm_ros.recordings.rerun_file import write_rerun
 from hpe_vlm_ros.recordings.result_bag import write_bag
 from hpe_vlm_ros.recordings.tables import write_csv, write_parquet
 from hpe_vlm_ros.recordings.truth import Truth, joined, match
@@ -33,7 +34,8 @@ from .truth_store import keep_labels
 @dataclass(frozen=True)
 class Wanted:
     """What to make of a run. truth: a file; truth_topic: of HeadPoseArray in the bags themselves;
-    tolerance: ns. save_images: pictures may be written: copied into the bag, and drawn upon."""
+    tolerance: ns. rerun: a .rrd file. save_images: pictures may be written: copied into the bag and
+    the .rrd file, and drawn upon."""
 
     truth: Path | None = None
     truth_topic: str | None = None
@@ -42,6 +44,7 @@ class Wanted:
     parquet: bool = False
     bag: bool = True
     video: bool = False
+    rerun: Path | None = None
     save_images: bool = False
     scoring: Scoring = field(default_factory=Scoring)
 
@@ -73,8 +76,11 @@ def finish(
     """Writes all results of a run into its folder; the report."""
     run = store.details()
     records, notes = store.records(), list[str]()
+    followed = records
     if not run["placed"]:
-        records, notes = placed(records, run, wanted.scoring.looking_angle, wanted.track)
+        told, angle = records, wanted.scoring.looking_angle
+        records, notes = placed(told, run, angle, wanted.track)
+        followed = records if wanted.track else placed(told, run, angle, True)[0]
     named = wanted.truth_topic if wanted.truth is None else str(wanted.truth)
     run |= {"tracking": wanted.track, "truth": named, "notes": [*run.get("notes", ()), *notes]}
     folder = store.folder
@@ -84,10 +90,12 @@ def finish(
     if wanted.bag:
         _write_bags(folder / "result", recordings, records, run["model"], wanted.save_images)
     keep_labels(folder, truth)
-    report = summary(records, truth, run, wanted.scoring)
+    report = summary(records, truth, run, wanted.scoring, followed)
     write_whole(folder / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
     pictures = worst_pictures(report["worst"], recordings) if wanted.save_images else []
     write_whole(folder / "report.html", html(report, pictures))
+    if wanted.rerun is not None:
+        write_rerun(wanted.rerun, recordings, followed, wanted.save_images)
     if wanted.video:
         for recording, mine, name in _by_recording(recordings, records):
             write_video(folder / f"{name}.mp4", recording, mine)

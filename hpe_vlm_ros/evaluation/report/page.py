@@ -11,7 +11,7 @@ from typing import Any
 from hpe_vlm_ros.recordings.frames import ReplayError
 
 from .notes import all_notes
-from .plots import plots
+from .plots import plots, timeline_plots
 from .tables import LABELS, number
 
 TEMPLATE = "report.html.j2"
@@ -42,6 +42,7 @@ def html(report: dict[str, Any], pictures: Sequence[str] = ()) -> str:
         names=_names(run),
         warnings=all_notes(report),
         plots=plots(report),
+        timeline_plots=timeline_plots(report),
         pictures=pictures,
         labels=LABELS,
         number=number,

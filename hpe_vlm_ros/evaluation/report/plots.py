@@ -10,7 +10,10 @@ from typing import Any
 
 from hpe_vlm_ros.recordings.frames import ReplayError
 
+from .timeline_plot import draw_timeline
+
 BLUE, ORANGE, GREY = "#1f5f8b", "#c8641e", "#888888"
+MOST_TIMELINES = 12  # on a page
 STYLE: Any = {
     "font.size": 8.5,
     "axes.spines.top": False,
@@ -49,11 +52,27 @@ def _draw(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
-    if not make(figure, report):
-        return None
+    return _address(figure) if make(figure, report) else None
+
+
+def _address(figure: Any) -> str:
     out = io.BytesIO()
     figure.savefig(out, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def timeline_plots(report: dict[str, Any]) -> list[str]:
+    """Addresses of the plots of the report's first timelines, in order."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    addresses = []
+    with matplotlib.rc_context(STYLE):
+        for timeline in report["timelines"][:MOST_TIMELINES]:
+            figure = Figure(layout="constrained")
+            draw_timeline(figure, timeline, BLUE, GREY)
+            addresses.append(_address(figure))
+    return addresses
 
 
 def _size(figure: Any, report: dict[str, Any]) -> bool:
