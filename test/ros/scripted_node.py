@@ -46,6 +46,12 @@ class Scripted:
             heads.append(perceiver.HeadEstimate(box, yaw, 0.0, 0.0, turn, 0.9))
         return heads
 
+    def facts(self) -> dict[str, str]:
+        return {}
+
+    def warning(self) -> str:
+        return ""
+
     def obey(self, command: int) -> None:
         if command == RAISE:
             raise RuntimeError("the model does not feel well")
