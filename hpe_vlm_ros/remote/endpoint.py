@@ -22,6 +22,7 @@ from .server import Entry, Server, entries, meet
 from .settings import Address, Settings, api_key
 
 COMPLETIONS = "/chat/completions"
+LONGEST_PAUSE = 600.0  # seconds
 
 
 class Endpoint:
@@ -41,6 +42,7 @@ class Endpoint:
         self._not_before = 0.0  # when a busy server may be asked again, by any thread
         self._met = self._listed = 0.0  # when it was asked what it can do, and what models it has
         self._strange = False  # it did what it did not do before
+        self._pause = settings.recheck  # before it is asked anew; grows while that is in vain
         self.server = self._meet(time.monotonic() + settings.timeout)
 
     @property
@@ -77,10 +79,10 @@ class Endpoint:
     def _known(self, deadline: float) -> Server:
         """The server as it is now, as far as a look at its models every `recheck` s tells."""
         with self._meeting:
-            now, pause = time.monotonic(), self.settings.recheck
+            now = time.monotonic()
             doubtful = self._strange or not self.server.abilities.sure
-            again = doubtful and now - self._met >= pause
-            if not again and now - self._listed >= pause:
+            again = doubtful and now - self._met >= self._pause
+            if not again and now - self._listed >= self.settings.recheck:
                 again = self._listing(deadline) != self.server.listing
             if again:
                 self.server = self._meet(deadline)
@@ -104,6 +106,8 @@ class Endpoint:
         except RemoteError as error:  # it may still load the model: images will tell
             server = server.doubtful(str(error))
         self._met = time.monotonic()
+        sure = server.abilities.sure
+        self._pause = self.settings.recheck if sure else min(2 * self._pause, LONGEST_PAUSE)
         return server
 
     def _listing(self, deadline: float) -> list[Entry]:

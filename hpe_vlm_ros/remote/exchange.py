@@ -107,7 +107,8 @@ class Exchange:
             raise http.client.IncompleteRead(content, reply.length)
         if reply.status != 200:
             message = self._without_key(told(content))
-            text = f"{where}: status {reply.status} {reply.reason}{_hint(reply.status)}{message}"
+            hint = "" if reply.status == 404 and "model" in message else _hint(reply.status)
+            text = f"{where}: status {reply.status} {reply.reason}{hint}{message}"
             if reply.status in BUSY:
                 raise Unanswered(text, _wait(reply.getheader))
             raise Refused(text, reply.status)

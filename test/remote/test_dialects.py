@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chat_server import Reply, Server
+from chat_server import HANG, Reply, Server
 from dialect_servers import (
     VLLM,
     Dialect,
@@ -282,14 +282,16 @@ def test_while_a_server_stays_the_same_it_is_not_met_anew(
 def test_a_model_that_is_gone_is_looked_for_again(
     server: Server, picture: NDArray[np.uint8]
 ) -> None:
-    """The list is looked at every 30 s only, but a refusal tells earlier."""
-    perceiver = served(server, VLLM(TalkingModel(SURE)))
-    VLLM(TalkingModel(SURE), name="new").serve(server)
-    with pytest.raises(RemoteError, match="status 404.*`head-poses` does not exist"):
+    """Unloaded behind our back, so that the list still was the old one at the last look."""
+    dialect = VLLM(TalkingModel(SURE))
+    perceiver = served(server, dialect, recheck=1e-6)
+    new = VLLM(TalkingModel(SURE), name="new")
+    server.answer = server.probe = new
+    with pytest.raises(RemoteError, match="status 404.*`head-poses` does not exist") as raised:
         perceiver(picture)
-    server_after = Settings(timeout=60, recheck=1e-6)
-    perceiver._endpoint.settings = server_after
-    assert len(perceiver(picture)) == 1 and perceiver.model_id == "new@127.0.0.1"
+    assert "should end" not in str(raised.value)  # the address is right
+    restarted(server, perceiver, new)
+    assert perceiver.model_id == "new@127.0.0.1"
 
 
 @pytest.mark.parametrize("kind", [Dialect, OpenAI])
@@ -324,6 +326,36 @@ def test_a_server_that_still_loads_its_model_is_tried_later(
         perceiver(picture)
     restarted(server, perceiver, dialect)
     assert perceiver.facts()["grammar"] == "obeyed, as llama.cpp takes it"
+
+
+def test_a_server_that_does_not_answer_in_time_is_taken_as_it_is(
+    server: Server, picture: NDArray[np.uint8]
+) -> None:
+    dialect = Dialect(TalkingModel(SURE))
+    dialect.serve(server)
+    server.probe = lambda body: Reply(misbehave=HANG)
+    perceiver = RemotePerceiver(server.url, settings=Settings(timeout=0.5, recheck=0.4))
+    assert re.search("not done .*(in time|no time)", perceiver.facts()["square test"])
+    perceiver._endpoint.settings = Settings(timeout=60)
+    assert len(perceiver(picture)) == 1
+
+
+def test_a_server_that_fails_over_a_field_is_not_asked_again_and_again(
+    server: Server, picture: NDArray[np.uint8]
+) -> None:
+    """Status 500 may be for a while or for ever."""
+
+    class Fragile(VLLM):
+        def check(self, body: dict[str, Any]) -> None:
+            if "structured_outputs" in body:
+                raise refuse("'NoneType' object has no attribute 'vocab_size'", 500)
+
+    perceiver = served(server, Fragile(TalkingModel(SURE)), recheck=10.0)
+    before = len(server.probed)
+    assert "status 500" in perceiver.facts()["grammar"]
+    for _ in range(3):
+        assert len(perceiver(picture)) == 1
+    assert len(server.probed) == before
 
 
 def test_what_is_found_out_holds_no_key(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
