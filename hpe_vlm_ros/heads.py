@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -72,6 +73,37 @@ class Heads(list[HeadEstimate]):
     ):
         super().__init__(heads)
         self.left_out, self.named, self.presence = left_out, named, presence
+
+    def to_supervision(self) -> Any:
+        """See `to_supervision`."""
+        return to_supervision(self)
+
+
+def to_supervision(heads: Sequence[Any]) -> Any:
+    """Heads or people (`people.Person`) as `supervision.Detections` of N boxes.
+
+    xyxy (N, 4) in pixels, confidence (N,) in 0..1, class 0 named "head"; in `data` yaw, pitch and
+    roll (N,) in degrees, NaN where unknown. People have a tracker_id too, the number in their id:
+    12 for h0012, and -1 before they have one. ImportError without supervision.
+    """
+    try:
+        import supervision
+    except ImportError as error:
+        raise ImportError(f"{error}: pip install supervision", name="supervision") from error
+    ids = [getattr(getattr(head, "head", None), "id", None) for head in heads]
+    angles = np.array([(h.yaw, h.pitch, h.roll) for h in heads], dtype=float).reshape(-1, 3)
+    digits = [re.search(r"\d+$", id or "") for id in ids]
+    numbers = [-1 if found is None else int(found[0]) for found in digits]
+    return supervision.Detections(
+        xyxy=np.array([head.box for head in heads], dtype=np.float32).reshape(-1, 4),
+        confidence=np.array([head.score for head in heads], dtype=np.float32),
+        class_id=np.zeros(len(heads), dtype=int),
+        tracker_id=None if None in ids or not ids else np.array(numbers),
+        data={
+            "class_name": np.full(len(heads), "head"),
+            **dict(zip(("yaw", "pitch", "roll"), angles.T, strict=True)),
+        },
+    )
 
 
 def seen_by(

@@ -70,7 +70,7 @@ class Person:
     covariance: Array
     gazes: dict[str, Gaze]
 
-    # As a HeadEstimate has them, for drawing.
+    # As a HeadEstimate has them.
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -92,6 +92,14 @@ class Person:
     @property
     def yaw(self) -> float:
         return self.angles[0]
+
+    @property
+    def pitch(self) -> float:
+        return self.angles[1]
+
+    @property
+    def roll(self) -> float:
+        return self.angles[2]
 
 
 class People:
