@@ -30,7 +30,7 @@ from hpe_vlm_ros.vlm.pytorch import checkpoint
 from .data.labels import read_labels
 from .data.sample import Sample
 from .evaluation.asking import REFERRING
-from .evaluation.measures import Asked, evaluation, referring
+from .evaluation.measures import AnsweredScene, evaluation, referring
 from .evaluation.results import RESULTS, for_json, grouped_table, result, stored, tables
 from .evaluation.running import ask_all, tasks_of
 from .testsets import PANOPTIC
@@ -47,10 +47,10 @@ TITLES = {
 }
 
 
-def asked_of(samples: list[Sample], answers: dict[str, Any], side: int) -> list[Asked]:
+def asked_of(samples: list[Sample], answers: dict[str, Any], side: int) -> list[AnsweredScene]:
     """Scenes with their answers, in order; `side` of the model's input in pixels."""
     return [
-        Asked(sample, said, (side / sample.width, side / sample.height))
+        AnsweredScene(sample, said, (side / sample.width, side / sample.height))
         for sample, said in zip(samples, answers.values(), strict=True)
     ]
 
@@ -146,7 +146,7 @@ def main(
     print(json.dumps(numbers["summary"]))
 
 
-def report(asked: list[Asked], numbers: dict[str, Any]) -> str:
+def report(asked: list[AnsweredScene], numbers: dict[str, Any]) -> str:
     """All tables for people."""
     parts = [tables(evaluation(asked))]
     parts += [grouped_table(title, numbers[name]) for name, title in TITLES.items()]

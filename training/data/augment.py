@@ -82,11 +82,12 @@ def resized_heads(sample: Sample, size: tuple[int, int]) -> list[Head]:
     scale = np.array([width / sample.width, height / sample.height] * 2)
     heads = []
     for head in sample.heads:
-        looks = head.looks
-        if looks is not None:
-            looks = replace(looks, body=looks.body * scale)
+        appearance = head.appearance
+        if appearance is not None:
+            appearance = replace(appearance, body=appearance.body * scale)
         box = head.box * scale
-        heads.append(Head(box, head.rotation, head.visible, looks=looks, spread=head.spread))
+        known = {"appearance": appearance, "spread": head.spread}
+        heads.append(Head(box, head.rotation, head.visible, **known))
     return heads
 
 
@@ -106,10 +107,11 @@ def warp_head(
     """Warp the ellipse inscribed in the box (heads are round, corners are background) and clip."""
     box, inside = _warp_box(head.box, homography, width, height)
     turned = None if head.rotation is None else rotation @ head.rotation
-    looks = head.looks
-    if looks is not None:
-        looks = replace(looks, body=_warp_box(looks.body, homography, width, height)[0])
-    return Head(box, turned, head.visible * inside, looks=looks, spread=head.spread)
+    appearance = head.appearance
+    if appearance is not None:
+        body = _warp_box(appearance.body, homography, width, height)[0]
+        appearance = replace(appearance, body=body)
+    return Head(box, turned, head.visible * inside, appearance=appearance, spread=head.spread)
 
 
 def _warp_box(
@@ -135,11 +137,11 @@ def mirrored(view: np.ndarray, heads: list[Head]) -> tuple[np.ndarray, list[Head
     width, swapped = view.shape[1], []
     for head in heads:
         rotation = None if head.rotation is None else mirror_rotation(head.rotation)
-        looks = head.looks
-        if looks is not None:
-            looks = replace(looks, body=_mirror_box(looks.body, width))
+        appearance = head.appearance
+        if appearance is not None:
+            appearance = replace(appearance, body=_mirror_box(appearance.body, width))
         box = _mirror_box(head.box, width)
-        swapped.append(Head(box, rotation, head.visible, looks=looks, spread=head.spread))
+        swapped.append(Head(box, rotation, head.visible, appearance=appearance, spread=head.spread))
     return np.ascontiguousarray(view[:, ::-1]), swapped
 
 

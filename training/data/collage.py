@@ -137,7 +137,7 @@ def _fill_cell(
             continue
         seen = warp_head(head, homography, np.eye(3), int(width), int(height))
         seen.box = seen.box + np.tile(cell[:2], 2)
-        seen.looks = None  # the cell shows a head: who it is in the scene cannot be told from it
+        seen.appearance = None  # the cell shows a head: whose in the scene cannot be told from it
         if head.rotation is not None:
             relative = tilt @ rotation_to_ray(source, head.box).T @ head.rotation
             seen.rotation = rotation_to_ray(target, seen.box) @ relative

@@ -16,7 +16,7 @@ from zlib import crc32
 
 import numpy as np
 
-from .sample import Expression, Head, Looks
+from .sample import Appearance, Expression, Head
 
 PLURAL = {"glasses"}  # no article
 BORDER = 0.04  # of the picture's width, around the borders of thirds
@@ -38,7 +38,7 @@ def describe(heads: list[Head], width: float, withheld: bool = False) -> list[Ex
     """All descriptions of a scene that fit exactly one person, as expressions for the body's box.
 
     Those that may be taught, or those `withheld` from teaching, each of them a pair of traits.
-    `width` of the picture in pixels. Heads without looks or pose are as good as absent, and so are
+    `width` of the picture in pixels. Heads without appearance or pose count as absent, and so do
     people whose head is out of the picture, or all but `LEAST` of its width of their body.
     """
     people = [head for head in heads if head.rotation is not None and _is_there(head, width)]
@@ -52,7 +52,7 @@ def describe(heads: list[Head], width: float, withheld: bool = False) -> list[Ex
             if person is not None:
                 found.setdefault(person, []).append(_sentence(chosen))
     return [
-        Expression(tuple(sentences), _looks(people[person]).body)
+        Expression(tuple(sentences), _appearance(people[person]).body)
         for person, sentences in sorted(found.items())
     ]
 
@@ -63,15 +63,15 @@ def is_withheld(chosen: tuple[Trait, ...]) -> bool:
 
 
 def _is_there(head: Head, width: float) -> bool:
-    if head.looks is None:
+    if head.appearance is None:
         return False
-    box, body = head.box, head.looks.body
+    box, body = head.box, head.appearance.body
     return bool((box[2:] > box[:2]).all() and (body[2:] - body[:2] >= LEAST * width).all())
 
 
-def _looks(head: Head) -> Looks:
-    assert head.looks is not None
-    return head.looks
+def _appearance(head: Head) -> Appearance:
+    assert head.appearance is not None
+    return head.appearance
 
 
 def _only(chosen: tuple[Trait, ...], count: int) -> int | None:
@@ -90,13 +90,13 @@ def _only(chosen: tuple[Trait, ...], count: int) -> int | None:
 
 
 def _traits(people: list[Head], width: float) -> Iterator[Trait]:
-    looks = [_looks(head) for head in people]
-    for colour in sorted({look.top for look in looks if look.top}):
-        fits = tuple(None if look.top is None else look.top == colour for look in looks)
+    appearances = [_appearance(head) for head in people]
+    for colour in sorted({one.top for one in appearances if one.top}):
+        fits = tuple(None if one.top is None else one.top == colour for one in appearances)
         yield Trait(f"in the {colour} shirt", fits)
-    for worn in sorted(frozenset().union(*(look.wears for look in looks))):
+    for worn in sorted(frozenset().union(*(one.wears for one in appearances))):
         article = "" if worn in PLURAL else "a "
-        yield Trait(f"with {article}{worn}", tuple(worn in look.wears for look in looks))
+        yield Trait(f"with {article}{worn}", tuple(worn in one.wears for one in appearances))
     yield from _places(people, width)
     yield from _distances(people)
     yield from _turns(people)

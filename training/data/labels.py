@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .sample import Expression, Head, Looks, Sample
+from .sample import Appearance, Expression, Head, Sample
 
 BOX_DECIMALS = 3  # thousandths of a pixel
 ROTATION_DECIMALS = 6
@@ -52,11 +52,11 @@ def _read_file(file: Path) -> list[Sample]:
     return samples
 
 
-def _looks(record: dict | None) -> Looks | None:
+def _appearance(record: dict | None) -> Appearance | None:
     if record is None or record["body"] is None:
         return None
     body = np.asarray(record["body"], dtype=float)
-    return Looks(body, record["top"], frozenset(record["wears"]))
+    return Appearance(body, record["top"], frozenset(record["wears"]))
 
 
 def _scene(record: dict, folder: Path) -> Sample:
@@ -66,7 +66,7 @@ def _scene(record: dict, folder: Path) -> Sample:
             rotation=_rotation(head["rotation"]),
             visible=float(head["visible"]),
             position=np.asarray(head["position"], dtype=float) if "position" in head else None,
-            looks=_looks(head.get("looks")),
+            appearance=_appearance(head.get("looks")),
             tone=head.get("skin"),
             spread=np.asarray(head["spread"], dtype=float) if "spread" in head else None,
         )
@@ -127,10 +127,10 @@ def head_record(head: Head) -> dict[str, Any]:
         record["skin"] = head.tone
     if head.spread is not None:
         record["spread"] = rounded(head.spread, 1)
-    if head.looks is not None:
-        body = rounded(head.looks.body, BOX_DECIMALS)
+    if head.appearance is not None:
+        body = rounded(head.appearance.body, BOX_DECIMALS)
         record["looks"] = {
-            "body": body, "top": head.looks.top, "wears": sorted(head.looks.wears)
+            "body": body, "top": head.appearance.top, "wears": sorted(head.appearance.wears)
         }  # fmt: skip
     return record
 

@@ -15,7 +15,7 @@ EXACT = 12.0  # degrees, largest standard deviation of a pose that is taught as 
 
 
 @dataclass(frozen=True)
-class Looks:
+class Appearance:
     """What words can say of a rendered person.
 
     body: (4,) float, box of all that shows. top: the colour of what is worn on the chest, None
@@ -37,7 +37,7 @@ class Head:
     visible: share of the head that can be seen, 0..1 (occlusion and image border); 1 where the
         source does not say.
     position: (3,) float, the sellion in the camera optical frame in metres, None where unknown.
-    looks: of the head's owner, None where nobody wrote them down.
+    appearance: of the head's owner, None where nobody wrote them down.
     tone: of the skin, light, medium or dark; None where unknown.
     spread: (3,) standard deviations in degrees of yaw, pitch and roll, where the pose was estimated
         and not measured; None where it is exact.
@@ -47,7 +47,7 @@ class Head:
     rotation: np.ndarray | None
     visible: float = 1.0
     position: np.ndarray | None = None
-    looks: Looks | None = None
+    appearance: Appearance | None = None
     tone: str | None = None
     spread: np.ndarray | None = None
 

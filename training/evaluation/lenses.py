@@ -14,7 +14,7 @@ from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate, seen_by
 
 from ..data.sample import Sample
-from .measures import Asked, given_records
+from .measures import AnsweredScene, given_records
 
 # degrees that the camera sees across, from and below
 LENSES = {"below 55": (0, 55), "55 to 65": (55, 65), "65 to 80": (65, 80), "80, more": (80, 180)}
@@ -27,7 +27,7 @@ def field_of_view(sample: Sample) -> float:
     )
 
 
-def by_lens(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
+def by_lens(asked: Sequence[AnsweredScene]) -> dict[str, dict[str, float]]:
     """Errors with true boxes, of rotations as the model tells them and as `heads.seen_by` turns
     them into the frame of the true camera; none of empty groups."""
     rows = {}
@@ -48,7 +48,7 @@ def by_lens(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
     return rows
 
 
-def _turned(scene: Asked) -> list[Angles]:
+def _turned(scene: AnsweredScene) -> list[Angles]:
     sample = scene.sample
     heads = [
         HeadEstimate(tuple(head.box), *angles, rotation_from_angles(*angles), 1.0)

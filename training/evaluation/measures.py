@@ -29,7 +29,7 @@ VIEWS = {"below": (-91, -15), "level": (-15, 15), "above": (15, 30), "steep": (3
 
 
 @dataclass(frozen=True)
-class Asked:
+class AnsweredScene:
     """A scene, what was said of it (`asking.ask_scene`), and the scale to the model's input."""
 
     sample: Sample
@@ -56,7 +56,7 @@ class Evaluation:
     alone: np.ndarray
 
 
-def evaluation(asked: Sequence[Asked]) -> Evaluation:
+def evaluation(asked: Sequence[AnsweredScene]) -> Evaluation:
     """Score all answers about heads."""
     own, told, free, counted, elevation, alone = [], [], [], [], [], []
     for scene in asked:
@@ -160,13 +160,13 @@ def _groups(scored: Evaluation, masks: Mapping[str, Mask]) -> dict[str, dict[str
     return rows
 
 
-def by_format(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
+def by_format(asked: Sequence[AnsweredScene]) -> dict[str, dict[str, float]]:
     """Shares of invalid answers about heads and boxes, and degrees, for each output format."""
     scenes = [scene for scene in asked if "grammar" in scene.answers["poses"]]
     return {name: _format_score(form, scenes) for name, form in FORMATS.items()} if scenes else {}
 
 
-def _format_score(form: Format, scenes: Sequence[Asked]) -> dict[str, float]:
+def _format_score(form: Format, scenes: Sequence[AnsweredScene]) -> dict[str, float]:
     records, invalid = [], 0
     for scene in scenes:
         poses = scene.answers["poses"][form.decoding]
@@ -176,12 +176,12 @@ def _format_score(form: Format, scenes: Sequence[Asked]) -> dict[str, float]:
     return {"e_angle": 1 - score.recall, "e_bbox": invalid / len(scenes), "mae": score.mae}
 
 
-def by_prompt(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
+def by_prompt(asked: Sequence[AnsweredScene]) -> dict[str, dict[str, float]]:
     """Invalid free answers and degrees for each wording of the question (the paper's Table XI)."""
     scenes = [scene for scene in asked if "paraphrases" in scene.answers]
     if not scenes:
         return {}
-    rows: dict[str, Callable[[Asked], list[str]]] = {"as trained": _trained}
+    rows: dict[str, Callable[[AnsweredScene], list[str]]] = {"as trained": _trained}
     rows |= {title: _paraphrase(title) for title in scenes[0].answers["paraphrases"]}
     scores = {
         title: metrics.score(
@@ -194,15 +194,15 @@ def by_prompt(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
     return {title: {"mae": s.mae, "e_angle": 1 - s.recall} for title, s in scores.items()}
 
 
-def _trained(scene: Asked) -> list[str]:
+def _trained(scene: AnsweredScene) -> list[str]:
     return scene.answers["poses"]["free"]
 
 
-def _paraphrase(title: str) -> Callable[[Asked], list[str]]:
+def _paraphrase(title: str) -> Callable[[AnsweredScene], list[str]]:
     return lambda scene: scene.answers["paraphrases"][title]
 
 
-def referring(asked: Sequence[Asked]) -> dict[str, float]:
+def referring(asked: Sequence[AnsweredScene]) -> dict[str, float]:
     """Accuracy of referring expressions: IoU above 0.5 among valid answers, as in the paper.
 
     `rec_acc` of pairs of traits that training withheld, `rec_acc_taught` of others; `rec_asked`
@@ -227,7 +227,7 @@ def referring(asked: Sequence[Asked]) -> dict[str, float]:
     }
 
 
-def invalid_boxes(asked: Sequence[Asked]) -> float:
+def invalid_boxes(asked: Sequence[AnsweredScene]) -> float:
     """E_bbox: the share of invalid free answers to the detection prompt and to expressions."""
     invalid = [parse_boxes(scene.answers["boxes"]["free"]).value is None for scene in asked]
     for scene in asked:
@@ -243,7 +243,7 @@ def _own(rows: list[list[float]]) -> metrics.Heads:
     return metrics.heads(table[:, :4], rotations, angles=table[:, 4:7])
 
 
-def given_records(scene: Asked, answers: Sequence[Angles | None]) -> metrics.Records:
+def given_records(scene: AnsweredScene, answers: Sequence[Angles | None]) -> metrics.Records:
     """Records of answers about the true boxes of a scene; None is an invalid answer."""
     rotations = [
         np.full((3, 3), np.nan) if angles is None else rotation_from_angles(*angles)

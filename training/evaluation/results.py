@@ -18,7 +18,7 @@ from hpe_vlm_ros.evaluation import metrics
 
 from .lenses import by_lens
 from .measures import (
-    Asked,
+    AnsweredScene,
     Evaluation,
     by_format,
     by_prompt,
@@ -55,7 +55,7 @@ def summary(scored: Evaluation) -> dict[str, Any]:
     )
 
 
-def result(asked: Sequence[Asked]) -> dict[str, Any]:
+def result(asked: Sequence[AnsweredScene]) -> dict[str, Any]:
     """Every number of an evaluation, by table; `summary` holds those of stage 5's last line."""
     scored, words = evaluation(asked), referring(asked)
     short = summary(scored) | for_json({"e_bbox": invalid_boxes(asked), **words})

@@ -27,7 +27,7 @@ from ..data.prompts import PackingOptions, first_number
 from ..data.sample import Sample
 from ..data.units import Counts, counts_table
 from ..model.lora import LoraOptions, add_lora, save_adapter
-from ..model.normed_stem import fold, recount, settle, unfold
+from ..model.normed_stem import add_norms, fold_norms, initialise_norms, recompute_statistics
 from ..model.sharding import is_first
 from ..supervision.dense_head import DenseHead
 from ..supervision.read_outs import READ_OUTS, read_outs_of
@@ -126,8 +126,8 @@ def learn(
     elif not loss_options.tower:
         freeze_tower(model)
     elif isinstance(convolutions := _stem(model), EfficientNetLite0Stem):
-        unfold(convolutions, stem.frozen_blocks)
-        settle(convolutions, unseen.part(0).pixel_values)
+        add_norms(convolutions, stem.frozen_blocks)
+        initialise_norms(convolutions, unseen.part(0).pixel_values)
     learner = Learner(model, first_number(processor.tokenizer), loss_options, data_options.packing)
     if loss_options.image and (known := read_outs_of(base)) is not None:
         learner.load_read_outs(load_file(known))
@@ -183,8 +183,8 @@ def deployed(model: CogVLMForCausalLM, pictures: Iterator[torch.Tensor]) -> CogV
     """A copy as the robot runs it: norms counted on `pictures`, then folded into their filters."""
     stem = copy.deepcopy(_stem(model)).cpu()
     if isinstance(stem, EfficientNetLite0Stem):
-        recount(stem, pictures)
-        fold(stem)
+        recompute_statistics(stem, pictures)
+        fold_norms(stem)
     prefix = "model.vision.patch_embedding.proj."
     state = {k: v for k, v in model.state_dict().items() if not k.startswith(prefix)}
     state |= {prefix + k: v for k, v in stem.state_dict().items()}

@@ -52,13 +52,14 @@ def convolutions(
 
 
 @torch.no_grad()
-def unfold(stem: EfficientNetLite0Stem, frozen: int = 0) -> None:
+def add_norms(stem: EfficientNetLite0Stem, frozen: int = 0) -> None:
     """Replace every folded convolution by a `NormedConv2d` of equal output, in place.
 
     With `frozen` the first convolution and so many blocks stay folded and learn nothing.
 
     What a norm's statistics were cannot be read from folded weights: they start as zero mean and
-    unit variance with gains that undo the filters' scale; `settle` then fits them to pictures.
+    unit variance with gains that undo the filters' scale; `initialise_norms` then fits them to
+    pictures.
     """
     for part in [stem.stem, *stem.blocks[:frozen]] if frozen else []:
         part.requires_grad_(False)
@@ -73,7 +74,7 @@ def unfold(stem: EfficientNetLite0Stem, frozen: int = 0) -> None:
 
 
 @torch.no_grad()
-def settle(stem: EfficientNetLite0Stem, pictures: torch.Tensor) -> None:
+def initialise_norms(stem: EfficientNetLite0Stem, pictures: torch.Tensor) -> None:
     """Give every norm the statistics of `pictures` (B, 3, S, S) without changing the output.
 
     Afterwards training mode computes what inference mode does, up to the batch's own statistics.
@@ -100,7 +101,7 @@ def settle(stem: EfficientNetLite0Stem, pictures: torch.Tensor) -> None:
 
 
 @torch.no_grad()
-def recount(stem: EfficientNetLite0Stem, batches: Iterable[torch.Tensor]) -> None:
+def recompute_statistics(stem: EfficientNetLite0Stem, batches: Iterable[torch.Tensor]) -> None:
     """Replace all running statistics by those of `batches`, each (B, 3, S, S), in place.
 
     Training pictures are crowded with heads; what the robot sees is not, and inference needs the
@@ -131,8 +132,8 @@ def folded(conv: NormedConv2d) -> SameConv2d:
     return out.to(conv.weight.device, memory_format=torch.channels_last)
 
 
-def fold(stem: EfficientNetLite0Stem) -> None:
-    """Undo `unfold`, in place: the stem as it is deployed."""
+def fold_norms(stem: EfficientNetLite0Stem) -> None:
+    """Undo `add_norms`, in place: the stem as it is deployed."""
     for owner, name, conv in list(convolutions(stem)):
         if isinstance(conv, NormedConv2d):
             setattr(owner, name, folded(conv))

@@ -21,7 +21,7 @@ class Split:
     """number: enters every seed. identities: people to draw from. photos: pictures without people
     in scikit-image's wheel (public domain or CC0). head_odds: chances of 0, 1, 2, ... heads.
     largest: pixels of the largest head in a picture 320 pixels wide. quality: of JPEG, at least.
-    leftovers: hats and clothes without anybody in them, a picture, in the mean.
+    unworn: hats and clothes without anybody in them, a picture, in the mean.
     drawn: hair and hats of random shapes too (`hairdos`), beside the modelled ones, and
     now and then leaves behind people.
     raised: share of scenes seen by a camera that looks down. With a robot's cameras alone one head
@@ -40,7 +40,7 @@ class Split:
     head_odds: tuple[float, ...]
     largest: float = 200.0
     quality: int = 86
-    leftovers: float = 0.0
+    unworn: float = 0.0
     drawn: bool = False
     raised: float = 0.0
     covered: float = 0.15
@@ -66,7 +66,7 @@ SPLITS = {
         1000,
         ("brick.png", "chelsea.png", "grass.png", "rocket.jpg"),
         _USUAL,
-        leftovers=0.6,
+        unworn=0.6,
         drawn=True,
         raised=0.5,
         covered=0.3,
@@ -79,7 +79,7 @@ SPLITS = {
         1000,
         ("coins.png", "hubble_deep_field.jpg", "moon.png"),
         _USUAL,
-        leftovers=0.6,
+        unworn=0.6,
         drawn=True,
         raised=0.5,
         covered=0.3,

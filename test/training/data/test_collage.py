@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import geodesic_degrees
 from training.data.collage import Collage, decoys_of, make_collage, subjects
-from training.data.sample import Head, Looks, Sample
+from training.data.sample import Appearance, Head, Sample
 
 
 @pytest.fixture
@@ -72,11 +72,11 @@ def test_roll_turns_the_label_with_the_picture(scene):
 
 def test_nobody_in_a_collage_is_described(scene):
     """Of their bodies only a part is in the cell, and others of the scene are not there."""
-    scene.heads[0].looks = Looks(np.array([100.0, 80, 220, 240]), "red", frozenset())
+    scene.heads[0].appearance = Appearance(np.array([100.0, 80, 220, 240]), "red", frozenset())
     _, (head,) = make_collage(
         subjects([scene], one_cell()), (224, 224), np.random.default_rng(0), one_cell()
     )
-    assert head.looks is None
+    assert head.appearance is None
 
 
 def test_small_and_hidden_heads_start_no_cell(scene):

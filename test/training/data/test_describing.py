@@ -13,7 +13,7 @@ from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
 from training.data.augment import mirrored
 from training.data.describing import describe
-from training.data.sample import Head, Looks
+from training.data.sample import Appearance, Head
 
 PLACES = ("on the left", "in the middle", "on the right")
 FRONT, BACK, SIDE = (rotation_from_angles(yaw, 0, 0) for yaw in (0.0, 180.0, 90.0))
@@ -21,7 +21,7 @@ FRONT, BACK, SIDE = (rotation_from_angles(yaw, 0, 0) for yaw in (0.0, 180.0, 90.
 
 def person(x, top=None, wears=(), height=40.0, turn=SIDE):
     box = np.array([x - height / 2, 50, x + height / 2, 50 + height])
-    return Head(box, turn, looks=Looks(box + [0, 0, 0, 100], top, frozenset(wears)))
+    return Head(box, turn, appearance=Appearance(box + [0, 0, 0, 100], top, frozenset(wears)))
 
 
 def said(heads, width=300):
@@ -37,15 +37,15 @@ def test_each_kind_of_trait_singles_out():
     right = person(260, "blue", ["hat"], height=80, turn=BACK)
     words = said([left, right])
     for text in ("in the red shirt", "with glasses", "on the left", "facing the camera"):
-        assert words[text] == tuple(left.looks.body), text
+        assert words[text] == tuple(left.appearance.body), text
     for text in ("in the blue shirt", "with a hat", "nearest to the camera", "turned away"):
-        assert words[text] == tuple(right.looks.body), text
+        assert words[text] == tuple(right.appearance.body), text
 
 
 def test_what_fits_two_is_said_only_together_with_more():
     words = said([person(40, "red"), person(250, "red"), person(270, "blue")])
     assert "in the red shirt" not in words and "on the right" not in words
-    assert words["in the red shirt on the right"] == tuple(person(250).looks.body)
+    assert words["in the red shirt on the right"] == tuple(person(250).appearance.body)
 
 
 def test_an_unknown_colour_could_be_any():
@@ -61,7 +61,8 @@ def test_nobody_described_nothing_said():
 
 def test_who_is_out_of_the_picture_is_not_asked_for():
     gone = person(300, "blue")
-    gone.looks = replace(gone.looks, body=np.array([300.0, 50, 300, 190]))  # cut off by the border
+    body = np.array([300.0, 50, 300, 190])  # cut off by the border
+    gone.appearance = replace(gone.appearance, body=body)
     words = said([person(40, "red"), gone])
     assert "in the red shirt" in words and "in the blue shirt" not in words
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hpe_vlm_ros.geometry import rotation_from_angles
-from hpe_vlm_ros.vlm.configuration import embedded
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
+from hpe_vlm_ros.vlm.pytorch.configuration import embedded
 from training.data.batches import StepBatches
 from training.data.collage import Collage
 from training.data.prompts import PackingOptions

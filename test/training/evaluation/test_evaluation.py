@@ -22,10 +22,10 @@ from hpe_vlm_ros.vlm.pytorch.configuration import embedded
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training import stage5_evaluate
 from training.data.labels import read_labels
-from training.data.sample import Head, Looks
+from training.data.sample import Appearance, Head
 from training.evaluation import asking, measures, running
 from training.evaluation.lenses import by_lens
-from training.evaluation.measures import Asked
+from training.evaluation.measures import AnsweredScene
 from training.evaluation.results import grouped_table, result, stored
 from training.evaluation.scoring import true_heads
 
@@ -59,8 +59,8 @@ def samples(scenes):
     for index, sample in enumerate(found):
         for head in sample.heads:
             box = np.array([5.0, 5, 70, 55])
-            looks = Looks(box, ("green", "red")[index % 2], frozenset(["glasses"]))
-            head.box, head.looks = box, looks
+            appearance = Appearance(box, ("green", "red")[index % 2], frozenset(["glasses"]))
+            head.box, head.appearance = box, appearance
             head.tone = ("dark", "light")[index % 2]
     return found
 
@@ -82,7 +82,7 @@ def right(sample):
 
 
 def test_right_answers_have_no_errors(samples):
-    numbers = result([Asked(sample, right(sample), SCALE) for sample in samples])
+    numbers = result([AnsweredScene(sample, right(sample), SCALE) for sample in samples])
     short = numbers["summary"]
     assert short["recall"] == short["precision"] == 1 and short["heads"] == 5
     assert short["mae"] == short["geodesic_median"] == short["e_angle_free"] == short["e_bbox"] == 0
@@ -108,7 +108,7 @@ def test_each_way_of_reading_counts_what_it_accepts(samples):
             answers["poses"] |= {"free": [text]}
         answers["poses"] |= {"symbols": ["{000,000}"] * len(sample.heads)}
         answers["boxes"] |= {"free": "[[001,002,003"}
-        asked.append(Asked(sample, answers, SCALE))
+        asked.append(AnsweredScene(sample, answers, SCALE))
     scores = measures.by_format(asked)
     assert [row["e_angle"] for row in scores.values()] == pytest.approx([0.6, 0.2, 0.4, 1, 0])
     assert [row["e_bbox"] for row in scores.values()] == [1, 1, 1, 0, 0]
@@ -121,7 +121,7 @@ def test_each_way_of_reading_counts_what_it_accepts(samples):
 
 
 def test_errors_by_range_and_by_tone(samples):
-    asked = [Asked(sample, right(sample), SCALE) for sample in samples]
+    asked = [AnsweredScene(sample, right(sample), SCALE) for sample in samples]
     for scene in asked:
         for told in scene.answers["given"]:
             told[0] += 6 if scene.sample.heads[0].tone == "dark" else 0
@@ -142,7 +142,7 @@ def test_errors_by_how_much_of_a_head_shows(samples):
     single = [sample.heads[0] for sample in samples if sample.heads]
     for head, share in zip(single, (1.0, 0.7, 0.3), strict=False):
         head.visible = share
-    asked = [Asked(sample, right(sample), SCALE) for sample in samples]
+    asked = [AnsweredScene(sample, right(sample), SCALE) for sample in samples]
     for scene in asked:
         for told in scene.answers["given"]:
             told[0] += 9 if scene.sample.heads[0].visible == 0.3 else 0
@@ -172,7 +172,7 @@ def test_errors_by_where_the_camera_is(samples):
         sample.heads[0] = replace(
             sample.heads[0], box=box, rotation=rotation_from_angles(0, pitch, 0)
         )
-    asked = [Asked(sample, right(sample), SCALE) for sample in samples]
+    asked = [AnsweredScene(sample, right(sample), SCALE) for sample in samples]
     rows = measures.by_view(measures.evaluation(asked))
     assert {name: row["heads"] for name, row in rows.items()} == {
         "below": 2, "level": 1, "above": 1, "steep": 1,
@@ -190,7 +190,7 @@ def test_errors_as_told_and_with_the_lens_known(samples):
         across = Rotation.from_euler("y", turns[-1]).as_matrix()
         head = Head(box, across @ rotation_from_angles(yaw, 0, 0))
         wide = replace(sample, focal=focal, heads=[head])
-        asked.append(Asked(wide, right(wide) | {"given": [[yaw, 0.0, 0.0]]}, SCALE))
+        asked.append(AnsweredScene(wide, right(wide) | {"given": [[yaw, 0.0, 0.0]]}, SCALE))
     (row,) = by_lens(asked).values()
     assert row["heads"] == 5 and row["geodesic_known"] == pytest.approx(0, abs=0.01)
     assert row["geodesic_median"] == pytest.approx(math.degrees(turns[0]), abs=0.01)
@@ -211,7 +211,7 @@ def test_accuracy_of_expressions(samples):
             for text, withheld in said
         ]
     }
-    asked = [Asked(samples[1], answers, SCALE)]
+    asked = [AnsweredScene(samples[1], answers, SCALE)]
     words = measures.referring(asked)
     assert (words["rec_acc"], words["rec_acc_taught"]) == (0.5, 1)
     assert (words["rec_asked"], words["rec_e_bbox"]) == (3, 0.25)

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from hpe_vlm_ros.vlm.pytorch.stem import EfficientNetLite0Stem
-from training.model.normed_stem import NormedConv2d, convolutions, fold, settle, unfold
+from training.model.normed_stem import (
+    NormedConv2d,
+    add_norms,
+    convolutions,
+    fold_norms,
+    initialise_norms,
+)
 
 
 @pytest.fixture
@@ -28,23 +34,23 @@ def close(a, b):
 @torch.no_grad()
 def test_unfolding_keeps_the_outputs(stem, pictures):
     before = stem(pictures)
-    unfold(stem)
+    add_norms(stem)
     close(stem.eval()(pictures), before)
-    settle(stem, pictures)
+    initialise_norms(stem, pictures)
     close(stem.eval()(pictures), before)
 
 
 @torch.no_grad()
 def test_settled_norms_see_their_batch_as_standard(stem, pictures):
     before = stem(pictures)
-    unfold(stem)
-    settle(stem, pictures)
+    add_norms(stem)
+    initialise_norms(stem, pictures)
     close(stem.train()(pictures), before)  # unsettled, training mode would differ
 
 
 def test_folding_what_has_learnt_keeps_the_outputs(stem, pictures):
-    unfold(stem, frozen=2)
-    settle(stem, pictures)
+    add_norms(stem, frozen=2)
+    initialise_norms(stem, pictures)
     optimizer = torch.optim.SGD([p for p in stem.parameters() if p.requires_grad], lr=0.1)
     for _ in range(2):
         stem.train()(pictures).square().mean().backward()
@@ -52,13 +58,13 @@ def test_folding_what_has_learnt_keeps_the_outputs(stem, pictures):
     with torch.no_grad():
         learnt = stem.eval()(pictures)
         deployed = copy.deepcopy(stem)
-        fold(deployed)
+        fold_norms(deployed)
         assert not any(isinstance(conv, NormedConv2d) for _, _, conv in convolutions(deployed))
         close(deployed(pictures), learnt)
 
 
 def test_frozen_blocks_stay_folded(stem):
-    unfold(stem, frozen=2)
+    add_norms(stem, frozen=2)
     kinds = [isinstance(conv, NormedConv2d) for _, _, conv in convolutions(stem)]
     frozen = 1 + 2 + 3  # first convolution, a block that does not widen, one that does
     assert not any(kinds[:frozen]) and all(kinds[frozen:])

@@ -25,11 +25,16 @@ from training.reproduction.baselines import (
 from training.reproduction.baselines.crops import training_crops
 from training.reproduction.baselines.features import Regressor, wrapped_loss
 from training.reproduction.baselines.heads import any_angles, median_degrees, records_of, result_of
-from training.reproduction.baselines.loop import Budget, Pace, curve, fit
+from training.reproduction.baselines.loop import Budget, LoopOptions, curve, fit
 from training.reproduction.baselines.recipes import RECIPES, steps_for, steps_of
 from training.supervision.dense_head import turn_between
 
-TWO = {"budget": Budget(samples=4), "pace": Pace(batch=2, every=1), "threads": 1, "limit": 2}
+TWO = {
+    "budget": Budget(samples=4),
+    "loop_options": LoopOptions(batch=2, every=1),
+    "threads": 1,
+    "limit": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +127,7 @@ def test_a_regressor_learns_and_is_the_same_after_a_kill(tmp_path):
         for samples in shares:
             budget = Budget(samples=10_000)
             budget.share = lambda seen, seconds, end=samples: 1.0 if seen >= end else seen / 10_000
-            fit(model, losses, degrees, out, budget, Pace(batch=50, rate=3e-3, every=50))
+            fit(model, losses, degrees, out, budget, LoopOptions(batch=50, rate=3e-3, every=50))
             torch.manual_seed(1)
             model = model if samples == shares[-1] else Regressor(features)
         return model, curve(out)[-1]["degrees"]

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from training.synthetic.people.appearance import NAMES, colour_names, looks
+from training.synthetic.people.appearance import NAMES, appearance_of, colour_names
 
 HEAD = np.array([40.0, 10, 60, 30])
 COLOURS = {
@@ -39,7 +39,7 @@ def scene(chest):
 def test_body_box_top_and_what_is_worn():
     image, owners = scene(COLOURS["green"])
     worn = {"body": "body", "cover": "hood", "glasses": "round", "shoes": "boots"}
-    seen = looks(image, owners, 1, HEAD, worn.items())
+    seen = appearance_of(image, owners, 1, HEAD, worn.items())
     assert seen == {"body": [30, 10, 70, 90], "top": "green", "wears": ["glasses", "hood"]}
 
 
@@ -58,17 +58,17 @@ def test_body_box_top_and_what_is_worn():
 )  # fmt: skip
 def test_what_is_worn_has_its_name(garments, words):
     image, owners = scene(0)
-    assert looks(image, owners, 1, HEAD, garments)["wears"] == words
+    assert appearance_of(image, owners, 1, HEAD, garments)["wears"] == words
 
 
 def test_a_top_of_many_colours_has_no_name():
     image, owners = scene(COLOURS["green"])
     image[::2] = COLOURS["red"]
-    assert looks(image, owners, 1, HEAD, [])["top"] is None
+    assert appearance_of(image, owners, 1, HEAD, [])["top"] is None
 
 
 def test_a_hidden_person_has_no_body():
     image, owners = scene(0)
-    assert looks(image, np.zeros_like(owners), 1, HEAD, []) == {
+    assert appearance_of(image, np.zeros_like(owners), 1, HEAD, []) == {
         "body": None, "top": None, "wears": []
     }  # fmt: skip

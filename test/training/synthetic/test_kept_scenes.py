@@ -107,7 +107,7 @@ def test_scenes_to_test_on_stay_as_they_were(toy_world, canvas, split):
 def test_only_learnt_people_are_dressed_otherwise(split):
     assert smooth_shells(split) == [] and not SPLITS[split].drawn
     kept = SPLITS[split]
-    assert (kept.covered, kept.steep, kept.away, kept.raised, kept.leftovers) == (0.15, 0, 0, 0, 0)
+    assert (kept.covered, kept.steep, kept.away, kept.raised, kept.unworn) == (0.15, 0, 0, 0, 0)
 
 
 def outfits(split):

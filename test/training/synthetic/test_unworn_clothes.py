@@ -6,7 +6,7 @@ import pytest
 
 from training.synthetic.scene import sampling
 from training.synthetic.scene.camera import random_camera
-from training.synthetic.scene.unworn_clothes import left_overs
+from training.synthetic.scene.unworn_clothes import unworn_clothes
 from training.synthetic.splits import SPLITS
 
 
@@ -18,7 +18,7 @@ def camera():
 def things(world, person, camera):
     """The materials of two dozen things that a person leaves."""
     world = replace(world, person=lambda index: person)
-    found = left_overs(world, camera, 24.0, np.random.default_rng(2))
+    found = unworn_clothes(world, camera, 24.0, np.random.default_rng(2))
     assert len(found) > 10
     for mesh in found:
         assert not mesh.of_head.any()
@@ -42,12 +42,12 @@ def test_a_hat_is_left_more_often_than_clothes_but_never_a_hood(toy_world, toy_p
 
 def test_nothing_is_left_of_somebody_who_wears_nothing(toy_world, toy_person, camera):
     world = replace(toy_world, person=lambda index: replace(toy_person, kinds=("body", "eye")))
-    assert left_overs(world, camera, 9.0, np.random.default_rng(2)) == []
+    assert unworn_clothes(world, camera, 9.0, np.random.default_rng(2)) == []
 
 
 def test_scenes_have_the_same_heads_with_and_without(toy_world, canvas, monkeypatch):
     picture, label = sampling.render_scene(toy_world, canvas, 3)
-    monkeypatch.setitem(SPLITS, "test", replace(SPLITS["test"], leftovers=6.0))
+    monkeypatch.setitem(SPLITS, "test", replace(SPLITS["test"], unworn=6.0))
     other, same = sampling.render_scene(toy_world, canvas, 3)
     assert (picture != other).any()
     assert [h["box"] for h in label["heads"]] == [h["box"] for h in same["heads"]]

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from hpe_vlm_ros.vlm.pytorch.stem import EfficientNetLite0Stem
 
-from ...model.normed_stem import unfold
+from ...model.normed_stem import add_norms
 from ...model.pretrained_stem import load_imagenet
 from ...supervision.dense_head import rotation_from_6d
 from .crops import camera_frame, crop
@@ -43,7 +43,7 @@ class SixDRepNet(nn.Module):
             load_imagenet(self.backbone)
         self.backbone.head.requires_grad_(False)  # both heads are unused
         self.backbone.deep_head.requires_grad_(False)
-        unfold(self.backbone)
+        add_norms(self.backbone)
         self.turn = nn.Linear(FEATURES, 6)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -23,15 +23,15 @@ from ...data.labels import read_labels
 from ...data.sample import Head, Sample
 from ...loop.stage import read
 from ...testsets import PANOPTIC
-from .heads import finish, median_degrees
-from .loop import Budget, Pace, Spent, fit
+from .heads import median_degrees, score_and_keep
+from .loop import Budget, LoopOptions, Spent, fit
 
 Extract = Callable[[Sample], torch.Tensor]  # features (N, C) of a scene's N heads
 HIDDEN = 512
 MIN_VISIBLE = 0.2
 KEPT = "features.npz"
 VALIDATION_SCENES = 25
-BUDGET, PACE = Budget(samples=400_000), Pace(batch=256, every=200)
+BUDGET, LOOP_OPTIONS = Budget(samples=400_000), LoopOptions(batch=256, every=200)
 
 
 class Regressor(nn.Module):
@@ -106,7 +106,7 @@ def regress(
     test: Path = PANOPTIC,
     threads: int = 2,
     budget: Budget = BUDGET,
-    pace: Pace = PACE,
+    loop_options: LoopOptions = LOOP_OPTIONS,
     limit: int | None = None,
     keep: Path | None = None,
 ) -> Spent:
@@ -122,23 +122,24 @@ def regress(
         test: labelled scenes to score on at the end.
         threads: threads of the arithmetic.
         budget: how long to learn.
-        pace: rate, batch and checkpoints.
+        loop_options: rate, batch and checkpoints.
         limit: only the first so many scenes of `test`.
         keep: also write the result here, for the report:
             training/reproduction/results/NAME.json.
     """
     torch.set_num_threads(threads)
-    torch.manual_seed(pace.seed)
+    torch.manual_seed(loop_options.seed)
     scenes = read_labels(validation, VALIDATION_SCENES)
     features, angles = gather(extract, read(data), out / KEPT, heads)
     model = Regressor(features)
     predict = partial(rotations, model, extract)
 
     def losses(step: int) -> torch.Tensor:
-        chosen = np.random.default_rng((pace.seed, step)).integers(len(features), size=pace.batch)
+        rng = np.random.default_rng((loop_options.seed, step))
+        chosen = rng.integers(len(features), size=loop_options.batch)
         return wrapped_loss(model(features[chosen]), angles[chosen])
 
-    spent = fit(model, losses, lambda: median_degrees(predict, scenes), out, budget, pace)
+    spent = fit(model, losses, lambda: median_degrees(predict, scenes), out, budget, loop_options)
     note = f"features of {len(features)} heads, {spent.samples / len(features):.0f} epochs"
-    finish(name, predict, test, limit, out, keep, note)
+    score_and_keep(name, predict, test, limit, out, keep, note)
     return spent

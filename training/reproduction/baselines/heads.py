@@ -105,7 +105,7 @@ def result_of(
     }
 
 
-def finish(
+def score_and_keep(
     name: str,
     predict: Predict,
     test: Path,

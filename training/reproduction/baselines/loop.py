@@ -37,7 +37,7 @@ class Budget:
 
 
 @dataclass
-class Pace:
+class LoopOptions:
     """How to learn.
 
     Args:
@@ -70,7 +70,7 @@ def fit(
     validate: Callable[[], float],
     out: Path,
     budget: Budget,
-    pace: Pace,
+    loop_options: LoopOptions,
 ) -> Spent:
     """Minimise losses(step) over the model's parameters until the budget is spent.
 
@@ -79,13 +79,13 @@ def fit(
     no number.
     """
     out.mkdir(parents=True, exist_ok=True)
-    optimizer = _optimizer(model, pace)
+    optimizer = _optimizer(model, loop_options)
     step, spent = _resumed(out / CHECKPOINT, model, optimizer)
     started, recent = time.monotonic() - spent.seconds, []
     with tqdm(total=budget.samples, initial=spent.samples, unit="head", desc=out.name) as bar:
         while (share := budget.share(spent.samples, spent.seconds)) < 1:
             for group in optimizer.param_groups:
-                group["lr"] = pace.rate * _factor(share)
+                group["lr"] = loop_options.rate * _factor(share)
             loss = losses(step)
             if not torch.isfinite(loss):
                 raise FloatingPointError(f"step {step}: loss is {loss.item()}; lower the rate")
@@ -94,11 +94,11 @@ def fit(
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             recent.append(loss.item())
-            step, spent.samples = step + 1, spent.samples + pace.batch
+            step, spent.samples = step + 1, spent.samples + loop_options.batch
             spent.seconds = time.monotonic() - started
-            bar.update(pace.batch)
-            if step % pace.every == 0 or budget.share(spent.samples, spent.seconds) >= 1:
-                degrees = _watch(model, validate)
+            bar.update(loop_options.batch)
+            if step % loop_options.every == 0 or budget.share(spent.samples, spent.seconds) >= 1:
+                degrees = _validated(model, validate)
                 _note(out, step, spent, sum(recent) / len(recent), degrees)
                 recent.clear()
                 bar.set_postfix(degrees=f"{degrees:.1f}")
@@ -112,17 +112,17 @@ def _factor(share: float) -> float:
     return warmup * 0.5 * (1 + float(torch.cos(torch.tensor(share * torch.pi))))
 
 
-def _optimizer(model: nn.Module, pace: Pace) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, loop_options: LoopOptions) -> torch.optim.Optimizer:
     learnt = [p for p in model.parameters() if p.requires_grad]
     matrices, vectors = [p for p in learnt if p.ndim > 1], [p for p in learnt if p.ndim <= 1]
     groups = [
-        {"params": matrices, "weight_decay": pace.weight_decay},
+        {"params": matrices, "weight_decay": loop_options.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=pace.rate)
+    return torch.optim.AdamW(groups, lr=loop_options.rate)
 
 
-def _watch(model: nn.Module, validate: Callable[[], float]) -> float:
+def _validated(model: nn.Module, validate: Callable[[], float]) -> float:
     was = model.training
     model.eval()
     with torch.no_grad():

@@ -24,15 +24,15 @@ from ...data.labels import read_labels
 from ...data.sample import Sample
 from ...labelling.networks.sixdrepnet import SIDE, SixDRepNet
 from ...loop.stage import read
-from ...model.normed_stem import settle
+from ...model.normed_stem import initialise_norms
 from ...supervision.dense_head import turn_between
 from ...testsets import PANOPTIC
 from .crops import Crops, training_crops
-from .heads import finish, median_degrees
-from .loop import Budget, Pace, Spent, curve, fit
+from .heads import median_degrees, score_and_keep
+from .loop import Budget, LoopOptions, Spent, curve, fit
 
 VALIDATION_SCENES = 100
-BUDGET, PACE = Budget(), Pace()
+BUDGET, LOOP_OPTIONS = Budget(), LoopOptions()
 
 
 def loss_at(model: SixDRepNet, crops: Crops, step: int) -> torch.Tensor:
@@ -54,7 +54,7 @@ def train(
     pretrained: bool = True,
     threads: int = 2,
     budget: Budget = BUDGET,
-    pace: Pace = PACE,
+    loop_options: LoopOptions = LOOP_OPTIONS,
     limit: int | None = None,
     keep: Path | None = None,
 ) -> Spent:
@@ -69,17 +69,17 @@ def train(
         pretrained: start from ImageNet.
         threads: threads of the arithmetic.
         budget: how long to learn.
-        pace: rate, batch and checkpoints.
+        loop_options: rate, batch and checkpoints.
         limit: only the first so many scenes of `test`.
         keep: also write the result here, for the report:
             training/reproduction/results/sixdrepnet.json.
     """
     torch.set_num_threads(threads)
-    torch.manual_seed(pace.seed)
-    crops = training_crops(read(data), side, pace.batch, pace.seed)
+    torch.manual_seed(loop_options.seed)
+    crops = training_crops(read(data), side, loop_options.batch, loop_options.seed)
     scenes = read_labels(validation, VALIDATION_SCENES)
     model = SixDRepNet(pretrained, side)
-    settle(model.backbone, crops(0)[0])
+    initialise_norms(model.backbone, crops(0)[0])
     predict = partial(rotations, model)
     spent = fit(
         model.train(),
@@ -87,13 +87,13 @@ def train(
         lambda: median_degrees(predict, scenes),
         out,
         budget,
-        pace,
+        loop_options,
     )
     note = (
         f"{len(crops.pool)} heads, {spent.samples} crops of {side} pixels, "
         f"{spent.seconds / 60:.0f} minutes"
     )
-    finish("6DRepNet", predict, test, limit, out, keep, note, curve=curve(out))
+    score_and_keep("6DRepNet", predict, test, limit, out, keep, note, curve=curve(out))
     return spent
 
 

@@ -17,7 +17,7 @@ from jsonargparse import auto_cli
 from ...data.sample import Sample
 from ...labelling.networks.whenet import WHENet, load_whenet
 from ...testsets import PANOPTIC
-from .heads import finish
+from .heads import score_and_keep
 
 NOTE = "its authors' weights (300W-LP, CMU Panoptic: photographs), not trained on rendered scenes"
 
@@ -47,7 +47,8 @@ def main(
             training/reproduction/results/whenet.json.
     """
     torch.set_num_threads(threads)
-    finish("WHENet", partial(rotations, load_whenet(weights)), test, limit, out, keep, NOTE)
+    predict = partial(rotations, load_whenet(weights))
+    score_and_keep("WHENet", predict, test, limit, out, keep, NOTE)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def colour_names(pixels: Integers) -> Integers:
     return found
 
 
-def looks(
+def appearance_of(
     image: Integers,
     owners: Integers,
     owner: int,

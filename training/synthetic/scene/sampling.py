@@ -15,7 +15,7 @@ from ...data.sample import Head
 from .. import Array, Integers, labels
 from ..drawing.compose import Canvas, Mesh
 from ..drawing.raster import skin
-from ..people.appearance import looks
+from ..people.appearance import appearance_of
 from ..people.colours import cloth_map, tinted
 from ..people.dressing import person_colours
 from ..people.person import HEADWEAR, Person
@@ -36,7 +36,7 @@ from .lights import (
     light_of,
     procedural_panorama,
 )
-from .unworn_clothes import left_overs
+from .unworn_clothes import unworn_clothes
 from .world import ROOMS, World
 
 HEAD_SIZE = 0.205  # metres: about sqrt(width * height) of an adult's head box
@@ -71,7 +71,7 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     places = random_places(camera, int(rng.choice(len(odds), p=odds)), rng, split.largest)
     drawn = []
     own = np.random.default_rng([world.seed, split.number, 75, index])
-    things = _objects(world, camera, places, rng) + left_overs(world, camera, split.leftovers, own)
+    things = _objects(world, camera, places, rng) + unworn_clothes(world, camera, split.unworn, own)
     for number, mesh in enumerate(things):
         canvas.add(mesh, CLUTTER_OWNER + 2 * number, camera, light)
     for number, place in enumerate(sorted(places, key=lambda p: p.depth)):
@@ -365,5 +365,5 @@ def head_label(
     return head_record(Head(box, rotation, share, position, tone=drawn.tone)) | {
         "full_box": rounded(full, BOX_DECIMALS),
         "angles": None if angles is None else rounded(np.array(angles), 3),
-        "looks": looks(picture, owners, owner, full, worn),
+        "looks": appearance_of(picture, owners, owner, full, worn),
     }

@@ -24,19 +24,21 @@ HEAD_SIZE = 0.2  # metres, against which sizes in pixels are drawn
 SIZES = (12.0, 120.0)  # pixels of HEAD_SIZE in a picture 320 pixels wide
 
 
-def left_overs(world: World, camera: Camera, mean: float, rng: np.random.Generator) -> list[Mesh]:
-    """Some hats and clothes in view, `mean` of them in the mean."""
+def unworn_clothes(
+    world: World, camera: Camera, mean: float, rng: np.random.Generator
+) -> list[Mesh]:
+    """Some hats and clothes in view, `mean` of them on average."""
     found = []
     for _ in range(rng.poisson(mean)):
         person = world.person(int(rng.integers(world.identities)))
         pose = random_pose(world.rig, person.joints, float(rng.uniform(-180, 180)), False, rng)
         bones = forward_kinematics(world.rig.parents, person.joints, pose)
         maps, _ = person_colours(person, world.texture_means, rng)
-        found.append(_left_over(person, bones, maps, camera, rng))
+        found.append(_unworn(person, bones, maps, camera, rng))
     return [mesh for mesh in found if mesh is not None]
 
 
-def _left_over(
+def _unworn(
     person: Person,
     bones: tuple[Array, Array],
     maps: Array,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Closer looks at photographs: sure heads are added, doubt is said, faces keep their labels."""
+"""Self-training on photographs: sure heads are added, doubt is said, faces keep their labels."""
 
 import json
 from collections import Counter
@@ -12,8 +12,8 @@ from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate, Heads
 from training.data.labels import read_labels, sample_record
 from training.data.sample import Head, Sample
-from training.labelling import closer_looks
-from training.labelling.closer_looks import LIMITS, completed, label_folder
+from training.labelling import self_training
+from training.labelling.self_training import LIMITS, completed, label_folder
 
 POSE = rotation_from_angles(150, 10, -5)
 LEFT, RIGHT = (10.0, 20.0, 40.0, 60.0), (100.0, 30.0, 130.0, 70.0)
@@ -100,10 +100,10 @@ def test_other_settings_are_refused(weak, tmp_path, monkeypatch):
         def __call__(self, image):
             return Heads()
 
-    monkeypatch.setattr(closer_looks.HeadPerceiver, "load", lambda *_, **__: Model())
-    closer_looks.main(*weak, tmp_path / "closer")
+    monkeypatch.setattr(self_training.HeadPerceiver, "load", lambda *_, **__: Model())
+    self_training.main(*weak, tmp_path / "closer")
     with pytest.raises(SystemExit, match="other settings; use another folder"):
-        closer_looks.main(*weak, tmp_path / "closer", tiles=3)
+        self_training.main(*weak, tmp_path / "closer", tiles=3)
 
 
 def test_a_photograph_that_is_gone_is_named(weak, tmp_path):

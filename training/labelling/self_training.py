@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Heads that show no face, for weakly labelled photographs: what a model finds in closer looks.
+"""Self-training: weakly labelled photographs get the heads that a model finds in tiles.
 
-    python -m training.labelling.closer_looks photos/ weak/ closer/ --model models/embedded
+    python -m training.labelling.self_training photos/ weak/ more/ --model models/embedded
 
-Looked at in overlapping parts (`hpe_vlm_ros.tiles`) and as a mirror image (`hpe_vlm_ros.mirror`), a
-photograph tells a model more than at one look: of heads labelled by hand in crowded rooms nine in
-ten are found, not six. What it is sure of there is added to the faces of `weak_labels`, which keep
-their boxes and poses, and the model learns from it to find the same at one look (self-training).
-Where a box stays in doubt the picture does not claim to know all its heads (`all_heads` is false).
+With tiles (`hpe_vlm_ros.tiles`) and test-time flip (`hpe_vlm_ros.mirror`) a model finds nine in ten
+of the heads labelled by hand in crowded rooms, in one pass six. What it is sure of is added to the
+faces of `weak_labels`, which keep their boxes and poses. From it the model learns to find the same
+in one pass, heads that show no face included. Where a box stays in doubt the picture does not claim
+to know all its heads (`all_heads` is false).
 
 weak/ is a folder of `weak_labels`: its part to train on, and the photographs of that part that were
-left out because they show no face. closer/labels.jsonl is in the format that every stage reads. A
+left out because they show no face. more/labels.jsonl is in the format that every stage reads. A
 killed run goes on where it was.
 """
 
@@ -71,7 +71,7 @@ class Finder(Protocol):
 def completed(
     sample: Sample, image: np.ndarray, finder: Finder, limits: Limits, counts: Counter[str]
 ) -> Sample:
-    """The sample with the heads that closer looks add; `image` (H, W, 3) RGB uint8."""
+    """The sample with the heads that the model is sure of; `image` (H, W, 3) RGB uint8."""
     known = np.array([head.box for head in sample.heads]).reshape(-1, 4)
     found = finder(image)
     new = [h for h in found if not (box_iou([h.box], known) >= limits.iou).any()]
@@ -134,14 +134,14 @@ def main(
     tiles: int = 2,
     limits: Limits = LIMITS,
 ) -> None:
-    """Add the heads that a model finds in closer looks to weakly labelled photographs.
+    """Add the heads that a model finds in tiles to weakly labelled photographs.
 
     Args:
         photos: the folder of photographs that `weak_labels` was given.
         weak: the folder that it wrote.
         output: folder for labels.jsonl; the photographs stay where they are.
         model: model folder; the shipped one if left out.
-        tiles: so many by so many parts of each photograph are looked at.
+        tiles: each photograph is divided into so many by so many tiles.
         limits: what counts as found.
     """
     perceiver = HeadPerceiver.load(model, max_heads=MOST, tiles=tiles, mirror=True)
