@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from hpe_vlm_ros.geometry import mirror_rotation
+from hpe_vlm_ros.geometry import mirror_rotation, rotation_from_vector
 from hpe_vlm_ros.rays import camera_matrix
 
 from .sample import Head, Sample
@@ -95,10 +95,8 @@ def _camera_rotation(rng: np.random.Generator, options: Augmentation) -> np.ndar
     """Rotation (3, 3) from the old optical frame to the turned camera's."""
     most = options.turned if rng.random() < options.turned_share else options.roll
     pan, tilt, roll = np.radians(rng.uniform(-1, 1, 3) * (options.pan, options.tilt, most))
-    rotation = [
-        cv2.Rodrigues(np.array(axis))[0] for axis in ([0, pan, 0], [tilt, 0, 0], [0, 0, roll])
-    ]
-    return rotation[2] @ rotation[1] @ rotation[0]
+    turns = [rotation_from_vector(axis) for axis in ([0, pan, 0], [tilt, 0, 0], [0, 0, roll])]
+    return turns[2] @ turns[1] @ turns[0]
 
 
 def warp_head(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from hpe_vlm_ros.geometry import rotation_from_vector
 from hpe_vlm_ros.rays import camera_matrix, ray_to, rotation_to_ray, usual_camera
 
 from .augment import warp_head
@@ -116,7 +117,7 @@ def _fill_cell(
     source = camera_matrix(focal, focal, sample.width, sample.height)
     most = options.turned if rng.random() < options.turned_share else options.roll
     roll = np.radians(rng.uniform(-most, most))
-    tilt = cv2.Rodrigues(np.array([0, 0, roll]))[0]
+    tilt = rotation_from_vector([0, 0, roll])
     # the subject's middle comes to rest near the cell's
     spot = np.array([width, height]) * (0.5 + rng.uniform(-0.15, 0.15, 2))
     local = np.array([[focal * zoom * squeeze, 0, spot[0]], [0, focal * zoom, spot[1]], [0, 0, 1]])

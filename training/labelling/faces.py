@@ -9,6 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hpe_vlm_ros.geometry import rotation_from_vector
+from hpe_vlm_ros.rays import ray_rotation
+
 from ..data.readers.landmarks import HEAD_AXES
 
 # A head box in units of the face's size (root of the face box's area) from the face box's middle,
@@ -77,15 +80,13 @@ class Face:
         _, turn, _ = cv2.solvePnP(
             FIVE_POINTS @ HEAD_AXES, seen, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP
         )
-        return cv2.Rodrigues(turn)[0]
+        return rotation_from_vector(turn.ravel())
 
     def rotation(self, width: int, height: int) -> np.ndarray:
         """(3, 3) head in the optical frame: `turn`, put on the ray it is seen along by a camera
         that sees 53 degrees across the picture's longer side."""
         x, y = (self.landmarks.mean(0) - np.array([width, height]) / 2) / max(width, height)
-        aside = np.arctan(np.hypot(x, y))
-        ray = cv2.Rodrigues(aside * np.array([-y, x, 0.0]) / max(np.hypot(x, y), 1e-9))[0]
-        return ray @ self.turn()
+        return ray_rotation([x, y, 1.0]) @ self.turn()
 
 
 class FaceFinder:

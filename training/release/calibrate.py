@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a model's stated spreads and scores honest, on scenes that it never learnt from.
+"""Calibrate a model's predicted covariances and scores, on scenes that it never learnt from.
 
     python -m training.release.calibrate models/embedded scenes/val
 
-Every scene is perceived once; what was stated is kept under --raw, so that a killed run goes on and
+Every scene is perceived once; predictions are kept under --raw, so that a killed run goes on and
 another fit costs nothing. Four numbers are fitted (`hpe_vlm_ros.spread.Calibration`), written into
 the model's config.json, and checked on other scenes: coverage at 1 and 2 sigma as
-`training.release.calibration` defines it, and how honest the boxes' scores are.
+`training.release.calibration` defines it, Brier score and calibration error of the boxes' scores.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fitting and checking what a model says about its own certainty; pure numpy and scipy.
+"""Fit and check a calibration: empirical coverage of predicted covariances, and scores of boxes.
 
-Coverage is counted in two ways over the turn from the stated to the true rotation, a vector of
-three components about the optical axes:
+Pure numpy and scipy. Coverage is counted in two ways over the turn from the predicted to the true
+rotation, a vector of three components about the optical axes:
 
 - by axis: shares of components within 1 and 2 of their own standard deviations, nominally 68.3 %
   and 95.5 %;

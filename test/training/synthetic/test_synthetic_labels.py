@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from hpe_vlm_ros.geometry import angles_from_rotation
+from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_vector
 from training.synthetic.labels import box_of, clip_box, head_rotation
-from training.synthetic.people.posing import between, head_turn, turn_matrix
+from training.synthetic.people.posing import between, head_turn
 from training.synthetic.scene.camera import Camera, tilted
 
 
@@ -25,7 +25,7 @@ def test_a_person_facing_a_level_camera_has_the_identity():
     ],
 )
 def test_turns_of_the_head_give_the_angles_of_the_convention(turn, expected):
-    rotation = head_rotation(tilted(0, 0), turn_matrix(head_turn(*turn)))
+    rotation = head_rotation(tilted(0, 0), rotation_from_vector(head_turn(*turn)))
     found = np.array(angles_from_rotation(rotation))
     assert np.allclose((found - expected + 180) % 360 - 180, 0, atol=1e-4)
 
@@ -51,7 +51,7 @@ def test_half_of_all_rotations_have_no_angles():
 
 def test_the_nose_moves_to_the_image_left_for_positive_yaw():
     camera = Camera(320, 240, 280.0, tilted(-10, 3), np.array([0.3, -1.0, 1.4]))
-    body = turn_matrix(np.array([0.0, 0.0, np.radians(-50.0)]))  # to the subject's right
+    body = rotation_from_vector(np.array([0.0, 0.0, np.radians(-50.0)]))  # to the subject's right
     yaw = angles_from_rotation(head_rotation(camera.rotation, body))[0]
     sellion = camera.position + camera.ray(150, 120) * 1.5
     nose = sellion + body @ np.array([0.0, -0.1, 0.0])

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from hpe_vlm_ros.geometry import rotation_from_vector
+
 from .. import Array
 from ..drawing.raster import jit
 from .bodies import Rig
@@ -60,39 +62,18 @@ def forward_kinematics(parents, joints, rotations):  # type: ignore[no-untyped-d
     return linear, shift
 
 
-@jit
-def turn_matrix(vector):  # type: ignore[no-untyped-def]
-    """Rotation matrix (3, 3) of a rotation vector in radians (Rodrigues' formula)."""
-    angle = math.sqrt(vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2)
-    out = np.eye(3)
-    if angle < 1e-9:
-        return out
-    x, y, z = vector[0] / angle, vector[1] / angle, vector[2] / angle
-    s, c = math.sin(angle), 1.0 - math.cos(angle)
-    out[0, 0], out[0, 1], out[0, 2] = 1 - c * (y * y + z * z), c * x * y - s * z, c * x * z + s * y
-    out[1, 0], out[1, 1], out[1, 2] = c * x * y + s * z, 1 - c * (x * x + z * z), c * y * z - s * x
-    out[2, 0], out[2, 1], out[2, 2] = c * x * z - s * y, c * y * z + s * x, 1 - c * (x * x + y * y)
-    return out
-
-
-@jit
-def between(source, target):  # type: ignore[no-untyped-def]
+def between(source: Array, target: Array) -> Array:
     """Shortest rotation (3, 3) that turns one direction into another."""
-    a = source / math.sqrt(source[0] ** 2 + source[1] ** 2 + source[2] ** 2)
-    b = target / math.sqrt(target[0] ** 2 + target[1] ** 2 + target[2] ** 2)
-    axis = np.array(
-        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-    )
-    sine = math.sqrt(axis[0] ** 2 + axis[1] ** 2 + axis[2] ** 2)
-    cosine = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-    if sine < 1e-6:
+    a, b = source / np.linalg.norm(source), target / np.linalg.norm(target)
+    axis, cosine = np.cross(a, b), float(a @ b)
+    if np.linalg.norm(axis) < 1e-6:
         if cosine > 0:
             return np.eye(3)
         # opposite: half a turn about any normal
         axis = np.array([-a[1], a[0], 0.0]) if abs(a[2]) < 0.9 else np.array([0.0, -a[2], a[1]])
-        sine = math.sqrt(axis[0] ** 2 + axis[1] ** 2 + axis[2] ** 2)
-        return turn_matrix(axis * (math.pi / sine))
-    return turn_matrix(axis * (math.atan2(sine, cosine) / sine))
+        return rotation_from_vector(axis * (math.pi / np.linalg.norm(axis)))
+    sine = float(np.linalg.norm(axis))
+    return rotation_from_vector(axis * (math.atan2(sine, cosine) / sine))
 
 
 def head_turn(yaw: float, pitch: float, roll: float) -> Array:
@@ -127,7 +108,7 @@ def steep_head_turn(rng: np.random.Generator) -> Array:
 def turn_head(rig: Rig, pose: Array, turn: Array) -> None:
     """Turn the head against the trunk by a rotation vector, shared by the bones of the neck."""
     for name, share in zip(NECK, NECK_SHARES, strict=True):
-        pose[rig.labels.index(name)] = turn_matrix(turn * share)
+        pose[rig.labels.index(name)] = rotation_from_vector(turn * share)
 
 
 def random_pose(
@@ -139,11 +120,11 @@ def random_pose(
     out[:] = np.eye(3)
     lean = np.radians(rng.normal(0, [6, 4, 7]))
     for name in SPINE:
-        out[index[name]] = turn_matrix(lean / len(SPINE))
+        out[index[name]] = rotation_from_vector(lean / len(SPINE))
     turn_head(rig, out, random_head_turn(rng))
     gaze = head_turn(np.clip(rng.normal(0, 12), -28, 28), np.clip(rng.normal(-2, 6), -15, 12), 0)
     for name in ("eye.L", "eye.R"):
-        out[index[name]] = turn_matrix(gaze)
+        out[index[name]] = rotation_from_vector(gaze)
     kinds = rng.choice(len(ARMS), 2, p=ARM_ODDS)
     if rng.random() < 0.4:
         kinds[1] = kinds[0]
@@ -152,7 +133,7 @@ def random_pose(
         names = (f"upperarm01.{side}", f"lowerarm01.{side}", f"wrist.{side}")
         _limb(out, joints, [index[n] for n in names], upper, lower, sign, 0.1, rng)
     _legs(out, joints, index, seated, rng)
-    out[0] = turn_matrix(np.array([0.0, 0.0, np.radians(body_yaw)]))
+    out[0] = rotation_from_vector(np.array([0.0, 0.0, np.radians(body_yaw)]))
     return out.astype(np.float32)
 
 

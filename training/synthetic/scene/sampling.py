@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hpe_vlm_ros.geometry import angles_from_rotation
+from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_vector
 
 from ...data.labels import BOX_DECIMALS, head_record, rounded
 from ...data.sample import Head
@@ -24,7 +24,6 @@ from ..people.posing import (
     random_pose,
     steep_head_turn,
     turn_head,
-    turn_matrix,
 )
 from ..splits import SPLITS
 from . import backgrounds, clutter
@@ -287,7 +286,7 @@ def _hold_head(world: World, person: Person, pose: Array, rng: np.random.Generat
     worn = zip(person.kinds, person.names, strict=True)
     hidden = any(kind in HEADWEAR or name.startswith("long") for kind, name in worn)
     if hidden and rng.random() < split.away:
-        pose[0] = turn_matrix(np.radians([0.0, 0.0, 180 + rng.normal(0, 45)]))
+        pose[0] = rotation_from_vector(np.radians([0.0, 0.0, 180 + rng.normal(0, 45)]))
 
 
 def draw_person(
