@@ -6,7 +6,7 @@
 Asked is: where heads are and how they are turned, end to end; the pose of every true box, as in the
 paper, with and without a grammar; where somebody described in words is, in pairs of traits that
 training withheld; and, about some scenes, the paper's looser ways of getting valid numbers
-(`training.evaluation.reading`) and its other wordings of the question.
+(`training.evaluation.parsing`) and its other wordings of the question.
 
 OUT keeps the answers: give the same command again after a kill and it goes on. OUT/result.json
 holds every number. Prints tables for people and, as the last line, one JSON object for programs.

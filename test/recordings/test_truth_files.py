@@ -29,8 +29,8 @@ from hpe_vlm_ros.recordings.truth import Entry, Truth, match
 from hpe_vlm_ros.recordings.truth_files import read_truth
 from hpe_vlm_ros.replay.results import Wanted, find_truth
 from hpe_vlm_ros.replay.truth_store import keep_labels, read_labels
+from training.data.readers.common import Report
 from training.data.readers.directmhp import read_directmhp
-from training.data.readers.reading import Report
 
 GOOD = [5.0, -30.0, 3.0]  # pitch, yaw, roll
 BOX = [10.0, 20.0, 30.0, 40.0]

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.vlm.pytorch.configuration import embedded
+from training.data.readers.common import Report
 from training.data.readers.landmarks import REFERENCE_FACE
-from training.data.readers.reading import Report
 
 
 @pytest.fixture

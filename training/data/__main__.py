@@ -19,7 +19,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from tqdm import tqdm
 
 from .labels import sample_record
-from .readers.reading import Report
+from .readers.common import Report
 from .readers.registry import READERS
 from .sample import Sample
 
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = _parser().parse_args(arguments)
     options = chosen[chosen.subcommand].as_dict()
     decode, output = options.pop("decode"), options.pop("output")
-    logging.getLogger("training.data.readers.reading").setLevel(logging.ERROR)  # it is printed here
+    logging.getLogger("training.data.readers.common").setLevel(logging.ERROR)  # it is printed here
     report = Report()
     takes_report = {} if chosen.subcommand == "scenes" else {"report": report}
     try:

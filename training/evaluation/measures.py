@@ -16,7 +16,7 @@ from hpe_vlm_ros.geometry import angles_from_rotation, box_iou, rotation_from_an
 from hpe_vlm_ros.rays import ray_to, usual_camera
 
 from ..data.sample import Head, Sample
-from .reading import FORMATS, Format, referred_box
+from .parsing import FORMATS, Format, referred_box
 from .scoring import true_heads
 
 Mask = np.ndarray

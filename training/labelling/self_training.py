@@ -34,7 +34,7 @@ from hpe_vlm_ros.perceiver import HeadPerceiver
 
 from ..data.json_lines import same_settings, whole_lines
 from ..data.labels import read_labels, sample_record
-from ..data.readers.reading import picture_size
+from ..data.readers.common import picture_size
 from ..data.sample import Head, Sample
 
 LABELS, SETTINGS = "labels.jsonl", "settings.json"

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 Weights = NDArray[np.float64]
 CIRCLE = 360
-NEAR_ANGLE = 15  # degrees: what counts as one peak of an angle
 NEAR_CELL = 12  # cells: two heads' coordinates are farther apart, and must not be averaged
 UNIFORM = 180 / math.sqrt(3)  # degrees, the deviation of an angle of which nothing is known
 ROUNDING = 1 / math.sqrt(12)  # degrees or cells: the deviation that writing a whole number adds
@@ -38,12 +37,6 @@ def circular_deviation(weights: Weights) -> float:
     length = abs(complex(weights @ _DIRECTIONS)) / float(weights.sum())
     spread = math.degrees(math.sqrt(-2 * math.log(min(max(length, 1e-9), 1.0))))
     return min(math.hypot(spread, ROUNDING), UNIFORM)
-
-
-def near_angle(weights: Weights, number: int, reach: int = NEAR_ANGLE) -> Weights:
-    """The same weights (360,), without those farther than `reach` degrees from `number`."""
-    turn = np.abs(np.arange(CIRCLE) - number)
-    return np.where(np.minimum(turn, CIRCLE - turn) <= reach, weights, 0.0)
 
 
 def near_mean(weights: Weights, mode: int, reach: int = NEAR_CELL) -> float:

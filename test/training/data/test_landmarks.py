@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import angles_from_rotation
+from training.data.readers.common import NoLabel
 from training.data.readers.landmarks import (
     REFERENCE_FACE,
     SPHERE_CENTRE,
@@ -17,7 +18,6 @@ from training.data.readers.landmarks import (
     label_head,
     project,
 )
-from training.data.readers.reading import NoLabel
 
 LENS = Lens(np.array([[1400.0, 0, 960], [0, 1400, 540], [0, 0, 1]]), (1920, 1080))
 

@@ -15,7 +15,6 @@ from hpe_vlm_ros.vlm.decoding.numbers import (
     by_digits,
     circular_deviation,
     circular_mean,
-    near_angle,
     near_mean,
 )
 
@@ -61,10 +60,6 @@ def test_extremes_stay_finite() -> None:
 
 
 def test_one_peak_of_several() -> None:
-    weights = bump(2, 4) + 0.8 * bump(180, 4)
-    near = near_angle(weights, 2)
-    assert circular_mean(near) == pytest.approx(2, abs=0.01)
-    assert circular_deviation(near) < 4.2 and near[347] > 0 and near[346] == 0
     line = np.zeros(900)
     line[100], line[104], line[500] = 3, 1, 2.9
     assert near_mean(line, 100) == pytest.approx(101)

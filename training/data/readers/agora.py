@@ -26,9 +26,9 @@ import numpy as np
 from hpe_vlm_ros.pictures import is_hidden
 
 from ..sample import Sample
+from .common import NoLabel, Report, usable_picture
 from .frame_pickle import read_frame
 from .landmarks import REFERENCE_FACE, Lens, label_head, project
-from .reading import NoLabel, Report, usable_picture
 
 # What DirectMHP prints after reading all ten files of a part.
 SOURCE_COUNTS = {

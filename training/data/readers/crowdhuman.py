@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..sample import Head, Sample
-from .reading import NoLabel, Report, clip_xywh, usable_picture
+from .common import NoLabel, Report, clip_xywh, usable_picture
 
 SOURCE_COUNTS = {"annotation_train.odgt": 15000, "annotation_val.odgt": 4370}  # images
 

@@ -17,7 +17,7 @@ from hpe_vlm_ros.geometry import angles_from_rotations, rotation_from_angles
 from hpe_vlm_ros.labels import labelled_angles, look_like_radians
 
 from ..sample import Head, Sample
-from .reading import NoLabel, Report, clip_xywh, read_json, usable_picture
+from .common import NoLabel, Report, clip_xywh, read_json, usable_picture
 
 # What DirectMHP prints for its files: {file name: (images, heads)}.
 SOURCE_COUNTS = {

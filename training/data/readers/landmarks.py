@@ -22,7 +22,7 @@ import numpy as np
 from hpe_vlm_ros.geometry import angles_from_rotation
 
 from ..sample import Head
-from .reading import NoLabel
+from .common import NoLabel
 
 # A subset of the 58-point anthropometric face of glAnthropometric3DModel (ISR Coimbra) that
 # DirectMHP and WHENet use: x to the person's left, y up, z out of the face, about a centimetre a

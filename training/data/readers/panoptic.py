@@ -17,8 +17,8 @@ import numpy as np
 from hpe_vlm_ros.pictures import is_hidden
 
 from ..sample import Sample
+from .common import NoLabel, Report, read_json, usable_picture
 from .landmarks import REFERENCE_FACE, Lens, label_head
-from .reading import NoLabel, Report, read_json, usable_picture
 
 Part = Literal["train", "val"]
 # DirectMHP's split; the paper tests on the second part.

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..sample import Expression, Sample
+from .common import NoLabel, Report, clip_xywh, read_json, usable_picture
 from .plain_pickle import load_plain_pickle
-from .reading import NoLabel, Report, clip_xywh, read_json, usable_picture
 
 # Which of several splits the paper's counts fit, and how many references each part has.
 SPLIT_BY = {"refcoco": "unc", "refcoco+": "unc", "refcocog": "umd"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from training.data.readers.reading import (
+from training.data.readers.common import (
     NoLabel,
     Report,
     clip_xywh,

@@ -4,7 +4,7 @@
 import pytest
 
 from hpe_vlm_ros.answers import format_boxes
-from training.evaluation.reading import (
+from training.evaluation.parsing import (
     loose_angles,
     loose_boxes,
     referred_box,
