@@ -9,7 +9,6 @@ python -m training.data agora Cam/ images/ --output agora/labels.jsonl
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
@@ -67,8 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = _parser().parse_args(arguments)
     options = chosen[chosen.subcommand].as_dict()
     decode, output = options.pop("decode"), options.pop("output")
-    logging.getLogger("training.data.readers.common").setLevel(logging.ERROR)  # it is printed here
-    report = Report()
+    report = Report(printed=True)
     takes_report = {} if chosen.subcommand == "scenes" else {"report": report}
     try:
         samples = READERS[chosen.subcommand](**options, **takes_report)

@@ -40,10 +40,12 @@ class Report:
     """What a reader kept and what it left out, with the reason, the count and a few names.
 
     `str(report)` is a table for people. `left_out` counts by reason; `kept` counts images, heads
-    and expressions; `source` holds how many the source says there are, where it says so.
+    and expressions; `source` holds how many the source says there are, where it says so. What is
+    amiss is logged as a warning, unless it is `printed` anyway.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, printed: bool = False) -> None:
+        self._printed = printed
         self.left_out: Counter[str] = Counter()
         self.kept: Counter[str] = Counter()
         self.source: dict[str, int] = {}
@@ -75,7 +77,8 @@ class Report:
             self.source[unit] = self.source.get(unit, 0) + count
         differs = any(self.kept[unit] != count for unit, count in self.source.items())
         amiss = self.left_out or self.warnings or differs
-        _log.log(logging.WARNING if amiss else logging.INFO, "%s", self)
+        if not self._printed:
+            _log.log(logging.WARNING if amiss else logging.INFO, "%s", self)
 
     def __str__(self) -> str:
         lines = [f"warning: {text}" for text in self.warnings]
