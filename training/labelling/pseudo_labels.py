@@ -14,8 +14,6 @@ weak/labels.jsonl is in the format that every stage reads. A killed run goes on 
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,16 +21,15 @@ from pathlib import Path
 
 import numpy as np
 from jsonargparse import auto_cli
-from tqdm import tqdm
 
 from hpe_vlm_ros.geometry import angles_from_rotation
 
-from ..data.json_lines import same_settings, whole_lines
-from ..data.labels import read_labels, sample_record
+from ..data.json_lines import same_settings
+from ..data.labels import read_labels
 from ..data.sample import Head, Sample
 from .agreement import Labeller, agreed_poses
+from .relabel import SETTINGS, relabel
 
-LABELS, SETTINGS = "labels.jsonl", "settings.json"
 POSED, APART, SMALL, KNOWN = (
     "heads given a pose",
     "heads the answers disagree about",
@@ -79,22 +76,12 @@ def label_folder(
     data: Path, output: Path, labellers: Mapping[str, Labeller], agree: float, least: float
 ) -> Counter[str]:
     """Label all pictures of a folder that are not done yet; returns counts of this run."""
-    file, counts = output / LABELS, Counter[str]()
-    output.mkdir(parents=True, exist_ok=True)
-    done = {line["image"] for line in whole_lines(file)}
-    with file.open("a") as out:
-        for sample in tqdm(read_labels(data), unit="picture"):
-            if os.path.relpath(sample.image_path, output) in done:
-                counts["pictures done before"] += 1
-                continue
-            try:
-                image = sample.load()
-            except (OSError, ValueError):
-                counts["pictures that cannot be read"] += 1
-                continue
-            posed = with_poses(sample, image, labellers, agree, least, counts)
-            out.write(json.dumps(sample_record(posed, output)) + "\n")
-            counts["pictures labelled"] += 1
+    counts = Counter[str]()
+
+    def change(sample: Sample, image: np.ndarray) -> Sample:
+        return with_poses(sample, image, labellers, agree, least, counts)
+
+    relabel(read_labels(data), output, change, counts, "pictures")
     return counts
 
 

@@ -16,8 +16,6 @@ killed run goes on where it was.
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -26,18 +24,17 @@ from typing import Protocol
 
 import numpy as np
 from jsonargparse import auto_cli
-from tqdm import tqdm
 
 from hpe_vlm_ros.geometry import box_iou
 from hpe_vlm_ros.heads import HeadEstimate, Heads
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
 from ..data.json_lines import same_settings, whole_lines
-from ..data.labels import read_labels, sample_record
+from ..data.labels import read_labels
 from ..data.readers.common import picture_size
 from ..data.sample import Head, Sample
+from .relabel import SETTINGS, relabel
 
-LABELS, SETTINGS = "labels.jsonl", "settings.json"
 MOST = 100  # heads of one photograph
 UNREADABLE = "photographs that cannot be read"
 
@@ -89,7 +86,7 @@ def _head(found: HeadEstimate, limits: Limits) -> Head:
     return Head(np.array(found.box), found.rotation if is_sure else None)
 
 
-def to_look_at(photos: Path, weak: Path, counts: Counter[str]) -> Iterator[Sample]:
+def pictures_of(photos: Path, weak: Path, counts: Counter[str]) -> Iterator[Sample]:
     """The photographs to train on: with labelled faces, and those in which none was found."""
     yield from read_labels(weak / "train")
     for line in whole_lines(weak / "left_out.jsonl"):
@@ -107,22 +104,12 @@ def label_folder(
     photos: Path, weak: Path, output: Path, finder: Finder, limits: Limits = LIMITS
 ) -> Counter[str]:
     """Label all photographs that are not done yet; returns counts of this run."""
-    file, counts = output / LABELS, Counter[str]()
-    output.mkdir(parents=True, exist_ok=True)
-    done = {line["image"] for line in whole_lines(file)}
-    with file.open("a") as out:
-        for sample in tqdm(list(to_look_at(photos, weak, counts)), unit="photo"):
-            if os.path.relpath(sample.image_path, output) in done:
-                counts["photographs done before"] += 1
-                continue
-            try:
-                image = sample.load()
-            except ValueError:
-                counts[UNREADABLE] += 1
-                continue
-            whole = completed(sample, image, finder, limits, counts)
-            out.write(json.dumps(sample_record(whole, output)) + "\n")
-            counts["photographs labelled"] += 1
+    counts = Counter[str]()
+
+    def change(sample: Sample, image: np.ndarray) -> Sample:
+        return completed(sample, image, finder, limits, counts)
+
+    relabel(list(pictures_of(photos, weak, counts)), output, change, counts, "photographs")
     return counts
 
 
