@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.machine import say, take_cores
-from benchmarks.node.sending import PATIENCE, frame
+from benchmarks.node.sending import ANSWER_TIMEOUT_S, frame
 from demo.process import (
     NODE,
     NodeError,
@@ -144,8 +144,8 @@ def row(heads: int, picture: Picture | None, sides: Sequence[Side], frames: int)
 def latency(side: Side, sent_frame: Frame, heads: int) -> float:
     """Seconds from sending to the answer, which must name so many heads."""
     sent = side.link.send(sent_frame)
-    if not side.link.receive(sent, PATIENCE, side.process) or sent.latency is None:
-        raise NodeError(f"no answer within {PATIENCE:g} s{side.process.last_words()}")
+    if not side.link.receive(sent, ANSWER_TIMEOUT_S, side.process) or sent.latency is None:
+        raise NodeError(f"no answer within {ANSWER_TIMEOUT_S:g} s{side.process.last_words()}")
     side.link.forget(sent)
     if sent.answer is None or len(sent.answer.heads) != heads:
         found = len(sent.answer.heads) if sent.answer else 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import say
-from benchmarks.node.sending import PATIENCE, frame
+from benchmarks.node.sending import ANSWER_TIMEOUT_S, frame
 from demo.process import NODE, NodeError, NodeProcess, node_parameters, prepare_environment
 
 INSTANT_MODEL, ECHO = "benchmarks.node.instant_model", "benchmarks.node.echo"
@@ -47,8 +47,8 @@ def _run(module: str, model: str, pixels: np.ndarray, rounds: int) -> tuple[floa
         times = []
         for _ in range(rounds):
             sent = link.send(frame(pixels))
-            if not link.receive(sent, PATIENCE, process) or sent.latency is None:
-                raise NodeError(f"no answer within {PATIENCE:g} s{process.last_words()}")
+            if not link.receive(sent, ANSWER_TIMEOUT_S, process) or sent.latency is None:
+                raise NodeError(f"no answer within {ANSWER_TIMEOUT_S:g} s{process.last_words()}")
             link.forget(sent)
             times.append(sent.latency)
         return float(np.median(times)), resident(process.pid)

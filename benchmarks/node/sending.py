@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from demo.frames import Frame
 
-PATIENCE = 300.0  # seconds for one answer
+ANSWER_TIMEOUT_S = 300.0
 
 
 def frame(pixels: Any) -> Frame:

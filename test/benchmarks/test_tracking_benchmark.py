@@ -47,7 +47,7 @@ def test_heads_that_need_not_be_found_count_neither_way():
     assert without.idf1() == pytest.approx(2 * 4 / 12)
 
 
-def test_people_of_two_films_are_different_people():
+def test_people_of_two_videos_are_different_people():
     scores = Identities()
     for video, name in (("0", "h1"), ("1", "h2")):
         scores.begin(video)
@@ -95,7 +95,7 @@ def test_heads_of_whom_the_node_may_say_either_can_be_left_out():
     assert found["auc"] == 0.5 and found["auc_clear"] == 1.0
 
 
-def test_films_and_answers_come_back(tmp_path):
+def test_videos_and_answers_come_back(tmp_path):
     (tmp_path / "images").mkdir()
     lines = []
     for k in range(3):
@@ -131,6 +131,6 @@ def test_films_and_answers_come_back(tmp_path):
     np.testing.assert_array_equal(first[0].rotation, rotation_from_angles(20, 0, 0))
 
 
-def test_a_folder_without_films_says_how_to_make_them(tmp_path):
+def test_a_folder_without_videos_says_how_to_make_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="training.synthetic.walks"):
         read_videos(tmp_path, 0.1)

@@ -32,7 +32,7 @@ def close(a, b):
 
 
 @torch.no_grad()
-def test_unfolding_keeps_the_outputs(stem, pictures):
+def test_adding_norms_keeps_the_outputs(stem, pictures):
     before = stem(pictures)
     add_norms(stem)
     close(stem.eval()(pictures), before)
@@ -41,14 +41,14 @@ def test_unfolding_keeps_the_outputs(stem, pictures):
 
 
 @torch.no_grad()
-def test_settled_norms_see_their_batch_as_standard(stem, pictures):
+def test_initialised_norms_see_their_batch_as_standard(stem, pictures):
     before = stem(pictures)
     add_norms(stem)
     initialise_norms(stem, pictures)
     close(stem.train()(pictures), before)  # unsettled, training mode would differ
 
 
-def test_folding_what_has_learnt_keeps_the_outputs(stem, pictures):
+def test_folding_learnt_norms_keeps_the_outputs(stem, pictures):
     add_norms(stem, frozen=2)
     initialise_norms(stem, pictures)
     optimizer = torch.optim.SGD([p for p in stem.parameters() if p.requires_grad], lr=0.1)

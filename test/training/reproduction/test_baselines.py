@@ -50,8 +50,8 @@ def test_sixdrepnet_runs_resumes_and_is_scored(scenes, tmp_path):
     places = ([scenes], scenes, tmp_path / "run")
     sixdrepnet.train(*places, test=scenes, side=32, pretrained=False, **TWO)
     longer = TWO | {"budget": Budget(samples=6)}
-    spent = sixdrepnet.train(*places, test=scenes, side=32, pretrained=False, **longer)
-    assert spent.samples == 6 and [line["step"] for line in curve(places[2])] == [1, 2, 3]
+    used = sixdrepnet.train(*places, test=scenes, side=32, pretrained=False, **longer)
+    assert used.samples == 6 and [line["step"] for line in curve(places[2])] == [1, 2, 3]
     result = json.loads((places[2] / "result.json").read_text())
     assert result["summary"]["heads"] == 1 and result["summary"]["mae"] > 0
     assert (places[2] / "curve.png").stat().st_size > 5000

@@ -17,7 +17,7 @@ def stage(toy_world, canvas):
     return lambda: walks.Stage(toy_world, canvas, 1)  # three people
 
 
-def test_films_depend_on_their_number_alone_and_know_who_is_who(stage):
+def test_videos_depend_on_their_number_alone_and_know_who_is_who(stage):
     first = list(stage().frames(6, RATE))
     again = list(stage().frames(6, RATE))
     for (picture, label), (same, equal) in zip(first, again, strict=True):
@@ -62,7 +62,7 @@ def test_people_keep_their_distance_and_heads_stay_on_their_necks(rig, toy_perso
     assert np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))) < 90
 
 
-def test_films_are_written_once(tmp_path, toy_world, canvas, monkeypatch):
+def test_videos_are_written_once(tmp_path, toy_world, canvas, monkeypatch):
     monkeypatch.setattr(walks.render, "make_world", lambda args: (toy_world, canvas))
     command = [str(tmp_path), "--walks", "2", "--frames", "3", "--seed", "1", "--split", "test"]
     walks.main(command)

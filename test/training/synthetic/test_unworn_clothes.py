@@ -28,11 +28,11 @@ def things(world, person, camera):
     return [set(mesh.materials.tolist()) for mesh in found]
 
 
-def test_clothes_are_left_without_the_body(toy_world, toy_person, camera):
+def test_clothes_are_shown_without_the_body(toy_world, toy_person, camera):
     assert all(kept == {1} for kept in things(toy_world, toy_person, camera))
 
 
-def test_a_hat_is_left_more_often_than_clothes_but_never_a_hood(toy_world, toy_person, camera):
+def test_a_hat_is_shown_more_often_than_clothes_but_never_a_hood(toy_world, toy_person, camera):
     capped = replace(toy_person, kinds=("cover", "clothes"), names=("cap", "jacket"))
     left = things(toy_world, capped, camera)
     assert left.count({0}) > left.count({1}) > 0
@@ -40,7 +40,7 @@ def test_a_hat_is_left_more_often_than_clothes_but_never_a_hood(toy_world, toy_p
     assert all(kept == {1} for kept in things(toy_world, hooded, camera))
 
 
-def test_nothing_is_left_of_somebody_who_wears_nothing(toy_world, toy_person, camera):
+def test_nothing_is_shown_of_somebody_who_wears_nothing(toy_world, toy_person, camera):
     world = replace(toy_world, person=lambda index: replace(toy_person, kinds=("body", "eye")))
     assert unworn_clothes(world, camera, 9.0, np.random.default_rng(2)) == []
 

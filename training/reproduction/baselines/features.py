@@ -24,7 +24,7 @@ from ...data.sample import Head, Sample
 from ...loop.stage import read
 from ...testsets import PANOPTIC
 from .heads import median_degrees, score_and_keep
-from .loop import Budget, LoopOptions, Spent, fit
+from .loop import Budget, LoopOptions, UsedBudget, fit
 
 Extract = Callable[[Sample], torch.Tensor]  # features (N, C) of a scene's N heads
 HIDDEN = 512
@@ -109,7 +109,7 @@ def regress(
     loop_options: LoopOptions = LOOP_OPTIONS,
     limit: int | None = None,
     keep: Path | None = None,
-) -> Spent:
+) -> UsedBudget:
     """Gather features of heads, train the MLP on them, score it.
 
     Args:
@@ -139,7 +139,7 @@ def regress(
         chosen = rng.integers(len(features), size=loop_options.batch)
         return wrapped_loss(model(features[chosen]), angles[chosen])
 
-    spent = fit(model, losses, lambda: median_degrees(predict, scenes), out, budget, loop_options)
-    note = f"features of {len(features)} heads, {spent.samples / len(features):.0f} epochs"
+    used = fit(model, losses, lambda: median_degrees(predict, scenes), out, budget, loop_options)
+    note = f"features of {len(features)} heads, {used.samples / len(features):.0f} epochs"
     score_and_keep(name, predict, test, limit, out, keep, note)
-    return spent
+    return used

@@ -28,7 +28,7 @@ from ...data.prompts import Prompt
 from ...data.sample import Sample
 from ...model.init import trained_model
 from .features import regress
-from .loop import Spent
+from .loop import UsedBudget
 
 ROW = 6  # questions a pass: longer rows cost more than they save
 
@@ -66,7 +66,7 @@ def hidden_states(
     return torch.stack(pooled)
 
 
-def train(model: Path, tokens: Literal["visual", "all"] = "visual", **options: Any) -> Spent:
+def train(model: Path, tokens: Literal["visual", "all"] = "visual", **options: Any) -> UsedBudget:
     """Train and score a regressor on a frozen model.
 
     Args:

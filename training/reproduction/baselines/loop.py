@@ -31,9 +31,9 @@ class Budget:
     seconds: float | None = None
 
     def share(self, samples: int, seconds: float) -> float:
-        """How much is spent, 0..1."""
-        spent = samples / self.samples
-        return min(1.0, spent if self.seconds is None else max(spent, seconds / self.seconds))
+        """How much is used, 0..1."""
+        used = samples / self.samples
+        return min(1.0, used if self.seconds is None else max(used, seconds / self.seconds))
 
 
 @dataclass
@@ -57,7 +57,7 @@ class LoopOptions:
 
 
 @dataclass
-class Spent:
+class UsedBudget:
     """What a run used up so far."""
 
     samples: int = 0
@@ -71,8 +71,8 @@ def fit(
     out: Path,
     budget: Budget,
     loop_options: LoopOptions,
-) -> Spent:
-    """Minimise losses(step) over the model's parameters until the budget is spent.
+) -> UsedBudget:
+    """Minimise losses(step) over the model's parameters until the budget is used.
 
     Goes on from OUT's checkpoint, if there is one. `validate` gives degrees on validation heads.
     Writes OUT/checkpoint.pt, log.jsonl and curve.png; raises FloatingPointError where a loss is
@@ -80,10 +80,10 @@ def fit(
     """
     out.mkdir(parents=True, exist_ok=True)
     optimizer = _optimizer(model, loop_options)
-    step, spent = _resumed(out / CHECKPOINT, model, optimizer)
-    started, recent = time.monotonic() - spent.seconds, []
-    with tqdm(total=budget.samples, initial=spent.samples, unit="head", desc=out.name) as bar:
-        while (share := budget.share(spent.samples, spent.seconds)) < 1:
+    step, used = _resumed(out / CHECKPOINT, model, optimizer)
+    started, recent = time.monotonic() - used.seconds, []
+    with tqdm(total=budget.samples, initial=used.samples, unit="head", desc=out.name) as bar:
+        while (share := budget.share(used.samples, used.seconds)) < 1:
             for group in optimizer.param_groups:
                 group["lr"] = loop_options.rate * _factor(share)
             loss = losses(step)
@@ -94,17 +94,17 @@ def fit(
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             recent.append(loss.item())
-            step, spent.samples = step + 1, spent.samples + loop_options.batch
-            spent.seconds = time.monotonic() - started
+            step, used.samples = step + 1, used.samples + loop_options.batch
+            used.seconds = time.monotonic() - started
             bar.update(loop_options.batch)
-            if step % loop_options.every == 0 or budget.share(spent.samples, spent.seconds) >= 1:
+            if step % loop_options.every == 0 or budget.share(used.samples, used.seconds) >= 1:
                 degrees = _validated(model, validate)
-                _note(out, step, spent, sum(recent) / len(recent), degrees)
+                _append_log(out, step, used, sum(recent) / len(recent), degrees)
                 recent.clear()
                 bar.set_postfix(degrees=f"{degrees:.1f}")
-                _keep(out / CHECKPOINT, model, optimizer, step, spent)
+                _save_checkpoint(out / CHECKPOINT, model, optimizer, step, used)
     draw(out)
-    return spent
+    return used
 
 
 def _factor(share: float) -> float:
@@ -131,28 +131,30 @@ def _validated(model: nn.Module, validate: Callable[[], float]) -> float:
     return degrees
 
 
-def _keep(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, spent: Spent
+def _save_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, used: UsedBudget
 ) -> None:
     """Atomic: a kill leaves the checkpoint before."""
     partial = path.with_suffix(".partial")
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save(state | {"spent": [spent.samples, spent.seconds]}, partial)
+    torch.save(state | {"used": [used.samples, used.seconds]}, partial)
     os.replace(partial, path)
 
 
-def _resumed(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, Spent]:
+def _resumed(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, UsedBudget]:
     if not path.exists():
-        return 0, Spent()
+        return 0, UsedBudget()
     state = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    samples, seconds = state["spent"]
-    return state["step"], Spent(int(samples), float(seconds))
+    samples, seconds = state["used"]
+    return state["step"], UsedBudget(int(samples), float(seconds))
 
 
-def _note(out: Path, step: int, spent: Spent, loss: float, degrees: float) -> None:
-    line = {"step": step, "samples": spent.samples, "seconds": round(spent.seconds, 1)}
+def _append_log(out: Path, step: int, used: UsedBudget, loss: float, degrees: float) -> None:
+    line = {"step": step, "samples": used.samples, "seconds": round(used.seconds, 1)}
     line |= {"loss": round(loss, 5), "degrees": round(degrees, 3)}
     with (out / LOG).open("a") as file:
         file.write(json.dumps(line) + "\n")

@@ -29,7 +29,7 @@ from ...supervision.dense_head import turn_between
 from ...testsets import PANOPTIC
 from .crops import Crops, training_crops
 from .heads import median_degrees, score_and_keep
-from .loop import Budget, LoopOptions, Spent, curve, fit
+from .loop import Budget, LoopOptions, UsedBudget, curve, fit
 
 VALIDATION_SCENES = 100
 BUDGET, LOOP_OPTIONS = Budget(), LoopOptions()
@@ -57,7 +57,7 @@ def train(
     loop_options: LoopOptions = LOOP_OPTIONS,
     limit: int | None = None,
     keep: Path | None = None,
-) -> Spent:
+) -> UsedBudget:
     """Train and score 6DRepNet.
 
     Args:
@@ -81,7 +81,7 @@ def train(
     model = SixDRepNet(pretrained, side)
     initialise_norms(model.backbone, crops(0)[0])
     predict = partial(rotations, model)
-    spent = fit(
+    used = fit(
         model.train(),
         partial(loss_at, model, crops),
         lambda: median_degrees(predict, scenes),
@@ -90,11 +90,11 @@ def train(
         loop_options,
     )
     note = (
-        f"{len(crops.pool)} heads, {spent.samples} crops of {side} pixels, "
-        f"{spent.seconds / 60:.0f} minutes"
+        f"{len(crops.pool)} heads, {used.samples} crops of {side} pixels, "
+        f"{used.seconds / 60:.0f} minutes"
     )
     score_and_keep("6DRepNet", predict, test, limit, out, keep, note, curve=curve(out))
-    return spent
+    return used
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from ...data.sample import Sample
 from ...labelling.networks.crops import cut
 from ...model.init import trained_model
 from .features import regress
-from .loop import Spent
+from .loop import UsedBudget
 
 
 @torch.no_grad()
@@ -36,7 +36,7 @@ def patch_means(
     return features[:, 1:].mean(1)  # the class token is first
 
 
-def train(model: Path, **options: Any) -> Spent:
+def train(model: Path, **options: Any) -> UsedBudget:
     """Train and score a regressor on a frozen vision tower.
 
     Args:
