@@ -39,7 +39,9 @@ WORDS = (
     "hat cap helmet hood scarf mask beard hair haired long bald shirt jacket coat dress skirt "
     "trousers shorts suit sweater black white gray grey red green blue yellow orange purple "
     "pink brown blond dark light striped plain standing sitting walking occluded visible hidden "
-    "picture which that this there it he she they his her their out other group row"
+    "picture which that this there it he she they his her their out other group row "
+    # gestures and facing, appended so that all older ids stay
+    "gesture nod shake tilt turn updown none frontal extreme"
 ).split()
 
 

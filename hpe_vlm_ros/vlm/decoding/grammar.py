@@ -19,7 +19,9 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from hpe_vlm_ros.answers import format_angles, format_boxes
+from hpe_vlm_ros.tasks import heads, pose
+from hpe_vlm_ros.tasks.heads import format_boxes
+from hpe_vlm_ros.tasks.pose import format_angles
 from hpe_vlm_ros.vlm.backend import Ids
 
 from .tokens import TextTokenizer
@@ -33,6 +35,7 @@ class Kind(Enum):
     NUMBER = "number"  # a whole number in one token
     DIGIT = "digit"  # one decimal digit of a number
     MORE = "more"  # another box, or the end
+    WORD = "word"  # one of a few words
     FREE = "free"  # anything goes
 
 
@@ -82,8 +85,15 @@ def _either(one: int, other: int, ahead: bool) -> Choice:
     return Choice(Kind.MORE, np.array([one, other]), guess=one if ahead else None)
 
 
+@cache
+def _word(tokens: tuple[int, ...]) -> Choice:
+    return _forced(tokens[0]) if len(tokens) == 1 else Choice(Kind.WORD, np.array(tokens))
+
+
 class AnswerGrammar:
-    """Grammars of the two answers for one tokenizer."""
+    """What grammars are made of for one tokenizer, see `tasks.speller`, and the paper's two."""
+
+    spell = staticmethod(spell)
 
     def __init__(self, tokenizer: TextTokenizer):
         self._tokenizer = tokenizer
@@ -102,16 +112,22 @@ class AnswerGrammar:
         self._numbers = np.array([vocabulary[text] for text in texts])
         self._values = {vocabulary[text]: value for value, text in enumerate(texts)}
         self._whole = cache(self._whole_number)
-        two = [(111, 111, 222, 222)] * 2
-        self._box_text = self._fixed(format_boxes(two), 8)
-        self._angle_text = self._fixed(format_angles(1, 2, 3), 3)
-        self._empty = (*self._encode(format_boxes([])), self.eos)
+        self._runs: dict[tuple[str, int], list[tuple[int, ...]]] = {}
+        for example, numbers in ((format_boxes([]), 0), (format_angles(1, 2, 3), 3)):
+            self.fixed(
+                example, numbers
+            )  # a tokenizer that splits numbers in another way is told now
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def _fixed(self, answer: str, numbers: int) -> list[tuple[int, ...]]:
+    def fixed(self, answer: str, numbers: int) -> list[tuple[int, ...]]:
         """The token runs around the numbers of an example answer, end token included."""
+        if (answer, numbers) not in self._runs:
+            self._runs[answer, numbers] = self._split(answer, numbers)
+        return self._runs[answer, numbers]
+
+    def _split(self, answer: str, numbers: int) -> list[tuple[int, ...]]:
         runs: list[list[int]] = [[]]
         width = 1 if self.whole_numbers else 3
         seen = 0
@@ -129,7 +145,7 @@ class AnswerGrammar:
     def _whole_number(self, low: int, high: int, stop: int | None, circular: bool) -> Choice:
         return Choice(Kind.NUMBER, self._numbers[low : high + 1], low, stop, circular=circular)
 
-    def _number(
+    def number(
         self, low: int, high: int, stop: int | None = None, circular: bool = False
     ) -> Generator[Choice, int, int | None]:
         """One three-digit number in low..high; returns it, or None if `stop` was taken."""
@@ -153,42 +169,28 @@ class AnswerGrammar:
 
     def angles(self) -> Grammar:
         """ "The head orientation angles are {yyy,ppp,rrr}." with each number in 000..359."""
-        head, *separators = self._angle_text
-        yield from spell(head)
-        for separator in separators:
-            yield from self._number(0, 359, circular=True)
-            yield from spell(separator)
+        return pose.grammar(self)
 
     def boxes(self, max_heads: int) -> Grammar:
         """ "Their head bounding boxes are [[...]]." with 0..max_heads boxes, x0 < x1, y0 < y1."""
-        if max_heads < 1:
-            raise ValueError(f"max_heads is {max_heads}; it must be at least 1")
-        head, comma, *_, between, _, _, _, end = self._box_text
-        stop = None
-        if self._empty[: len(head)] == head:
-            yield from spell(head)
-            stop = self._empty[len(head)]
-        else:  # the tokenizer fuses "[[]]": the answers part before the bracket
-            ended = yield from self._part(head, self._empty)
-            if ended:
-                return
-        for box in range(1, max_heads + 1):
-            x0 = yield from self._number(0, LAST - 1, stop if box == 1 else None)
-            if x0 is None:
-                yield from spell(self._empty[len(head) + 1 :])
-                return
-            yield from spell(comma)
-            y0 = yield from self._number(0, LAST - 1)
-            yield from spell(comma)
-            yield from self._number(x0 + 1, LAST)
-            yield from spell(comma)
-            yield from self._number((y0 or 0) + 1, LAST)
-            if box == max_heads:
-                yield from spell(end)
-            elif (yield from self._part(between, end, ahead=True)):
-                return
+        return heads.grammar(self, max_heads)
 
-    def _part(
+    def words(self, answers: Sequence[str]) -> Grammar:
+        """One of these whole answers, as a tree of what tells them apart."""
+        left = [self._only_run(answer) for answer in answers]
+        if len(set(left)) != len(answers):
+            raise ValueError(f"the tokenizer cannot tell the answers {answers} apart")
+        place = 0
+        while any(len(run) > place for run in left):
+            token = yield _word(tuple(dict.fromkeys(run[place] for run in left)))
+            left = [run for run in left if run[place] == token]
+            place += 1
+
+    def _only_run(self, answer: str) -> tuple[int, ...]:
+        (run,) = self.fixed(answer, 0)
+        return run
+
+    def part(
         self, one: Sequence[int], other: Sequence[int], ahead: bool = False
     ) -> Generator[Choice, int, bool]:
         """Either token run, `other` being an end; returns whether `other` was taken."""
@@ -218,7 +220,8 @@ class AnswerGrammar:
 
         The fixed token mask that the paper calls "Logit Constraint": it knows no order.
         """
-        words = {*self._encode(format_boxes([(0, 0, 1, 1)] * 2)), *self._empty}
+        words = {*self._encode(format_boxes([(0, 0, 1, 1)] * 2)), *self._encode(format_boxes([]))}
+        words.add(self.eos)
         words |= set(self._encode(format_angles(0, 0, 0)))
         vocabulary = self._tokenizer.get_vocab()
         marks = {id for token, id in vocabulary.items() if SYMBOLS.fullmatch(token)}

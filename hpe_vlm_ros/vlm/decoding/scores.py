@@ -11,6 +11,8 @@ P(tens within 1 of the one named): units say little and cost nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from .constrained import Answer, Decision
@@ -71,3 +73,34 @@ def _window(decision: Decision, tolerance: int) -> float:
     weights = decision.probabilities[: len(decision.choice.tokens)]
     first = max(decision.taken - tolerance, 0)
     return float(weights[first : decision.taken + tolerance + 1].sum() / np.sum(weights))
+
+
+def label_probabilities(answer: Answer, runs: Mapping[str, tuple[int, ...]]) -> dict[str, float]:
+    """The probability of each label whose whole answers are these `runs` of tokens.
+
+    Labels that begin alike are told apart by later decisions, of which only those on the way that
+    was taken are known: what lies behind another branch is shared out equally among its labels.
+    """
+    left, share = dict(runs), 1.0
+    out = dict.fromkeys(runs, 0.0)
+    decisions = [d for d in answer.decisions if d.choice.kind is Kind.WORD]
+    for decision in decisions:
+        place = _first_difference(list(left.values()))
+        for index, token in enumerate(decision.choice.tokens):
+            behind = [label for label, run in left.items() if run[place] == token]
+            if index != decision.taken:
+                for label in behind:
+                    out[label] = share * float(decision.probabilities[index]) / len(behind)
+        share *= float(decision.probabilities[decision.taken])
+        taken = decision.choice.tokens[decision.taken]
+        left = {label: run for label, run in left.items() if run[place] == taken}
+    for label in left:
+        out[label] = share / len(left)
+    return out
+
+
+def _first_difference(runs: list[tuple[int, ...]]) -> int:
+    place = 0
+    while len({run[place] for run in runs}) == 1:
+        place += 1
+    return place

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks as data: each asks in words, and answers that its grammar lets through can be read."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpe_vlm_ros.tasks import TASKS, Parsed, Reason, Task, facing, gesture, register
+from hpe_vlm_ros.tasks.label import parse_label
+from hpe_vlm_ros.vlm.decoding.constrained import Answer, Decision
+from hpe_vlm_ros.vlm.decoding.grammar import AnswerGrammar, Choice, Kind, allowed_after
+from hpe_vlm_ros.vlm.decoding.scores import label_probabilities
+from hpe_vlm_ros.vlm.vocabulary import build_tokenizer, build_vocabulary
+
+BOX = (100, 200, 300, 400)
+ABOUT = {
+    "heads": (),
+    "pose": (BOX,),
+    "referring": ("the person on the left",),
+    "facing": (BOX,),
+    "gesture": (np.zeros((20, 5)),),
+}
+GRAMMAR_ARGUMENTS = {"heads": (5,)}
+
+TOY = Task[str](
+    name="toy",
+    question=lambda box: f"What is the head looking at in {box}?",
+    format=lambda label: f"The head is {label}.",
+    parse=lambda text: parse_label(text, ("left", "right")),
+    grammar=lambda speller: speller.words(["The head is left.", "The head is right."]),
+    examples=("left", "right"),
+)
+
+
+@pytest.fixture(scope="module")
+def speller():
+    return AnswerGrammar(build_tokenizer())
+
+
+def followed(grammar, tokens):
+    """Whether a grammar lets exactly these tokens through."""
+    for known in range(len(tokens)):
+        if tokens[known] not in allowed_after(grammar(), tokens[:known]):
+            return False
+    return allowed_after(grammar(), tokens) == []
+
+
+@pytest.mark.parametrize("name", [*ABOUT, "toy"])
+def test_examples_go_through_question_answer_grammar_and_parser(name, speller):
+    task = {**TASKS, "toy": TOY}[name]
+    tokenizer = build_tokenizer()
+    question = task.question(*ABOUT.get(name, ("a picture",)))
+    assert question.endswith(("?", "format."))
+    for value in task.examples:
+        text = task.format(value)
+        assert task.parse(text) == Parsed(value)
+        tokens = [*tokenizer.encode(text, add_special_tokens=False), speller.eos]
+        assert tokenizer.unk_token_id not in tokens
+        arguments = GRAMMAR_ARGUMENTS.get(name, ())
+        assert followed(lambda a=arguments: task.grammar(speller, *a), tokens)
+
+
+def test_a_task_is_added_with_one_registration():
+    before = dict(TASKS)
+    try:
+        register(TOY)
+        register(TOY)
+        assert TASKS["toy"] is TOY
+        with pytest.raises(ValueError, match="toy"):
+            register(Task("toy", str, str, TOY.parse, TOY.grammar, ()))
+    finally:
+        TASKS.clear()
+        TASKS.update(before)
+
+
+@pytest.mark.parametrize("name", TASKS)
+@given(text=st.text(max_size=60))
+def test_parsers_never_raise(name, text):
+    parsed = TASKS[name].parse(text)
+    assert parsed.valid is (parsed.reason is None)
+
+
+@pytest.mark.parametrize("task", [facing, gesture])
+def test_labels_are_read_out_of_sentences(task):
+    for label in task.LABELS:
+        assert task.parse(f"It is {label.upper()}, {label}!").value == label
+        with pytest.raises(ValueError, match="nothing"):
+            task.format_answer("nothing")
+    assert task.parse("").reason is Reason.TEXT
+    assert task.parse("[[left]]").reason is Reason.MIXED
+    assert task.parse("somehow").reason is Reason.UNKNOWN_LABEL
+    assert task.parse(" ".join(task.LABELS[:2])).reason is Reason.UNKNOWN_LABEL
+
+
+def test_numbers_of_a_window_are_centred_and_bounded():
+    window = np.zeros((20, 5))
+    window[0] = [-3.2, 500.0, 0.26, 0.1234, -9.0]
+    first, second = list(gesture.numbers_of(window))[:2]
+    assert first == [94, 399, 501, 762, 801]
+    assert second == [100, 300, 500, 700, 900]
+    assert gesture.question(window).startswith(
+        "What is the head gesture in {094399501762801;100300"
+    )
+    for wrong in (np.zeros((19, 5)), np.full((20, 5), np.nan)):
+        with pytest.raises(ValueError, match="20 x 5"):
+            gesture.question(wrong)
+
+
+def test_three_decimals_of_papers_are_our_grid():
+    """The papers write 0.123 where this package writes 123: one to one."""
+    assert [round(float(f"0.{n:03d}") * 1000) for n in range(1000)] == list(range(1000))
+
+
+def test_words_new_to_the_vocabulary_stand_behind_the_old_ones():
+    known = build_vocabulary()
+    assert len(known) == 1280
+    assert known.index("▁row") < known.index("▁gesture") == 1209
+    tokenizer = build_tokenizer()
+    for name, about in ABOUT.items():
+        ids = tokenizer.encode(TASKS[name].question(*about), add_special_tokens=False)
+        assert tokenizer.unk_token_id not in ids
+
+
+def decided(tokens, probabilities, taken):
+    return Decision(Choice(Kind.WORD, np.array(tokens)), np.array(probabilities), taken)
+
+
+def test_label_probabilities_follow_the_tree():
+    runs = {"none": (7, 1, 3, 9), "nod": (7, 1, 4, 9), "shake": (7, 2, 9)}
+    answer = Answer(
+        [7, 1, 4, 9], [decided([1, 2], [0.8, 0.2], 0), decided([3, 4], [0.25, 0.75], 1)]
+    )
+    assert label_probabilities(answer, runs) == pytest.approx(
+        {"none": 0.2, "nod": 0.6, "shake": 0.2}
+    )
+    other = Answer([7, 2, 9], [decided([1, 2], [0.3, 0.7], 1)])
+    assert label_probabilities(other, runs) == pytest.approx(
+        {"none": 0.15, "nod": 0.15, "shake": 0.7}
+    )
