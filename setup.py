@@ -21,7 +21,7 @@ setup(
         ("share/hpe_vlm_ros/msg", sorted(map(str, Path("msg").glob("*.msg")))),
         *(
             (f"share/hpe_vlm_ros/{folder}", sorted(str(p) for p in folder.iterdir() if p.is_file()))
-            for folder in (MODEL, MODEL / "onnx" / "int8")
+            for folder in (MODEL, MODEL / "onnx" / "int8", MODEL / "experts" / "signals")
             if folder.is_dir()
         ),
     ],

@@ -250,6 +250,20 @@ def quaternion_from_matrix(rotation: ArrayLike) -> tuple[float, float, float, fl
     return x * scale, y * scale, z * scale, w * scale
 
 
+def rotation_vectors(rotations: ArrayLike) -> Array:
+    """Vectors (N, 3) along the axes of rotations (N, 3, 3), as long as their angles in radians,
+    0 to pi."""
+    m = np.asarray(rotations, dtype=float).reshape(-1, 3, 3)
+    axis = np.stack([m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]], 1)
+    sine = np.linalg.norm(axis, axis=1)
+    angle = np.arctan2(sine, np.trace(m, axis1=1, axis2=2) - 1)
+    scale = np.divide(angle, sine, out=np.full_like(sine, 0.5), where=sine > 1e-9)
+    vectors: Array = axis * scale[:, None]
+    for index in np.flatnonzero((sine < 1e-3) & (angle > 1)):  # half a turn: no sine to go by
+        vectors[index] = rotation_vector(m[index])
+    return vectors
+
+
 def matrix_from_quaternion(quaternion: ArrayLike) -> Array:
     """Rotation (3, 3) of a quaternion (x, y, z, w) of any length but zero."""
     q = np.asarray(quaternion, dtype=float)

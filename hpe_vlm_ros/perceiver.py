@@ -70,6 +70,7 @@ class HeadPerceiver:
         self.calibration = Calibration.read(facts.calibration)  # of spreads and scores
         # both looks at once, where the runtime is best used so
         at_once = self.mirror and engine.backend.at_once > 1
+        self.folder: Path | None = None  # of the model, where it lies in one
         self._beside = ThreadPoolExecutor(1, "look") if at_once else None
         self._min_score = facts.min_score
         self._pick = expected if facts.number_decoding == "expected" else most_likely
@@ -127,7 +128,9 @@ class HeadPerceiver:
         twice = load_facts(folder).mirror if mirror is None else mirror
         engine = load_engine(folder, device, backend, threads, quantization, 1 + twice)
         name = f"{short_name(path or folder)}-{fingerprint(folder)}"
-        return cls(engine, name, max_heads, reuse_prefix, tiles, twice)
+        perceiver = cls(engine, name, max_heads, reuse_prefix, tiles, twice)
+        perceiver.folder = folder
+        return perceiver
 
     def facts(self) -> dict[str, str]:
         """What diagnostics tell of the runtime, beside its device."""

@@ -27,6 +27,8 @@ from hpe_vlm_ros.nodes.qos import kept_qos, overridable, sensor_qos
 from hpe_vlm_ros.nodes.query import named_after
 from hpe_vlm_ros.nodes.statistics import Statistics
 from hpe_vlm_ros.nodes.tf import Targets
+from hpe_vlm_ros.people.gestures.events import Gesture
+from hpe_vlm_ros.people.gestures.reader import GestureReader, Judge
 from hpe_vlm_ros.people.people import People, Person, View
 from hpe_vlm_ros.people.tracking import Ids
 
@@ -39,7 +41,16 @@ FUTURE = "future"
 class Camera:
     """Subscriptions of one camera, its tracker and its statistics. For the executor's thread."""
 
-    def __init__(self, node: Node, name: str, values: Values, ids: Ids, complain: Complain) -> None:
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        values: Values,
+        ids: Ids,
+        complain: Complain,
+        judge: Judge | None = None,
+    ) -> None:
+        """judge: of head gestures; None: nobody asks for them."""
         self.name = name
         self.statistics = Statistics()
         self.newest: AnyImage | None = None
@@ -53,6 +64,8 @@ class Camera:
         self._info: CameraInfo | None = None
         self._depths = Depths()
         self._people = People(ids)
+        if judge is not None:
+            self._people.gestures = GestureReader(judge)
         self._known: list[Person] = []
         self._stamp = 0  # of the image answered last
         self._inputs: list[Any] = []
@@ -109,12 +122,19 @@ class Camera:
         people.tracker.settings = parameters.tracking_settings(values)
         people.judge.limit = values["looking_angle"]
         people.judge.hysteresis = values["looking_hysteresis"]
+        if people.gestures is not None:
+            people.gestures.least_rate = values["gesture_min_rate"]
         view = self._view(answer, shape, targets, values)
         self._known = people.see(stamp, _seen(answer, view), view)
         if stamp < self._stamp:  # time has gone back
             targets.forget()
         self._stamp = stamp
         return self._known
+
+    def gestures(self) -> tuple[list[Gesture], str]:
+        """What began or ended with the image answered last, and who says so."""
+        reader = self._people.gestures
+        return ([], "") if reader is None else (self._people.told, reader.judge.name)
 
     def asked(
         self,
@@ -133,7 +153,14 @@ class Camera:
         view = self._view(answer, shape, targets, values)
         people = single.see(0, _seen(answer, view), view)
         ids = named_after(people, self._known) if newest else {}
-        return [replace(p, head=replace(p.head, id=ids.get(i, ""))) for i, p in enumerate(people)]
+        named = [replace(p, head=replace(p.head, id=ids.get(i, ""))) for i, p in enumerate(people)]
+        reader = self._people.gestures
+        if reader is None:
+            return named
+        return [
+            replace(p, gestures=reader.of(p.head.id), watched=reader.known(p.head.id))
+            for p in named
+        ]
 
     def _view(
         self, answer: Answer, shape: HeadShape | None, targets: Targets, values: Values

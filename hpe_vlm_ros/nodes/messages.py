@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from std_msgs.msg import Header
 
 from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, quaternion_from_matrix
-from hpe_vlm_ros.msg import GazeTarget, GazeTargets, HeadPose
+from hpe_vlm_ros.msg import GazeTarget, GazeTargets, HeadGesture, HeadPose
 from hpe_vlm_ros.people.attention import UNKNOWN
 from hpe_vlm_ros.people.distance import Source
+from hpe_vlm_ros.people.gestures.events import Gesture
 from hpe_vlm_ros.people.people import ROBOT, Person
 from hpe_vlm_ros.rays import unit_ray
+from hpe_vlm_ros.tasks.gesture import LABELS
 
 
 def head_pose(person: Person, header: Header) -> HeadPose:
@@ -36,7 +38,28 @@ def head_pose(person: Person, header: Header) -> HeadPose:
     message.looking_at_robot = gaze.looking
     message.looking_at_robot_score = gaze.score
     message.looking_at_robot_angle = gaze.angle
+    message.facing_score = math.nan
+    if person.facing is not None:
+        best = int(person.facing.argmax())
+        message.facing, message.facing_score = best + 1, float(person.facing[best])
     return message
+
+
+def head_gesture(gesture: Gesture, header: Header, judge: str) -> HeadGesture:
+    """The message of a gesture that has begun or ended."""
+    return HeadGesture(
+        header=header,
+        id=gesture.id,
+        gesture=LABELS.index(gesture.name),
+        state=HeadGesture.STATE_ENDED if gesture.ended else HeadGesture.STATE_STARTED,
+        start=time_of(gesture.start),
+        end=time_of(gesture.end),
+        score=gesture.score,
+        amplitude=math.radians(gesture.amplitude),
+        direction=gesture.direction,
+        cycles=gesture.cycles,
+        judge=judge,
+    )
 
 
 def gaze_targets(people: Sequence[Person], header: Header) -> GazeTargets:
@@ -95,6 +118,12 @@ def head_transforms(
 def duration(seconds: float) -> Duration:
     whole = int(seconds)
     return Duration(sec=whole, nanosec=int((seconds - whole) * 1e9))
+
+
+def time_of(nanoseconds: int) -> Time:
+    """Undoes `nanoseconds`; what lies before zero becomes zero."""
+    sec, nanosec = divmod(max(nanoseconds, 0), 10**9)
+    return Time(sec=sec, nanosec=nanosec)
 
 
 def nanoseconds(stamp: Time) -> int:

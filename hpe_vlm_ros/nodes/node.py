@@ -112,6 +112,7 @@ class PerceptionNode(LifecycleNode):
             return False
 
     def _load(self) -> None:
+        from hpe_vlm_ros.people.gestures.asking import judge_of
         from hpe_vlm_ros.perceiver import HeadPerceiver  # may import torch: only now
 
         started = time.monotonic()
@@ -126,8 +127,9 @@ class PerceptionNode(LifecycleNode):
         )
         values = parameters.read(self)
         self._ids.prefix = parameters.id_prefix(values, self.get_namespace())
+        judge = judge_of(self._perceiver) if values["gestures"] else None
         for name in values["cameras"] or ("",):
-            self._cameras[name] = Camera(self, name, values, self._ids, self._say)
+            self._cameras[name] = Camera(self, name, values, self._ids, self._say, judge)
             self._outputs[name] = Outputs(self, name, values)
         self._queries = Queries(self, self._perceiver.free_text)
         self.get_logger().info(

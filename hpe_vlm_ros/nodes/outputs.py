@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -13,19 +13,23 @@ from tf2_msgs.msg import TFMessage
 
 from hpe_vlm_ros import images
 from hpe_vlm_ros.drawing import draw_heads
-from hpe_vlm_ros.msg import GazeTargets, HeadPoseArray
+from hpe_vlm_ros.msg import GazeTargets, HeadGesture, HeadPoseArray
 from hpe_vlm_ros.nodes import extras, messages, parameters
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.parameters import Values
 from hpe_vlm_ros.nodes.qos import no_events, output_qos
+from hpe_vlm_ros.people.gestures.events import Gesture
 
 TOPICS = {
     "~/head_poses": HeadPoseArray,
     "~/gaze_targets": GazeTargets,
+    "~/head_gestures": HeadGesture,
     "/tf": TFMessage,
     "~/image_annotated": Image,
 }
-DEPTHS = {"/tf": 100, "~/image_annotated": 1}
+DEPTHS = {"/tf": 100, "~/image_annotated": 1, "~/head_gestures": 20}
+SWITCHES = {"~/image_annotated": "publish_image", "~/head_gestures": "gestures"}
+"""Parameters without which a topic is not made."""
 CONVERTED = ("detections", "annotations", "markers")
 """Outputs in other packages' messages: their topic's name is the module's."""
 
@@ -40,7 +44,7 @@ class Outputs:
         self._publishers: dict[str, Any] = {}
         self._converters: dict[str, Callable[[Shown], Any]] = {}
         for topic, kind in TOPICS.items():
-            if topic != "~/image_annotated" or values["publish_image"]:
+            if values[SWITCHES[topic]] if topic in SWITCHES else True:
                 self._create(topic, kind, DEPTHS.get(topic, 5))
         for name in CONVERTED:
             if extras.installed(name):
@@ -49,7 +53,14 @@ class Outputs:
                 self._converters[f"~/{name}"] = module.convert
 
     def publish(
-        self, shown: Shown, latency: float, dropped: int, model_id: str, values: Values
+        self,
+        shown: Shown,
+        latency: float,
+        dropped: int,
+        model_id: str,
+        values: Values,
+        gestures: Sequence[Gesture] = (),
+        judge: str = "",
     ) -> None:
         header, people = shown.header, shown.people
         array = HeadPoseArray(
@@ -61,6 +72,9 @@ class Outputs:
         )
         self._publishers["~/head_poses"].publish(array)
         self._publishers["~/gaze_targets"].publish(messages.gaze_targets(people, header))
+        for gesture in gestures:
+            message = messages.head_gesture(gesture, header, judge)
+            self._publishers["~/head_gestures"].publish(message)
         if people and values["publish_tf"] and header.frame_id:
             frames = messages.head_transforms(
                 people, header, shown.size, values["tracking"], self._frame_prefix

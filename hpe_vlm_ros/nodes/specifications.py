@@ -278,6 +278,20 @@ SPECIFICATIONS = (
         (0.0, 90.0),
     ),
     _S(
+        "gestures",
+        False,
+        "Whether ~/head_gestures reports nods, shakes, turns, tilts and looks up or down. Takes "
+        "tracking, and keeps two seconds of each head's poses, numbers without pixels, in memory.",
+        live=False,
+    ),
+    _S(
+        "gesture_min_rate",
+        6.0,
+        "Images a second of which a head must be found in at least so many before anything is "
+        "said about its gestures. Below 6, fast nods and shakes are missed or look like others.",
+        (2.0, 60.0),
+    ),
+    _S(
         "publish_tf",
         True,
         "Whether to publish the frames face_<id> and gaze_<id> of each head on /tf.",

@@ -216,7 +216,10 @@ class Stream:
     ) -> None:
         shown = Shown(camera.name, answer.header, answer.size, people, answer.rgb)
         dropped, model = self._inference.take_dropped(camera.name), self._perceiver.model_id
-        self._outputs[camera.name].publish(shown, answer.latency, dropped, model, values)
+        gestures, judge = camera.gestures()
+        self._outputs[camera.name].publish(
+            shown, answer.latency, dropped, model, values, gestures, judge
+        )
         self._switch_hri()
         if self._hri is not None:
             self._hri.publish(shown)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_vlm_ros.boxes import from_left
+from hpe_vlm_ros.facing import facing_probabilities
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, angles_from_rotation
 from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.mounting import Mounting
@@ -22,6 +23,8 @@ from .attention import UNKNOWN as UNKNOWN_GAZE
 from .attention import Gaze, Judge, gaze_covariance, gaze_offset
 from .distance import UNKNOWN as UNKNOWN_POSITION
 from .distance import Position, locate, pose_covariance
+from .gestures.events import Gesture
+from .gestures.reader import GestureReader
 from .tracking import Ids, Observation, Settings, Status, TrackedHead, Tracker
 from .tracking.colours import colours_of
 
@@ -62,6 +65,9 @@ class Person:
         position: the sellion's, in the optical frame.
         covariance: (6, 6), as of `distance.pose_covariance`; zero where unknown.
         gazes: one for each target of the view.
+        facing: probabilities (6,) of `tasks.facing.LABELS`; None where no pose is known.
+        gestures: what it has done in the last seconds and does, where gestures are asked for.
+        watched: whether its newest window of poses could be judged.
     """
 
     head: TrackedHead
@@ -69,6 +75,9 @@ class Person:
     position: Position
     covariance: Array
     gazes: dict[str, Gaze]
+    facing: Array | None = None
+    gestures: tuple[Gesture, ...] = ()
+    watched: bool = False
 
     # As a HeadEstimate has them.
 
@@ -109,6 +118,9 @@ class People:
         self.tracker = Tracker(ids=ids)
         self.judge = Judge()
         self.tracking = True
+        self.gestures: GestureReader | None = None
+        self.told: list[Gesture] = []
+        """Gestures that began or ended with the newest image."""
 
     def see(self, stamp: int, found: Sequence[HeadEstimate], view: View) -> list[Person]:
         """People at this image (stamp in nanoseconds), from left to right; LateFrame as of
@@ -123,12 +135,15 @@ class People:
         else:
             heads = [untracked(e, self.tracker.settings) for e in found]
         self.judge.keep(head.id for head in heads)
+        self.told = [] if self.gestures is None else self.gestures.see(stamp, heads)
         return from_left(as_mounted(self._person(head, view), view.mounting) for head in heads)
 
     def forget(self) -> None:
         """As after a jump of time; ids go on."""
         self.tracker.reset()
         self.judge.forget()
+        if self.gestures is not None:
+            self.gestures.forget()
 
     def _person(self, head: TrackedHead, view: View) -> Person:
         nothing = math.nan, math.nan, math.nan
@@ -144,9 +159,11 @@ class People:
         for name, target in view.targets.items():
             ahead = gaze_offset(head.rotation, place.point, nothing if target is None else target)
             gazes[name] = self.judge(head.id, name, ahead, across)
-        return Person(
-            head, angles_from_rotation(head.rotation) or nothing, place, covariance, gazes
-        )
+        angles = angles_from_rotation(head.rotation) or nothing
+        facing = facing_probabilities(head.rotation, head.rotation_covariance)
+        seen = self.gestures
+        done, known = ((), False) if seen is None else (seen.of(head.id), seen.known(head.id))
+        return Person(head, angles, place, covariance, gazes, facing, done, known)
 
 
 def as_mounted(person: Person, mounting: Mounting) -> Person:

@@ -14,6 +14,7 @@ from hpe_vlm_ros.answers import grid_box
 from hpe_vlm_ros.geometry import box_iou, gaze_rotation
 
 from .distance import Source
+from .gestures.events import Gesture
 from .people import ROBOT, Person
 
 QUESTIONS = (
@@ -22,6 +23,13 @@ QUESTIONS = (
     "Who is looking at the robot?",
     "Where is <description>?",
     "Where is <description> looking?",
+    "Which way is <description> facing?",
+    "Did <description> nod?",
+    "Did <description> shake the head?",
+    "Did <description> turn the head?",
+    "Did <description> tilt the head?",
+    "Did <description> look up or down?",
+    "What did <description> do with the head?",
 )
 DESCRIPTIONS = (
     "the person (if there is one only)",
@@ -30,6 +38,14 @@ DESCRIPTIONS = (
     "the person looking at the robot",
     "h0001 (an id)",
     "the person in [[x0,y0,x1,y1]] (a box on the grid 000 to 999)",
+)
+FACING = (
+    "the front",
+    "the image's left",
+    "the image's right",
+    "up",
+    "down",
+    "to an extreme side or away",
 )
 _ROBOT = r"(?:the )?(?:robot|camera|you|me|us)"
 _LEAST_OVERLAP = 0.1
@@ -72,7 +88,7 @@ def _rule(question: str) -> tuple[Callable[..., Reply], str] | None:
     text = re.sub(r"\s+", " ", question.strip().rstrip("?.! ").lower())
     for pattern, how in _RULES:
         if found := re.fullmatch(pattern, text):
-            return how, found.group(1) if found.groups() else ""
+            return how, "\n".join(found.groups())
     return None
 
 
@@ -109,6 +125,53 @@ def _where_looking(words: str, people: list[Person], size: tuple[int, int]) -> R
     if gaze is not None and gaze.looking:
         return Reply(f"{_name(person, size)} is looking at the robot.", (person,))
     return Reply(f"{_name(person, size)} is looking {direction(person)}.", (person,))
+
+
+def _which_way(words: str, people: list[Person], size: tuple[int, int]) -> Reply:
+    person = _choose(words, people, size)
+    if person.facing is None:
+        raise Refused(f"the pose of {_name(person, size)} is unknown: ask about another image")
+    best = int(person.facing.argmax())
+    sure = f"with probability {person.facing[best]:.2f}"
+    return Reply(f"{_name(person, size)} faces {FACING[best]}, {sure}.", (person,))
+
+
+def _did(words: str, people: list[Person], size: tuple[int, int]) -> Reply:
+    """words: who and what, separated by a line break."""
+    who, what = words.split("\n")
+    person = _watched(who, people, size)
+    kind = next(name for name, pattern in GESTURES.items() if re.fullmatch(pattern, what))
+    done = [gesture for gesture in person.gestures if gesture.name == kind]
+    if not done:
+        return Reply(f"No, {_name(person, size)} did not in the last seconds.", (person,))
+    return Reply(f"Yes, {_name(person, size)} did: {_told(done)}.", (person,))
+
+
+def _what_did(words: str, people: list[Person], size: tuple[int, int]) -> Reply:
+    person = _watched(words, people, size)
+    told = _told(person.gestures) or "no gesture in the last seconds"
+    return Reply(f"{_name(person, size)}: {told}.", (person,))
+
+
+def _watched(words: str, people: list[Person], size: tuple[int, int]) -> Person:
+    person = _choose(words, people, size)
+    if person.gestures or person.watched:
+        return person
+    raise Refused(
+        f"the gestures of {_name(person, size)} are unknown: set the parameter gestures, ask about "
+        "the newest image, and wait until the head has been seen for 2 s"
+    )
+
+
+def _told(gestures: Sequence[Gesture]) -> str:
+    """Gestures in words, in order."""
+    parts = []
+    for gesture in gestures:
+        size = f"{gesture.amplitude:.0f} degrees"
+        lasting = (gesture.end - gesture.start) / 1e9
+        state = f"{lasting:.1f} s" if gesture.ended else "going on"
+        parts.append(f"{gesture.name.replace('updown', 'up or down')} ({size}, {state})")
+    return ", ".join(parts)
 
 
 def direction(person: Person) -> str:
@@ -188,12 +251,24 @@ _PICKS: tuple[tuple[str, Callable[[list[Person], tuple[int, int]], Person]], ...
     (rf"(?:nearest|closest|largest) {_ONE}", lambda people, size: min(people, key=_distance)),
     (rf"(?:farthest|furthest|smallest) {_ONE}", lambda people, size: max(people, key=_distance)),
 )  # fmt: skip
+_HEAD = r"(?: (?:the|his|her|their) head)?"
+GESTURES = {
+    "nod": rf"nod{_HEAD}",
+    "shake": rf"shake{_HEAD}",
+    "turn": rf"turn{_HEAD}",
+    "tilt": rf"tilt{_HEAD}",
+    "updown": r"look (?:up|down|up or down)",
+}
+_ACTS = "|".join(GESTURES.values())
 _PEOPLE = r"(?:people|persons|heads|humans)"
 _RULES: tuple[tuple[str, Callable[..., Reply]], ...] = (
     (rf"how many {_PEOPLE}(?: are)? look(?:ing)? at {_ROBOT}", _count_looking),
     (rf"how many {_PEOPLE}(?: (?:are there|can you see|do you see|are (?:there )?in .+))?", _count),
     (rf"who (?:is|are) looking at {_ROBOT}", _who),
     (r"where (?:is|does) (.+?) look(?:ing)?(?: at)?", _where_looking),
+    (r"which way (?:is|does) (.+?) (?:facing|face)", _which_way),
+    (rf"did (.+?) ({_ACTS})", _did),
+    (r"what did (.+?) do(?: with (?:the|his|her|their) head)?", _what_did),
     (r"where is (.+)", _where),
 )
 

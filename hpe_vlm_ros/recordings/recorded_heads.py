@@ -14,6 +14,7 @@ import numpy as np
 from hpe_vlm_ros.evaluation.report.notes import of_recording
 from hpe_vlm_ros.geometry import matrix_from_quaternion, rotation_from_face
 from hpe_vlm_ros.images import ImageError
+from hpe_vlm_ros.tasks import facing
 
 from .bags import HEADS, Bag, Broken, Topic
 from .frames import Recording, ReplayError
@@ -150,7 +151,15 @@ def head_of(pose: Any) -> Head | None:
         looks_score=_number(pose.looking_at_robot_score),
         covariance=rounded(turn, 10) if turn.any() else None,
         status=int(pose.status),
+        facing=_facing(pose),
+        facing_score=_number(getattr(pose, "facing_score", math.nan)),
     )
+
+
+def _facing(pose: Any) -> str:
+    """A word; "" where it is unknown, as in bags from before there were any."""
+    index = int(getattr(pose, "facing", 0))
+    return facing.LABELS[index - 1] if 0 < index <= len(facing.LABELS) else ""
 
 
 def array_topics(bag: Bag) -> list[Topic]:

@@ -34,7 +34,8 @@ class Head:
     camera; looks, looks_score: the judgement of that, as in HeadPose.msg, like unseen and age (s).
     covariance: (9) row-major, rad², turns about the fixed optical axes, or None where not stated.
     visible: share of the head, 0..1.
-    status: HeadPose.STATUS_*.
+    status: HeadPose.STATUS_*. facing, facing_score: as in HeadPose.msg, a word; "" where unknown.
+    gesture: what the head does, as in HeadGesture.msg, a word; "none", or "" where nobody can tell.
     """
 
     box: tuple[float, ...]
@@ -53,6 +54,9 @@ class Head:
     age: float = 0.0
     visible: float = 1.0
     status: int = OK
+    facing: str = ""
+    facing_score: float | None = None
+    gesture: str = ""
 
     @property
     def matrix(self) -> Array:

@@ -21,6 +21,7 @@ from rosbags.typesys.store import Typestore
 
 from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, quaternion_from_matrix
 from hpe_vlm_ros.rays import unit_ray
+from hpe_vlm_ros.tasks import facing
 
 from .bag_recording import BagRecording
 from .bags import CAMERA_INFO, HEADS, shared_bag, typestore
@@ -166,6 +167,8 @@ class Builder:
             looking_at_robot=head.looks,
             looking_at_robot_score=math.nan if head.looks_score is None else head.looks_score,
             looking_at_robot_angle=looking,
+            facing=1 + facing.LABELS.index(head.facing) if head.facing else 0,
+            facing_score=math.nan if head.facing_score is None else head.facing_score,
         )
 
     def header(self, record: FrameRecord, frame_id: str | None = None) -> Any:

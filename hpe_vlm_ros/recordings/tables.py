@@ -4,7 +4,8 @@
 Columns: recording, frame (number from 0), stamp (seconds), image (file name), head (from left to
 right), id, x0, y0, x1, y1 (pixels), yaw, pitch, roll (degrees, empty without a triple), qx, qy, qz,
 qw (face frame in the optical frame), x, y, z (sellion, metres), looking (degrees between gaze and
-camera), score, sd_x, sd_y, sd_z (degrees, stated spread about the optical axes), status. A frame
+camera), score, sd_x, sd_y, sd_z (degrees, stated spread about the optical axes), facing_score,
+status, facing (a word), gesture (a word, "none", or empty where nobody can tell). A frame
 without heads has one row with no box, so the table can itself serve as ground truth.
 """
 
@@ -24,13 +25,15 @@ from .frames import ReplayError
 from .records import FrameRecord, Head
 from .truth import seconds
 
-TEXT = ("recording", "stamp", "image", "id")
+TEXT = ("recording", "stamp", "image", "id", "facing", "gesture")
 WHOLE = ("frame", "head", "status")
 NUMBERS = (
     "x0", "y0", "x1", "y1", "yaw", "pitch", "roll", "qx", "qy", "qz", "qw", "x", "y", "z",
-    "looking", "score", "sd_x", "sd_y", "sd_z",
+    "looking", "score", "sd_x", "sd_y", "sd_z", "facing_score",
 )  # fmt: skip
-COLUMNS = ("recording", "frame", "stamp", "image", "head", "id", *NUMBERS, "status")
+COLUMNS = (
+    "recording", "frame", "stamp", "image", "head", "id", *NUMBERS, "status", "facing", "gesture",
+)  # fmt: skip
 
 
 def write_csv(path: Path, records: Sequence[FrameRecord]) -> None:
@@ -85,6 +88,8 @@ def _head(head: Head) -> dict[str, Any]:
     quaternion = quaternion_from_matrix(face_rotation(head.matrix))
     names = ("qx", "qy", "qz", "qw")
     values |= {n: round(v, 7) + 0.0 for n, v in zip(names, quaternion, strict=True)}
+    values |= {"facing": head.facing or None, "facing_score": head.facing_score}
+    values["gesture"] = head.gesture or None
     if head.position is not None:
         values |= dict(zip("xyz", head.position, strict=True))
     if head.covariance is not None:

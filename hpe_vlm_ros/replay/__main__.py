@@ -145,7 +145,8 @@ def _wanted(options: argparse.Namespace) -> Any:
         truth=options.truth,
         truth_topic=options.truth_topic,
         tolerance=int(options.truth_tolerance * 1e9),
-        track=options.track,
+        track=options.track or options.gestures,
+        judge=_judge(options) if options.gestures else None,
         parquet=options.parquet,
         bag=not options.no_bag,
         video=options.video,
@@ -153,6 +154,17 @@ def _wanted(options: argparse.Namespace) -> Any:
         save_images=options.save_images,
         scoring=_scoring(options),
     )
+
+
+def _judge(options: argparse.Namespace) -> Any:
+    """Of gestures: the model's own, or the rule where it has none."""
+    from pathlib import Path
+
+    from hpe_vlm_ros.people.gestures.asking import judge_in
+    from hpe_vlm_ros.vlm.model_folder import default_folder
+
+    model = getattr(options, "model", None)
+    return judge_in(Path(model).expanduser() if model else default_folder())
 
 
 def _scoring(options: argparse.Namespace) -> Any:

@@ -203,6 +203,11 @@ def _results(to: argparse.ArgumentParser) -> None:
         action="store_true",
         help="follow heads over time as the node does with `tracking`: ids, filtered poses",
     )
+    add(
+        "--gestures",
+        action="store_true",
+        help="also report nods, shakes and other gestures of heads; takes --track",
+    )
     add("--parquet", action="store_true", help="also write heads.parquet (needs pyarrow)")
     add("--no-bag", action="store_true", help="write no result bag")
     add("--video", action="store_true", help="also write annotated videos (with --save-images)")

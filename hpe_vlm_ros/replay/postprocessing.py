@@ -18,26 +18,37 @@ from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
 from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.lens import from_numbers
 from hpe_vlm_ros.mounting import Mounting
+from hpe_vlm_ros.people.gestures.events import Gesture
+from hpe_vlm_ros.people.gestures.reader import GestureReader
+from hpe_vlm_ros.people.gestures.reader import Judge as GestureJudge
 from hpe_vlm_ros.people.people import ROBOT, People, Person, View
 from hpe_vlm_ros.people.tracking import LateFrame
 from hpe_vlm_ros.recordings.records import FrameRecord, Head, looking, rounded
+from hpe_vlm_ros.tasks.facing import LABELS
 
 
 def placed(
-    records: Sequence[FrameRecord], run: dict[str, Any], looking_angle: float, track: bool
+    records: Sequence[FrameRecord],
+    run: dict[str, Any],
+    looking_angle: float,
+    track: bool,
+    judge: GestureJudge | None = None,
+    told: list[tuple[str, Gesture]] | None = None,
 ) -> tuple[list[FrameRecord], list[str]]:
     """The records with all that follows from the answers, and notes about it.
 
     run: a run's details. track: follow heads over the frames of recordings that have a course of
-    time, as the node does with its parameter `tracking`.
+    time, as the node does with its parameter `tracking`. judge: of the gestures of tracked heads;
+    those that ended are added to `told` with the id of their recording.
     """
+    events: list[tuple[str, Gesture]] = [] if told is None else told
     sequences = {entry["id"] for entry in run["recordings"] if entry["sequence"]}
     shape = HeadShape.read(run.get("head_shape"))
     degrees = run["settings"].get("rotate", 0)
     people: dict[str, People] = {}
     found, late = [], 0
     for record in records:
-        seer = people.setdefault(record.recording, People())
+        seer = people.setdefault(record.recording, _people(judge))
         seer.judge.limit = looking_angle
         seer.tracking = track and record.recording in sequences
         if record.error is not None:
@@ -49,10 +60,34 @@ def placed(
             late += 1
             seer.tracking = False
             found.append(_seen(record, seer, shape, degrees))
+        events += [(record.recording, gesture) for gesture in seer.told if gesture.ended]
+    for recording, seer in people.items():
+        if seer.gestures is not None:
+            events += [(recording, gesture) for gesture in seer.gestures.forget()]
+    if judge is not None:
+        found = [_with_gestures(record, events) for record in found]
     notes = camera_notes(records)
     if late:
         notes.append(f"{late} frames are older than the one before: not tracked")
     return found, notes
+
+
+def _people(judge: GestureJudge | None) -> People:
+    people = People()
+    if judge is not None:
+        people.gestures = GestureReader(judge)
+    return people
+
+
+def _with_gestures(record: FrameRecord, events: Sequence[tuple[str, Gesture]]) -> FrameRecord:
+    """The record with what its heads do; known only once the gestures have ended."""
+    going = {
+        gesture.id: gesture.name
+        for recording, gesture in events
+        if recording == record.recording and gesture.start <= record.time <= gesture.end
+    }
+    heads = (replace(head, gesture=going.get(head.id, head.gesture)) for head in record.heads)
+    return replace(record, heads=tuple(heads))
 
 
 def camera_notes(records: Sequence[FrameRecord]) -> list[str]:
@@ -104,4 +139,7 @@ def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) 
         unseen=round(head.unseen, 6),
         age=round(head.age, 6),
         status=int(head.status),
+        facing="" if person.facing is None else LABELS[int(person.facing.argmax())],
+        facing_score=None if person.facing is None else round(float(person.facing.max()), 6),
+        gesture="none" if person.watched else "",
     )  # fmt: skip

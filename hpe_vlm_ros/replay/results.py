@@ -14,6 +14,8 @@ from hpe_vlm_ros.evaluation.report.notes import of_recording
 from hpe_vlm_ros.evaluation.report.page import html
 from hpe_vlm_ros.evaluation.report.pictures import worst_pictures, write_video
 from hpe_vlm_ros.evaluation.summary import Scoring, summary
+from hpe_vlm_ros.people.gestures.events import Gesture
+from hpe_vlm_ros.people.gestures.reader import Judge as GestureJudge
 from hpe_vlm_ros.recordings.bag_recording import BagRecording, open_bag
 from hpe_vlm_ros.recordings.folders import open_pictures
 from hpe_vlm_ros.recordings.frames import Recording, ReplayError
@@ -22,7 +24,7 @@ from hpe_vlm_ros.recordings.records import FrameRecord
 from hpe_vlm_ros.recordings.rerun_file import write_rerun
 from hpe_vlm_ros.recordings.result_bag import write_bag
 from hpe_vlm_ros.recordings.tables import write_csv, write_parquet
-from hpe_vlm_ros.recordings.truth import Truth, joined, match
+from hpe_vlm_ros.recordings.truth import Truth, joined, match, seconds
 from hpe_vlm_ros.recordings.truth_files import read_truth
 from hpe_vlm_ros.recordings.videos import open_video
 
@@ -41,6 +43,7 @@ class Wanted:
     truth_topic: str | None = None
     tolerance: int = 1_000_000
     track: bool = False
+    judge: GestureJudge | None = None
     parquet: bool = False
     bag: bool = True
     video: bool = False
@@ -76,13 +79,15 @@ def finish(
     """Writes all results of a run into its folder; the report."""
     run = store.details()
     records, notes = store.records(), list[str]()
-    followed = records
+    followed, gestures = records, list[tuple[str, Gesture]]()
     if not run["placed"]:
-        told, angle = records, wanted.scoring.looking_angle
-        records, notes = placed(told, run, angle, wanted.track)
+        told, angle, judge = records, wanted.scoring.looking_angle, wanted.judge
+        records, notes = placed(told, run, angle, wanted.track, judge, gestures)
         followed = records if wanted.track else placed(told, run, angle, True)[0]
     named = wanted.truth_topic if wanted.truth is None else str(wanted.truth)
     run |= {"tracking": wanted.track, "truth": named, "notes": [*run.get("notes", ()), *notes]}
+    if wanted.judge is not None:
+        run["gestures"] = gestures_told(gestures, wanted.judge.name)
     folder = store.folder
     write_csv(folder / "heads.csv", records)
     if wanted.parquet:
@@ -100,6 +105,27 @@ def finish(
         for recording, mine, name in _by_recording(recordings, records):
             write_video(folder / f"{name}.mp4", recording, mine)
     return report
+
+
+def gestures_told(told: Sequence[tuple[str, Gesture]], judge: str) -> dict[str, Any]:
+    """What a report says of gestures; times in seconds, amplitudes in degrees."""
+    return {
+        "judge": judge,
+        "events": [
+            {
+                "recording": recording,
+                "id": gesture.id,
+                "gesture": gesture.name,
+                "start": seconds(gesture.start),
+                "end": seconds(gesture.end),
+                "amplitude": round(gesture.amplitude, 1),
+                "direction": gesture.direction,
+                "cycles": gesture.cycles,
+                "score": round(gesture.score, 3),
+            }
+            for recording, gesture in sorted(told, key=lambda one: (one[0], one[1].start))
+        ],
+    }
 
 
 def _write_bags(

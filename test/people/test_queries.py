@@ -8,6 +8,7 @@ import pytest
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate
+from hpe_vlm_ros.people.gestures.events import Gesture
 from hpe_vlm_ros.people.people import People, View
 from hpe_vlm_ros.people.queries import QUESTIONS, Refused, answer, direction, understands
 
@@ -125,3 +126,39 @@ def test_directions(yaw, pitch, words):
     (person,) = seen.see(0, [turned], View(SIZE))
     assert words in direction(person)
     assert np.isfinite(person.rotation).all()
+
+
+def nodding(**fields):
+    person = THREE[1]
+    gesture = Gesture(person.head.id, "nod", 10**9, 24 * 10**8, 0.9, 8.0, -1, 2.0, **fields)
+    return [THREE[0], replace(person, gestures=(gesture,), watched=True), THREE[2]]
+
+
+@pytest.mark.parametrize(
+    ("question", "ended", "words"),
+    [
+        ("Did h0002 nod?", True, "Yes, h0002 did: nod (8 degrees, 1.4 s)."),
+        ("did the nearest person nod the head", True, "Yes, h0002"),
+        ("Did h0002 shake the head?", True, "No, h0002 did not"),
+        ("Did the person in the middle look down?", True, "No, h0002"),
+        ("What did h0002 do?", False, "h0002: nod (8 degrees, going on)."),
+    ],
+)
+def test_gestures_are_told(question, ended, words):
+    heads = nodding(ended=ended)
+    reply = answer(question, heads, SIZE)
+    assert reply.text.startswith(words)
+    assert reply.people == (heads[1],)
+
+
+def test_gestures_that_nobody_asks_for_are_refused():
+    with pytest.raises(Refused, match="parameter gestures"):
+        answer("Did h0001 nod?", nodding(), SIZE)
+    with pytest.raises(Refused, match="cannot be answered"):
+        answer("Did h0002 jump?", nodding(), SIZE)
+
+
+def test_facing_is_a_word_with_its_probability():
+    said = [answer(f"Which way is h000{n} facing?", THREE, SIZE).text for n in (1, 2, 3)]
+    assert "away" in said[2] and "the front, with probability" in said[1]
+    assert "right" in said[0] or "extreme" in said[0]

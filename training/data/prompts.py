@@ -10,11 +10,14 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from hpe_vlm_ros import answers
+from hpe_vlm_ros.facing import facing_of
 from hpe_vlm_ros.geometry import angles_from_rotation
+from hpe_vlm_ros.tasks import facing
 
 from .sample import Expression, Head
 
 NO_NUMBER, COORDINATE, ANGLE = 0, 1, 2
+RARE = {"up": 3, "down": 2, "left": 1, "right": 1}  # the larger the rarer, of facing's words
 
 
 @dataclass
@@ -25,7 +28,8 @@ class PackingOptions:
     every so many steps anything is asked (0: never); the others teach the vision tower alone, or,
     where that stays as it is, the decoder's image tokens.
     max_referring: questions for somebody described in words drawn per image and step. detection:
-    whether the detection prompt is asked.
+    whether the detection prompt is asked. max_facing: questions for the way a head faces, in a
+    word, drawn per image and step; rare ways come first.
     """
 
     min_size: float = 13.0
@@ -36,6 +40,7 @@ class PackingOptions:
     ask_every: int = 1
     max_referring: int = 0
     detection: bool = True
+    max_facing: int = 0
 
 
 @dataclass
@@ -80,7 +85,39 @@ def build_prompts(
         prompt = _pose_prompt(heads, index, width, height, tokenizer, options.box_jitter, rng)
         if prompt is not None:
             prompts.append(prompt)
+    if options.max_facing:
+        prompts += _facing_prompts(heads, taught, size, tokenizer, options, rng)
     return prompts
+
+
+def _facing_prompts(
+    heads: list[Head],
+    taught: list[int],
+    size: tuple[int, int],
+    tokenizer: PreTrainedTokenizerBase,
+    options: PackingOptions,
+    rng: np.random.Generator,
+) -> list[Prompt]:
+    """Which way heads with a rotation face, up to `max_facing` of them, rare words first."""
+    words = {
+        index: facing.LABELS[int(facing_of([heads[index].rotation])[0])]
+        for index in rng.permutation(taught)
+        if heads[index].rotation is not None
+    }
+    chosen = sorted(words, key=lambda index: -RARE.get(words[index], 0))[: options.max_facing]
+    prompts = []
+    for index in chosen:
+        asked = _jittered(heads[index], options.box_jitter, rng)
+        question = facing.question(answers.grid_box(asked, size[1], size[0]))
+        answer = facing.format_answer(words[index])
+        prompts.append(_prompt(question, answer, NO_NUMBER, [], tokenizer))
+    return prompts
+
+
+def _jittered(head: Head, jitter: float, rng: np.random.Generator) -> np.ndarray:
+    """Its box, moved by up to this share of its size."""
+    extent = np.tile(head.box[2:] - head.box[:2], 2)
+    return np.asarray(head.box + rng.uniform(-jitter, jitter, 4) * extent)
 
 
 def referring_prompts(
@@ -150,8 +187,7 @@ def _pose_prompt(
     angles = None if head.rotation is None else angles_from_rotation(head.rotation)
     if angles is None:
         return None
-    extent = np.tile(head.box[2:] - head.box[:2], 2)
-    asked = head.box + rng.uniform(-jitter, jitter, 4) * extent
+    asked = _jittered(head, jitter, rng)
     question = answers.pose_prompt(answers.grid_box(asked, width, height))
     values = [(angle % 360, index) for angle in angles]
     widths = [0.0] * 3 if head.spread is None else head.spread.tolist()

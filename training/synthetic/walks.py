@@ -53,9 +53,11 @@ QUALITY = 78  # of the JPEG pictures
 class Stage:
     """What stands still during a walk, and who takes part."""
 
+    stream = 75  # of random numbers
+
     def __init__(self, world: World, canvas: Canvas, walk: int) -> None:
         self.world, self.canvas, self.walk = world, canvas, walk
-        self.seeds = [world.seed, number_of(world.split), 75, walk]
+        self.seeds = [world.seed, number_of(world.split), self.stream, walk]
         rng = np.random.default_rng(self.seeds)
         self.camera = _robot_camera(canvas.width, canvas.height, rng)
         panorama, turn = random_panorama(world, rng), rng.random()
@@ -69,11 +71,14 @@ class Stage:
         self.background = background * exposure(background, gain, rng)
         count = PEOPLE[walk % len(PEOPLE)]
         half_view = self.camera.width / 2 / self.camera.focal
-        self.walkers = [Walker(rng, half_view) for _ in range(count)]
+        self.walkers = [self._walker(rng, half_view) for _ in range(count)]
         chosen = rng.choice(world.identities, count, replace=False)
         self.people = [world.person(int(i)) for i in chosen]
         self.colours = [person_colours(person, world.texture_means, rng) for person in self.people]
         self.rng = rng
+
+    def _walker(self, rng: np.random.Generator, half_view: float) -> Walker:
+        return Walker(rng, half_view)
 
     def frames(self, count: int, rate: float) -> Iterator[tuple[Integers, dict[str, Any]]]:
         """Pictures (H, W, 3) uint8 RGB and their labels."""

@@ -20,7 +20,7 @@ Pixel = tuple[float, float]
 
 
 def convert(shown: Shown) -> ImageAnnotations:
-    """A box, the gaze as a line from its middle, and id and yaw, for each head."""
+    """A box, the gaze as a line from its middle, and id, yaw and gesture, for each head."""
     stamp = shown.header.stamp
     result = ImageAnnotations()
     if hasattr(result, "timestamp"):  # newer versions of the package
@@ -65,7 +65,8 @@ def _gaze_tip(person: Person) -> Pixel | None:
 
 def _label(person: Person) -> str:
     yaw = "" if math.isnan(person.yaw) else f"{np.round(person.yaw):.0f} deg"
-    return " ".join(part for part in (person.head.id, yaw) if part) or "head"
+    doing = " ".join(g.name.replace("updown", "up/down") for g in person.gestures if not g.ended)
+    return " ".join(part for part in (person.head.id, yaw, doing) if part) or "head"
 
 
 def _lines(points: list[Pixel], kind: int, colour: Color, stamp: Time) -> PointsAnnotation:

@@ -67,6 +67,7 @@ class TrackedHead:
         score: of the newest detection.
         unseen: seconds since the model last found it; 0 in an image in which it did.
         age: seconds since it was first seen.
+        observed: what was found of it in this very image; None where it was not.
     """
 
     id: str
@@ -78,6 +79,7 @@ class TrackedHead:
     status: Status
     unseen: float
     age: float
+    observed: Observation | None = None
 
 
 class Track:
@@ -187,6 +189,7 @@ class Track:
             status=self._status(stamp, settings),
             unseen=self.unseen(stamp),
             age=(stamp - self._born) / 1e9,
+            observed=self._seen if stamp == self._last_seen else None,
         )
 
     def _bias(self, settings: Settings) -> Array:

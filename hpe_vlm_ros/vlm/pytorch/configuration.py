@@ -77,6 +77,9 @@ class CogVLMVisionConfig(PreTrainedConfig):
 class CogVLMConfig(PreTrainedConfig):
     """The whole model: a Llama-like decoder with two experts per layer, and `vision_config`.
 
+    `text_only` is a decoder without tower and vision experts, for questions that hold all they are
+    about as text; its layers still have the keys and values of the whole model's.
+
     The last fields belong to our own checkpoints, fitted together with the weights: what a head
     box encloses (`head_shape`: "diameter" in metres, "offset" of the face's origin from the box
     centre), the score below which a box is dropped (`min_score`, before calibration), whether a
@@ -108,6 +111,7 @@ class CogVLMConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     pad_token_id: int | None = 0
     template_version: str = "base"
+    text_only: bool = False
     head_shape: dict[str, Any] | None = None
     min_score: float = 0.0
     number_decoding: str = "most_likely"

@@ -91,8 +91,9 @@ class Attention(nn.Module):
         self.layer = layer
         self.head_dim = config.head_dim
         width = config.hidden_size
-        self.vision_expert_query_key_value = nn.Linear(width, 3 * width, bias=False)
-        self.vision_expert_dense = nn.Linear(width, width, bias=False)
+        if not config.text_only:
+            self.vision_expert_query_key_value = nn.Linear(width, 3 * width, bias=False)
+            self.vision_expert_dense = nn.Linear(width, width, bias=False)
         self.language_expert_query_key_value = nn.Linear(width, 3 * width, bias=False)
         self.language_expert_dense = nn.Linear(width, width, bias=False)
 
@@ -105,7 +106,7 @@ class Attention(nn.Module):
         cache: Cache | None,
     ) -> Tensor:
         batch, length, width = x.shape
-        qkv = routing(x, self.language_expert_query_key_value, self.vision_expert_query_key_value)
+        qkv = self._by_expert(routing, x, "query_key_value")
         q, k, v = qkv.view(batch, length, 3, -1, self.head_dim).permute(2, 0, 3, 1, 4)
         q, k = rotate(q, rotation), rotate(k, rotation)
         if cache is not None:
@@ -113,7 +114,11 @@ class Attention(nn.Module):
         causal = mask is None and length > 1
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
         y = y.transpose(1, 2).reshape(batch, length, width)
-        return routing(y, self.language_expert_dense, self.vision_expert_dense)
+        return self._by_expert(routing, y, "dense")
+
+    def _by_expert(self, routing: ExpertRouting, x: Tensor, name: str) -> Tensor:
+        language = getattr(self, f"language_expert_{name}")
+        return routing(x, language, getattr(self, f"vision_expert_{name}", language))
 
 
 class SwiGLU(nn.Module):
@@ -133,10 +138,10 @@ class ExpertMLP(nn.Module):
     def __init__(self, config: CogVLMConfig):
         super().__init__()
         self.language_mlp = SwiGLU(config)
-        self.vision_mlp = SwiGLU(config)
+        self.vision_mlp = None if config.text_only else SwiGLU(config)
 
     def forward(self, x: Tensor, routing: ExpertRouting) -> Tensor:
-        return routing(x, self.language_mlp, self.vision_mlp)
+        return routing(x, self.language_mlp, self.vision_mlp or self.language_mlp)
 
 
 class DecoderLayer(GradientCheckpointingLayer):

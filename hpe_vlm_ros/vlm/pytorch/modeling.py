@@ -90,7 +90,7 @@ class CogVLMModel(CogVLMPreTrainedModel):
             [DecoderLayer(config, i) for i in range(config.num_hidden_layers)]
         )
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.vision = VisionModel(config)
+        self.vision = None if config.text_only else VisionModel(config)
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -101,6 +101,8 @@ class CogVLMModel(CogVLMPreTrainedModel):
         embeds = self.embed_tokens(input_ids)
         if pixel_values is None:
             return embeds
+        if self.vision is None:
+            raise ValueError("this model reads text alone (config.text_only): give no pixel_values")
         if token_type_ids is None:
             raise ValueError("pixel_values need token_type_ids that mark the image slots with 1")
         features = self.vision(pixel_values.to(self.vision.boi.dtype)).to(embeds.dtype)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
 from training.data.__main__ import main
 from training.data.augment import mirrored, render_view
@@ -112,3 +113,17 @@ def test_the_command_knows_every_reader(capsys):
         with pytest.raises(SystemExit):
             main([name, "--help"])
         assert "positional arguments" in capsys.readouterr().out
+
+
+def test_facing_is_asked_in_words_of_heads_whose_pose_is_known(photo):
+    tokenizer, size = build_tokenizer(), (120, 160)
+    up = rotation_from_angles(0, 50, 0)
+    heads = [*photo.heads, Head(BOX + 30, up)]
+    options = PackingOptions(detection=False, max_poses=0, max_facing=1)
+    (prompt,) = build_prompts(heads, size, tokenizer, options, np.random.default_rng(0))
+    assert tokenizer.decode(prompt.question).startswith("What is the head facing")
+    assert tokenizer.decode(prompt.answer[:-1]) == "The head facing is up."  # the rarer one
+    both = PackingOptions(detection=False, max_poses=0, max_facing=5)
+    prompts = build_prompts(heads, size, tokenizer, both, np.random.default_rng(0))
+    assert len(prompts) == 2 and not any(prompts[1].kinds)
+    assert tokenizer.unk_token_id not in prompts[1].question + prompts[1].answer
