@@ -30,18 +30,9 @@ from .people.posing import forward_kinematics
 from .people.walkers import Walker, walking_pose
 from .scene.backgrounds import panorama_view
 from .scene.camera import Camera, develop, tilted
-from .scene.lights import light_of
-from .scene.sampling import (
-    HEAD_MIDDLE,
-    Drawn,
-    Figure,
-    draw_person,
-    exposed,
-    exposure,
-    head_label,
-    random_panorama,
-    random_room,
-)
+from .scene.figures import HEAD_MIDDLE, Drawn, Figure, draw_person, head_label
+from .scene.lights import exposed, exposure, light_of
+from .scene.sampling import random_panorama, random_room
 from .scene.world import World
 from .splits import number_of
 

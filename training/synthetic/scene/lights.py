@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -165,3 +165,29 @@ def light_of(small: Array, turn: float = 0.0) -> Light:
 
 
 SPHERE = sphere(64)
+
+
+def exposed(light: Light, rng: np.random.Generator) -> tuple[Light, float]:
+    """Scale a light so that skin comes out at a photograph's brightness; also its gain."""
+    around = float(light.sh[0].mean()) * 0.282 + 1e-4
+    key = float(light.colour.mean())
+    limit = rng.uniform(0.2, 2.5) * around
+    colour = light.colour * min(1.0, limit / max(key, 1e-6))
+    gain = 0.85 * float(np.exp(rng.normal(0, 0.3))) / (around + 0.4 * float(colour.mean()))
+    hue = light.sh[0] / around / 3.5449 * 3.5449 * 0.282
+    neutral = (hue / hue.mean()) ** np.float32(-0.6)  # the camera's white balance, incomplete
+    return (
+        replace(
+            light,
+            sh=(light.sh * gain * neutral).astype(np.float32),
+            colour=(colour * gain * neutral).astype(np.float32),
+        ),
+        gain,
+    )
+
+
+def exposure(background: Array, gain: float, rng: np.random.Generator) -> np.float32:
+    """What to multiply a background by, so that it fits people under a light of this gain."""
+    middle = max(float(np.median(background[::4, ::4])), 0.02)
+    level = float(np.exp(rng.normal(0, 0.35))) * 0.3 / middle
+    return np.float32(min(max(level, 0.35 * gain), 2.5 * gain))

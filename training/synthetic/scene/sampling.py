@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from hpe_vlm_ros.geometry import angles_from_rotation, rotation_from_vector
+from hpe_vlm_ros.geometry import rotation_from_vector
 
-from ...data.labels import BOX_DECIMALS, head_record, rounded
-from ...data.sample import Head
-from .. import Array, Integers, labels
+from .. import Array, Integers
 from ..drawing.compose import Canvas, Mesh
-from ..drawing.raster import skin
-from ..people.appearance import appearance_of
 from ..people.colours import cloth_map, tinted
 from ..people.dressing import person_colours
 from ..people.person import HEADWEAR, Person
@@ -29,9 +25,12 @@ from ..splits import SPLITS
 from . import backgrounds, clutter
 from .camera import Camera, develop, raised_camera, random_camera
 from .capture_dome import dome_background, dome_camera, lamps
+from .figures import HEAD_MIDDLE, Drawn, Figure, draw_person, head_label
 from .lights import (
     Light,
     Panorama,
+    exposed,
+    exposure,
     light_of,
     procedural_panorama,
 )
@@ -40,7 +39,6 @@ from .world import ROOMS, World
 
 HEAD_SIZE = 0.205  # metres: about sqrt(width * height) of an adult's head box
 SMALLEST = 12.0  # pixels of sqrt(w h) in a picture 320 pixels wide
-HEAD_MIDDLE = np.array([0.0, 0.08, 0.03], np.float32)  # from the nose bridge of a resting head
 CLUTTER_OWNER = 100  # and up, by twos; each mesh needs owners of its own
 
 
@@ -121,13 +119,6 @@ def _collide(place: Place, other: Place, attempt: int) -> bool:
     return attempt < 20 and below > -0.6 and across < (0.8 if below < 0.6 else 1.15)
 
 
-def exposure(background: Array, gain: float, rng: np.random.Generator) -> np.float32:
-    """What to multiply a background by, so that it fits people under a light of this gain."""
-    middle = max(float(np.median(background[::4, ::4])), 0.02)
-    level = float(np.exp(rng.normal(0, 0.35))) * 0.3 / middle
-    return np.float32(min(max(level, 0.35 * gain), 2.5 * gain))
-
-
 def random_panorama(world: World, rng: np.random.Generator) -> Panorama:
     if world.panoramas and rng.random() < 0.85:
         return world.panoramas[rng.integers(len(world.panoramas))]
@@ -162,25 +153,6 @@ def random_room(world: World, camera: Camera, rng: np.random.Generator) -> Array
     glow = rng.uniform(0.6, 1.1, (6, 1)) * rng.uniform(0.8, 1.1, 3)
     walls = world.room(int(rng.integers(ROOMS)))
     return backgrounds.room_view(walls, camera, size, origin, glow)
-
-
-def exposed(light: Light, rng: np.random.Generator) -> tuple[Light, float]:
-    """Scale a light so that skin comes out at a photograph's brightness; also its gain."""
-    around = float(light.sh[0].mean()) * 0.282 + 1e-4
-    key = float(light.colour.mean())
-    limit = rng.uniform(0.2, 2.5) * around
-    colour = light.colour * min(1.0, limit / max(key, 1e-6))
-    gain = 0.85 * float(np.exp(rng.normal(0, 0.3))) / (around + 0.4 * float(colour.mean()))
-    hue = light.sh[0] / around / 3.5449 * 3.5449 * 0.282
-    neutral = (hue / hue.mean()) ** np.float32(-0.6)  # the camera's white balance, incomplete
-    return (
-        replace(
-            light,
-            sh=(light.sh * gain * neutral).astype(np.float32),
-            colour=(colour * gain * neutral).astype(np.float32),
-        ),
-        gain,
-    )
 
 
 def _objects(
@@ -219,34 +191,6 @@ def _objects(
             )
         )
     return out
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A person ready to be drawn: bones go x -> linear @ x + shift; `maps` and `tone` as of
-    `person_colours`; the head's middle in the world, about which it casts shadows on itself within
-    `shadow_radius` (0: none)."""
-
-    person: Person
-    linear: Array
-    shift: Array
-    maps: Array
-    tone: str
-    middle: Array
-    shadow_radius: float
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What the label of a drawn person needs: its projected vertices, the head bone's rotation
-    since rest, the nose bridge in the world, and the owner that it was drawn as."""
-
-    person: Person
-    screen: Array
-    linear: Array
-    sellion: Array
-    owner: int
-    tone: str
 
 
 def _add_person(
@@ -289,42 +233,6 @@ def _hold_head(world: World, person: Person, pose: Array, rng: np.random.Generat
         pose[0] = rotation_from_vector(np.radians([0.0, 0.0, 180 + rng.normal(0, 45)]))
 
 
-def draw_person(
-    canvas: Canvas, camera: Camera, light: Light, head: int, figure: Figure, owner: int
-) -> Drawn:
-    """Draw a person as owners `owner` and the next; `head` is the bone's number."""
-    person, linear, shift = figure.person, figure.linear, figure.shift
-    points, normals = np.empty_like(person.rest), np.empty_like(person.rest)
-    skin(
-        person.rest,
-        person.normals,
-        person.bones,
-        person.weights,
-        linear,
-        shift,
-        points,
-        normals,
-    )
-    mesh = Mesh(
-        points,
-        normals,
-        person.uv,
-        person.triangles,
-        person.materials,
-        person.of_head,
-        person.occlusion,
-        person.textures,
-        person.flags,
-        person.gloss,
-        figure.maps,
-        figure.middle,
-        figure.shadow_radius,
-    )
-    screen = canvas.add(mesh, owner, camera, light)
-    sellion = linear[head] @ person.sellion + shift[head]
-    return Drawn(person, screen, linear[head], sellion, owner, figure.tone)
-
-
 def _standing(
     camera: Camera,
     place: Place,
@@ -342,27 +250,3 @@ def _standing(
     if depth > 0.2 and 0.0 < v < 0.9 * camera.height:
         return target
     return free
-
-
-def head_label(
-    picture: Integers, canvas: Canvas, camera: Camera, drawn: Drawn
-) -> dict[str, Any] | None:
-    """The label of one head as `render` describes it; None when nothing of it is in the image."""
-    person, screen, owner = drawn.person, drawn.screen, drawn.owner
-    full = labels.box_of(screen, person.box_points)
-    if full is None:
-        return None
-    box = labels.clip_box(full, canvas.width, canvas.height)
-    if box is None:
-        return None
-    rotation = labels.head_rotation(camera.rotation, drawn.linear)
-    angles = angles_from_rotation(rotation)
-    owners = canvas.owners()
-    share = labels.visible_share(screen, person.triangles, person.of_head, full, owners, owner + 1)
-    worn = zip(person.kinds, person.names, strict=True)
-    position = camera.rotation @ (drawn.sellion - camera.position)
-    return head_record(Head(box, rotation, share, position, tone=drawn.tone)) | {
-        "full_box": rounded(full, BOX_DECIMALS),
-        "angles": None if angles is None else rounded(np.array(angles), 3),
-        "looks": appearance_of(picture, owners, owner, full, worn),
-    }
