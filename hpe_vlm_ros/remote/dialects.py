@@ -79,7 +79,8 @@ TENSORRT_LLM = Dialect(
     "tensorrt_llm",
     lambda language: {"response_format": {"type": "regex", "regex": language.regex}},
 )
-# nvidia.github.io/TensorRT-Edge-LLM/user_guide/features/guided-decoding.html
+# nvidia.github.io/TensorRT-Edge-LLM/user_guide/features/guided-decoding.html; response_format
+# knows JSON only (experimental/server/api/protocol.py). Unknown fields are refused.
 EDGE_LLM = Dialect(
     "TensorRT Edge-LLM",
     "tensorrt-edgellm",

@@ -22,7 +22,7 @@ THINKING = 1500  # tokens more for a model that cannot be kept from it
 # Built as the grammars of heads and poses are; the number in it makes it nobody's own words.
 FORCED = literal("{481516,") + ANGLE + (literal(",") + ANGLE).repeated(1, 2) + literal("}.")
 # Templates know one of these names or none. TensorRT-LLM refuses names that the template does not
-# use, so both are tried at first and then the one of Qwen, GLM and Gemma.
+# use, and Edge-LLM all but the second set, the name that Qwen, GLM and Gemma have.
 QUIET: tuple[Fields, ...] = (
     {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}},
     {"chat_template_kwargs": {"enable_thinking": False}},

@@ -194,7 +194,18 @@ class TensorRTLLM(Dialect):
 
 
 class EdgeLLM(Dialect):
+    """Forbids fields it does not know, and template variables but two."""
+
     owner = "tensorrt-edgellm"
+
+    def check(self, body: Body) -> None:
+        fields = {"response_format", "guided_decoding", "chat_template_kwargs"}
+        if unknown := set(body) - KNOWN - fields:
+            raise refuse(f"Extra inputs are not permitted: {', '.join(sorted(unknown))}", 422)
+        variables = set(body.get("chat_template_kwargs") or {})
+        if unknown := variables - {"enable_thinking", "reasoning_effort"}:
+            raise refuse(f"unsupported chat_template_kwargs: {', '.join(sorted(unknown))}", 422)
+        super().check(body)
 
     def pattern(self, body: Body) -> str | None:
         only_types(body, "json_object", "json_schema")
