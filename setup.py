@@ -5,7 +5,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-TORCH = ["safetensors>=0.4", "torch>=2.6", "transformers>=5.23,<6"]
+TORCH = ["pillow>=11", "safetensors>=0.4", "torch>=2.6", "transformers>=5.23,<6"]
 MODEL = Path("models") / "embedded"  # found there by vlm.model_folder.default_folder
 REPLAY = ["jinja2>=3.1", "matplotlib>=3.8", "mcap>=1.2", "rosbags>=0.11", "tqdm>=4.60"]
 
@@ -40,6 +40,8 @@ setup(
         "torch": TORCH,
         # making exports for ONNX Runtime
         "export": [*TORCH, "onnx>=1.19,<2", "onnxscript>=0.5,<1"],
+        # LoRA adapters to models of other families
+        "adapter": [*TORCH, "peft>=0.21,<0.22"],
         # the 17B model: weights in 8 or 4 bits, and its SentencePiece tokenizer
         "full": [*TORCH, "bitsandbytes>=0.49,<0.51", "protobuf>=4.25", "sentencepiece>=0.2,<0.3"],
     },

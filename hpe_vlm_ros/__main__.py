@@ -71,6 +71,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--model", metavar="M", help=f"{MODEL} (default: the one in the package)")
     add("--download", action="store_true", help="download a model org/name that the cache lacks")
+    add("--adapter", metavar="DIR", help="LoRA adapter to the model (other families than CogVLM)")
+    add("--detector", metavar="M", help="second model that finds the heads, such as embedded")
     add("--device", metavar="D", help='such as "cpu" or "cuda" (default: the best there is)')
     add("--backend", default="auto", metavar="B", help="auto, onnx (exported models) or torch")
     add("--quantization", default="none", metavar="Q", help="of weights: none, int8 or int4")
@@ -143,7 +145,7 @@ def predict(options: argparse.Namespace) -> int:
                 from .recordings.rerun_file import RerunFile
 
                 rerun = stack.enter_context(RerunFile(options.rerun))
-            perceiver = HeadPerceiver.load(
+            perceiver: Any = HeadPerceiver.load(
                 options.model,
                 options.device,
                 options.max_heads,
@@ -152,7 +154,14 @@ def predict(options: argparse.Namespace) -> int:
                 tiles=options.tiles,
                 mirror=WISHES[options.mirror],
                 download=options.download,
+                adapter=options.adapter,
             )
+            if options.detector:
+                from .two_models import TwoModels
+
+                perceiver = TwoModels.load(options.detector, perceiver, tiles=options.tiles)
+            if warning := perceiver.warning():
+                print(f"warning: {warning}", file=sys.stderr)
         except (OSError, ValueError, RuntimeError) as error:
             return complain(error)
         for number, file in enumerate(options.images):

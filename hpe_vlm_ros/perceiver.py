@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,7 @@ class HeadPerceiver:
         tiles: int = ADAPTIVE,
         mirror: bool | None = None,
         download: bool = False,
+        adapter: str | Path | None = None,
     ) -> HeadPerceiver:
         """Load a model, or reach a server.
 
@@ -111,6 +112,7 @@ class HeadPerceiver:
                 found and poses are better, in up to twice the time. None is as the model's
                 config.json says; a server is asked about the image alone.
             download: whether a model on the hub may be downloaded where the cache lacks it.
+            adapter: folder of a LoRA adapter to a model of another family than CogVLM.
 
         Raises:
             CheckpointError: (a ValueError) the folder cannot be used, and why.
@@ -126,9 +128,11 @@ class HeadPerceiver:
 
         folder = find_model(path, download)
         twice = load_facts(folder).mirror if mirror is None else mirror
-        engine = load_engine(folder, device, backend, threads, quantization, 1 + twice)
+        engine = load_engine(folder, device, backend, threads, quantization, 1 + twice, adapter)
         name = f"{short_name(path or folder)}-{fingerprint(folder)}"
-        perceiver = cls(engine, name, max_heads, reuse_prefix, tiles, twice)
+        if adapter is not None:
+            name += f"+{Path(adapter).resolve().name}-{fingerprint(adapter)}"
+        perceiver = cls(engine, name, max_heads, reuse_prefix, tiles, mirror)
         perceiver.folder = folder
         return perceiver
 
@@ -137,8 +141,8 @@ class HeadPerceiver:
         return {}
 
     def warning(self) -> str:
-        """What is wrong with the runtime; empty where nothing is."""
-        return ""
+        """What is wrong with the runtime or the weights, for people; empty where nothing is."""
+        return self._engine.processor.warning
 
     def __call__(self, image: NDArray[np.uint8]) -> Heads:
         """Heads in an RGB image (uint8, H x W x 3), left to right; ValueError for anything else."""
@@ -217,7 +221,7 @@ class HeadPerceiver:
 
     def look(self, image: NDArray[np.uint8], pick: Pick | None = None) -> Look:
         """One image, for any question about it; `pick` chooses tokens, None as configured."""
-        pixels = self._engine.processor.pixels(check_image(image))
+        pixels: Any = self._engine.processor.pixels(check_image(image))
         return self._engine.look(pixels, self.reuse_prefix, pick or self._pick)
 
     def _looks(self, plain: Look, image: NDArray[np.uint8]) -> list[Look | Mirrored]:

@@ -46,6 +46,7 @@ def train(
     loss_options: LossOptions = LOSS_OPTIONS,
     stem: StemOptions = STEM,
     lora: LoraOptions | None = None,
+    quantization: str = "none",
 ) -> None:
     """Teach head boxes and head poses.
 
@@ -64,10 +65,11 @@ def train(
         loss_options: how answers are taught.
         stem: how the pretrained convolutions learn, where everything learns.
         lora: adapters to learn in place of everything.
+        quantization: int8 or int4 rounds the base under the adapters (other families than CogVLM).
     """
     torch.set_num_threads(threads)
     torch.manual_seed(schedule.seed)
-    model, processor = trained_model(base) if base else new_embedded_model(image_size)
+    model, processor = trained_model(base, quantization) if base else new_embedded_model(image_size)
     described = read(rehearsal or [])
     old = random_share(described, rehearsal_ratio, schedule.seed)
     unseen = read([validation])

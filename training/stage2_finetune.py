@@ -38,6 +38,7 @@ def train(
     loss_options: LossOptions = LOSS_OPTIONS,
     stem: StemOptions = STEM,
     lora: LoraOptions | None = None,
+    quantization: str = "none",
 ) -> None:
     """Teach head poses alone.
 
@@ -52,9 +53,10 @@ def train(
         loss_options: how answers are taught.
         stem: how the pretrained convolutions learn, where everything learns.
         lora: adapters to learn in place of everything, as the paper does.
+        quantization: int8 or int4 rounds the base under the adapters (other families than CogVLM).
     """
     torch.set_num_threads(threads)
-    model, processor = trained_model(base)
+    model, processor = trained_model(base, quantization)
     learn(
         model, processor, read(data), read([validation]), out, schedule, data_options, loss_options,
         stem, lora=lora, base=base, table=Counts.paper(*AGORA, 0),

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +27,36 @@ import torch
 from jsonargparse import auto_cli
 from torch import nn
 
-from hpe_vlm_ros.vlm.model_folder import INDEX
+from hpe_vlm_ros.vlm.families import ChatFamily, Family, family_of
+from hpe_vlm_ros.vlm.families.loading import read_ours, write_ours
+from hpe_vlm_ros.vlm.families.weights import shape_of
+from hpe_vlm_ros.vlm.model_folder import INDEX, load_config_file
 from hpe_vlm_ros.vlm.pytorch.checkpoint import drop_remote_code, load_config
-from hpe_vlm_ros.vlm.pytorch.configuration import CogVLMConfig
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
 from .merging import report
 from .merging.registry import chosen
 from .merging.sources import Checkpoint, check_alike, tuned_source
-from .merging.stream import merge, outcomes, similarities
+from .merging.stream import Fused, merge, outcomes, similarities
 from .supervision.read_outs import READ_OUTS, read_outs_of
 
 REPORT, PICTURE = "merge.json", "merge.png"
-COMPANIONS = ("*.json", "tokenizer.model")  # what belongs to a model beside its weights
+# what belongs to a model beside its weights
+COMPANIONS = ("*.json", "*.jinja", "merges.txt", "tokenizer.model")
 
 
-def projections(config: CogVLMConfig) -> list[str]:
-    """Names of the model's linear layers, whose weights the paper's rule compares."""
+def projections(folder: Path, family: Family) -> list[str]:
+    """Names of the model's linear layers, whose weights the paper's rule compares. A language head
+    that shares the embedding's weight is none of its own."""
     with torch.device("meta"):
-        model = CogVLMForCausalLM(config)
-    return [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+        if isinstance(family, ChatFamily):
+            model = shape_of(folder, family)
+        else:
+            model = CogVLMForCausalLM(load_config(folder))
+    tied = getattr(model, "_tied_weights_keys", None) or {}
+    shared = tied if model.config.tie_word_embeddings else {}
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return [name for name in linear if f"{name}.weight" not in shared]
 
 
 def main(
@@ -73,34 +84,47 @@ def main(
     base = Checkpoint(original)
     source = tuned_source(tuned, base)
     check_alike(base, source)
-    names = projections(load_config(original))
+    content = load_config_file(original)
+    family = family_of(content, original)
+    fused = partial(family.fused, config=content)
+    names = projections(original, family)
     if missing := [name for name in names if f"{name}.weight" not in base.shapes]:
         raise ValueError(
             f"{original} lacks {missing[0]}.weight, which its config.json calls for: the files do "
             "not belong together or are incomplete; copy them again"
         )
-    cosines = similarities(base, source, names)
+    cosines = similarities(base, source, names, fused)
     print(report.histogram(cosines))
 
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    sides = merge(base, source, merging, cosines, partial)
-    became = outcomes(names, cosines, sides)
-    _copy_companions(source.folder, partial)
+    unfinished = out.with_name(out.name + ".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    sides = merge(base, source, merging, cosines, unfinished, fused)
+    units = [part for name in names for part in _units(name, fused)]
+    became = outcomes(units, cosines, sides)
+    _copy_companions(source.folder, unfinished)
+    if isinstance(family, ChatFamily):
+        known = {k: v for k, v in read_ours(tuned).items() if k != "base"}
+        write_ours(unfinished, read_ours(original) | known)
     if (read_outs := read_outs_of(tuned)) is not None:
-        shutil.copyfile(read_outs, partial / READ_OUTS)
+        shutil.copyfile(read_outs, unfinished / READ_OUTS)
     content = {
         "method": method,
         "options": merging.keywords,
         "layers": {name: vars(outcome) for name, outcome in became.items()},
     }
-    (partial / REPORT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    report.draw(partial / PICTURE, became)
-    partial.rename(out)
+    (unfinished / REPORT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    report.draw(unfinished / PICTURE, became)
+    unfinished.rename(out)
     totals = report.counts(became)
     print(f"{method}: " + ", ".join(f"{count} {side}" for side, count in totals.items() if count))
     return totals
+
+
+def _units(name: str, fused: Fused) -> list[str]:
+    """What a merge decides about in one layer."""
+    rows = fused(name)
+    return [name] if rows is None else [f"{name}[{part}]" for part in rows]
 
 
 def _copy_companions(source: Path, out: Path) -> None:

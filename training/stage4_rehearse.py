@@ -40,6 +40,7 @@ def train(
     loss_options: LossOptions = LOSS_OPTIONS,
     stem: StemOptions = STEM,
     lora: LoraOptions | None = None,
+    quantization: str = "none",
 ) -> None:
     """Teach head poses, and rehearse boxes and descriptions.
 
@@ -56,6 +57,7 @@ def train(
         loss_options: how answers are taught.
         stem: how the pretrained convolutions learn, where everything learns.
         lora: adapters to learn in place of everything, as the paper does.
+        quantization: int8 or int4 rounds the base under the adapters (other families than CogVLM).
     """
     torch.set_num_threads(threads)
     samples, described = read(data), read(rehearsal)
@@ -63,7 +65,7 @@ def train(
     epochs = schedule.steps * data_options.batch_size / (len(samples) + len(old))
     if epochs >= 1 and data_options.unit == "picture":
         print(f"Note: {epochs:.1f} epochs; the paper stays below one to keep what was merged.")
-    model, processor = trained_model(base)
+    model, processor = trained_model(base, quantization)
     unseen = read([validation])
     learn(
         model, processor, samples, unseen, out, schedule, data_options, loss_options, stem,

@@ -24,8 +24,7 @@ from jsonargparse import auto_cli
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.hub import find_model
-from hpe_vlm_ros.vlm.model_folder import fingerprint
-from hpe_vlm_ros.vlm.pytorch import checkpoint
+from hpe_vlm_ros.vlm.model_folder import fingerprint, load_facts
 
 from .data.labels import read_labels
 from .data.sample import Sample
@@ -76,7 +75,7 @@ def _base_accuracy(
         return stored(base, "rec_acc", scenes)
     load = partial(HeadPerceiver.load, base, threads=threads)
     answers = ask(load, tasks_of(samples, 0, (REFERRING,)), _kept(out, base), title="base")
-    side = checkpoint.load_config(base).vision_config.image_size
+    side = load_facts(base).image_size
     words = for_json(referring(asked_of(samples, answers, side)))
     return words["rec_acc"], f"of {base}"
 
@@ -127,7 +126,7 @@ def main(
     threads = threads or (1 if workers > 1 else None)
     load = partial(HeadPerceiver.load, folder, device, threads=threads, quantization=quantization)
     answers = ask(load, tasks_of(samples, variants), _kept(out, folder, quantization))
-    side = counted_at or checkpoint.load_config(folder).vision_config.image_size
+    side = counted_at or load_facts(folder).image_size
     asked = asked_of(samples, answers, side)
     scenes = {"data": data.name, "pictures": len(samples)}
     numbers = {"model": fingerprint(folder), **scenes, "note": note} | result(asked)

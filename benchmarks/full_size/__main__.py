@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
 class Counting:
     """A backend that notes the size of each forward: (tokens, tokens cached before, logits)."""
 
-    name, at_once = "torch", 1
+    name, at_once, packs = "torch", 1, True
 
     def __init__(self, backend: Any):
         self._backend, self.device = backend, backend.device

@@ -124,7 +124,13 @@ class PerceptionNode(LifecycleNode):
             quantization=self.value("quantization"),
             mirror=wish(self.value("mirror")),
             download=self.value("download"),
+            adapter=self.value("adapter") or None,
         )
+        if self.value("detector"):
+            from hpe_vlm_ros.two_models import TwoModels
+
+            detector, options = self.value("detector"), {"mirror": wish(self.value("mirror"))}
+            self._perceiver = TwoModels.load(detector, self._perceiver, **options)
         values = parameters.read(self)
         self._ids.prefix = parameters.id_prefix(values, self.get_namespace())
         judge = judge_of(self._perceiver) if values["gestures"] else None

@@ -41,6 +41,20 @@ SPECIFICATIONS = (
         live=False,
     ),
     _S(
+        "adapter",
+        "",
+        "Folder of a LoRA adapter to the model, as training writes it for Qwen3-VL, Qwen3.5 and "
+        "SmolVLM2. Empty: none.",
+        live=False,
+    ),
+    _S(
+        "detector",
+        "",
+        "Second model, which finds the heads whose poses the model then reads: embedded, a folder "
+        "or a name. Faster where the model is large. Empty: the model does both.",
+        live=False,
+    ),
+    _S(
         "device",
         "",
         "Where the model runs: cpu, cuda, cuda:1, mps. Empty: the CPU for a model exported for "

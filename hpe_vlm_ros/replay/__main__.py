@@ -75,7 +75,9 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         _say_of_cameras(recordings, options)
         threads = _threads(options)
         model = options.model, options.device, options.max_heads
-        load = Loader(*model, options.tiles, options.mirror, threads, options.download)
+        load = Loader(
+            *model, options.tiles, options.mirror, threads, options.download, options.adapter
+        )
         how |= {"processes": options.processes, "ray_address": options.ray}
         how["quiet"] = options.quiet
         store = perceive_recordings(recordings, settings, load, options.out, **how)

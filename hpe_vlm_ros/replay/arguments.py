@@ -127,6 +127,7 @@ def _model(to: argparse.ArgumentParser) -> None:
     add = to.add_argument_group("who answers").add_argument
     add("--model", metavar="M", help="folder, org/name or server (default: the embedded one)")
     add("--download", action="store_true", help="download a model org/name that the cache lacks")
+    add("--adapter", metavar="DIR", help="LoRA adapter to the model (other families than CogVLM)")
     add("--device", metavar="D", help="cpu, cuda, ... (default: the best there is)")
     add("--max-heads", type=_positive, default=20, metavar="N", help="most heads a frame (20)")
     add(

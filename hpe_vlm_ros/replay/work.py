@@ -50,6 +50,7 @@ class Loader:
     mirror: str = "auto"
     threads: int | None = None
     download: bool = False
+    adapter: str | None = None
 
     def __call__(self) -> Perceiver:
         return HeadPerceiver.load(
@@ -60,6 +61,7 @@ class Loader:
             tiles=self.tiles,
             mirror=WISHES[self.mirror],
             download=self.download,
+            adapter=self.adapter,
         )
 
 

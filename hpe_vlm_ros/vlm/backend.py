@@ -58,6 +58,10 @@ class Backend(Protocol):
     lookahead: int | None
     """How many tokens are worth feeding on the chance that they are right; None for any number."""
 
+    packs: bool
+    """Whether several questions can share a row; if not, `encode` gives a `decoding.batch_lanes`
+    BranchCache in place of an ImageCache."""
+
     @property
     def device(self) -> str:
         """Such as "cpu" or "cuda:0"."""

@@ -15,7 +15,7 @@ from . import CheckpointError
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-PEFT = "adapter_config.json"
+PEFT, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ADAPTER_WEIGHTS, ADAPTER_OPTIONS = "adapter.safetensors", "adapter.json"  # of training's stages
 PUBLIC = "THUDM/cogvlm-grounding-generalist-hf"
 SHARD = re.compile(r".*-(\d{5})-of-(\d{5})\.safetensors")

@@ -26,6 +26,7 @@ FILES = (
     "*.safetensors",
     "*.safetensors.index.json",
     "config.json",
+    "hpe_vlm.json",
     "preprocessor_config.json",
     "tokenizer.json",
     "tokenizer.model",

@@ -10,7 +10,8 @@ from . import CheckpointError
 from .backend import Backend
 from .decoding.engine import Engine
 from .facts import ModelFacts
-from .model_folder import load_facts, load_processor
+from .families import ChatFamily, family_of
+from .model_folder import load_config_file, load_facts, load_processor
 from .onnxruntime.backend import EXPORT_AGAIN, OnnxBackend, find_export
 
 BACKENDS = ("auto", "torch", "onnx")
@@ -23,8 +24,9 @@ def load_engine(
     threads: int | None = None,
     quantization: str = "none",
     at_once: int = 1,
+    adapter: str | Path | None = None,
 ) -> Engine:
-    """The model of a folder.
+    """The model of a folder, of any of the known families (`families`).
 
     Args:
         folder: with config.json, tokenizer and weights, or an export of them, or both.
@@ -34,6 +36,7 @@ def load_engine(
         threads: of the arithmetic; None is one per core for an export, and PyTorch's own setting.
         quantization: "none", or "int8" or "int4" to round PyTorch's weights while they are loaded.
         at_once: so many pictures will be asked about at once (`Backend.at_once`).
+        adapter: folder of a LoRA adapter to the model; CogVLM's are folded into it beforehand.
 
     Raises:
         CheckpointError: (a ValueError) it cannot be used, and why.
@@ -41,6 +44,21 @@ def load_engine(
     if backend not in BACKENDS:
         raise CheckpointError(f'backend is "{backend}"; it must be one of {", ".join(BACKENDS)}')
     folder = Path(folder)
+    config = load_config_file(folder)
+    family = family_of(config, folder)
+    if isinstance(family, ChatFamily):
+        from .families.loading import load_chat_engine
+
+        extra = None if adapter is None else Path(adapter).expanduser()
+        return load_chat_engine(
+            folder, family, config, device, backend, threads, quantization, extra
+        )
+    if adapter is not None:
+        raise CheckpointError(
+            f"adapters of {family.name} are folded into the model first: python -m "
+            f"training.stage3_merge --method lora_folding --original {folder} --tuned {adapter} "
+            "--out FOLDER, or training.fold_adapter for one of peft's"
+        )
     facts = load_facts(folder)
     processor = load_processor(folder, facts)
     exported = _exported(folder, device, backend if quantization == "none" else "torch")

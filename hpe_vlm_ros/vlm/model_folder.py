@@ -18,12 +18,14 @@ from . import CheckpointError
 from .decoding.tokens import TOKENIZER_FILE, TOKENIZER_SETTINGS, FileTokenizer, TextTokenizer
 from .diagnosis import (
     INDEX,
+    PEFT_WEIGHTS,
     WEIGHTS,
     missing_special_tokens,
     refuse_byte_order_mark,
     refuse_others,
 )
 from .facts import ModelFacts
+from .families import ChatFamily, family_of
 from .processing import PROCESSOR_FILE, CogVLMProcessor, ImageSettings
 
 if TYPE_CHECKING:
@@ -55,13 +57,24 @@ def _prefix_path() -> list[str]:
     return os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
 
 
+def load_config_file(folder: Path) -> dict[str, Any]:
+    """The content of a model folder's config.json; CheckpointError says why there is none."""
+    refuse_others(folder)
+    return read_json(folder / "config.json")
+
+
 def load_facts(folder: str | Path) -> ModelFacts:
     folder = Path(folder)
-    refuse_others(folder)
-    content = read_json(folder / "config.json")
+    content = load_config_file(folder)
+    family = family_of(content, folder)
     try:
+        if isinstance(family, ChatFamily):
+            from .families.loading import read_ours
+            from .families.processing import facts_of
+
+            return facts_of(family, content, read_ours(folder))
         return ModelFacts.read(content)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / 'config.json'}: {error}") from error
 
 
@@ -142,8 +155,9 @@ def fingerprint(folder: str | Path) -> str:
     that holds an export alone has the fingerprint of what was exported.
     """
     folder = Path(folder)
-    if (folder / WEIGHTS).is_file():
-        return digest(folder / WEIGHTS)[:8]
+    for name in (WEIGHTS, PEFT_WEIGHTS):
+        if (folder / name).is_file():
+            return digest(folder / name)[:8]
     if (folder / INDEX).is_file():
         return _sampled(folder)[:8]
     for summary in sorted(folder.glob(f"{EXPORTS}/*/{SUMMARY}")):

@@ -96,6 +96,8 @@ class CogVLMProcessor:
         self.images = images
         self.num_image_tokens = self.facts.num_image_tokens
         self.template = TEMPLATES[self.facts.template_version]
+        self.lead = ""  # between question and answer
+        self.warning = ""  # about the weights, for people
 
     @classmethod
     def embedded(cls, config: CogVLMConfig) -> CogVLMProcessor:

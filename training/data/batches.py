@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -84,11 +85,24 @@ class StepBatches:
         for place, index in chosen:
             rng = np.random.default_rng((self.seed, step, place))
             (sample, is_new, what), view, seen = self._readable(int(index), rng)
-            images.append(self.processor.image_tensor(view))
+            images.append(self._image(view))
             heads.append(seen)
             complete.append(sample.all_heads)
             packing = self.packing if is_new else REHEARSED
             prompts.append(self._prompts(seen, sample, what, packing, rng) if asked else [])
+        return self._packed(images, prompts, heads, complete)
+
+    def _image(self, view: np.ndarray) -> Any:
+        """A view (H, W, 3) uint8 as the model takes it."""
+        return self.processor.image_tensor(view)
+
+    def _packed(
+        self,
+        images: list[Any],
+        prompts: list[list[Prompt]],
+        heads: list[list[Head]],
+        complete: list[bool],
+    ) -> Any:
         tokenizer = self.processor.tokenizer
         return pack(images, prompts, heads, complete, self.num_image_tokens, tokenizer)
 

@@ -73,12 +73,16 @@ class Batch:
     def attention_mask(self) -> torch.Tensor:
         """(B, 1, T, T) bool, True = may attend: causal, in the prefix, the own prompt and its
         beginning."""
-        length = self.segments.shape[1]
-        causal = torch.ones(length, length, dtype=torch.bool).tril()
-        query, key = self.segments[:, :, None], self.segments[:, None, :]
-        parent = self.parents[:, :, None]
-        seen = causal & ((key == 0) | (key == query) | (key == parent))
-        return (seen | torch.eye(length, dtype=torch.bool))[:, None]
+        return attention_mask(self.segments, self.parents)
+
+
+def attention_mask(segments: torch.Tensor, parents: torch.Tensor) -> torch.Tensor:
+    """(B, 1, T, T) bool of rows with segments and parents (B, T), see `Batch`."""
+    length = segments.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
+    query, key = segments[:, :, None], segments[:, None, :]
+    seen = causal & ((key == 0) | (key == query) | (key == parents[:, :, None]))
+    return (seen | torch.eye(length, dtype=torch.bool, device=segments.device))[:, None]
 
 
 def pack(
@@ -92,7 +96,7 @@ def pack(
     """Rows of a batch. images: (3, H, W) float each; complete: whether all their heads are given;
     num_image_tokens counts BOI, patches and EOI."""
     prefix = 1 + num_image_tokens
-    rows = [_laid_out(row) for row in prompts]
+    rows = [laid_out(row) for row in prompts]
     shape = (len(prompts), prefix + max(sum(len(p.ids) for p in row) for row in rows))
     ids = np.full(shape, tokenizer.pad_token_id, np.int64)
     types, positions = np.full(shape, PADDING_TYPE, np.int64), np.zeros(shape, np.int64)
@@ -128,7 +132,7 @@ def pack(
 
 
 @dataclass
-class _Part:
+class Part:
     """A segment of a row: a prompt, or what is left of one behind the `behind` tokens of the
     segment `parent`; without `prompt`, such a beginning."""
 
@@ -138,14 +142,14 @@ class _Part:
     behind: int = 0
 
 
-def _laid_out(prompts: list[Prompt]) -> list[_Part]:
+def laid_out(prompts: list[Prompt]) -> list[Part]:
     """The segments 1, 2, ... of a row."""
-    parts: list[_Part] = []
+    parts: list[Part] = []
     for _, group in itertools.groupby(prompts, lambda p: p.question[:LEAST_SHARED]):
         alike = list(group)
         shared, parent = shared_beginning([p.question for p in alike]), 0
         if shared:
-            parts.append(_Part(alike[0].question[:shared], None))
+            parts.append(Part(alike[0].question[:shared], None))
             parent = len(parts)
-        parts += [_Part(p.question[shared:] + p.answer, p, parent, shared) for p in alike]
+        parts += [Part(p.question[shared:] + p.answer, p, parent, shared) for p in alike]
     return parts

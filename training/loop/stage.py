@@ -7,11 +7,13 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from hpe_vlm_ros.vlm.families.processing import ChatProcessor
 from hpe_vlm_ros.vlm.hub import find_model
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from hpe_vlm_ros.vlm.pytorch import checkpoint
@@ -89,8 +91,8 @@ def random_share(samples: list[Sample], ratio: float, seed: int) -> list[Sample]
 
 
 def learn(
-    model: CogVLMForCausalLM,
-    processor: CogVLMProcessor,
+    model: Any,
+    processor: CogVLMProcessor | ChatProcessor,
     samples: list[Sample],
     validation: list[Sample],
     out: Path,
@@ -115,6 +117,15 @@ def learn(
     there is to learn from is printed beside the paper's `table`, before anything is learnt; the
     rehearsal was drawn from `references`.
     """
+    if isinstance(processor, ChatProcessor):
+        from .chat_stage import learn_chat
+
+        assert base is not None  # a model of another family is never made here
+        learn_chat(
+            model, processor, samples, validation, out, schedule, data_options, rehearsal, lora,
+            base,
+        )  # fmt: skip
+        return
     seed = schedule.seed
     batches = _batches(samples, model, processor, seed, data_options, rehearsal=rehearsal)
     plain = _batches(samples, model, processor, seed, data_options, plain=True)

@@ -58,11 +58,11 @@ def by_tower(outcomes: Mapping[str, Outcome]) -> dict[str, Grid]:
 
 def _place(name: str) -> tuple[str, str, int]:
     """Tower, kind and layer of a projection."""
-    match = re.fullmatch(r"(.*)\.layers\.(\d+)\.(.*)", name)
+    match = re.fullmatch(r"(.*)\.(?:layers|blocks)\.(\d+)\.(.*)", name)
     if not match:
         return "other", name, 0
     stack, layer, kind = match.groups()
-    return "vision tower" if "vision" in stack else "decoder", kind, int(layer)
+    return "vision tower" if "vision" in stack or "visual" in stack else "decoder", kind, int(layer)
 
 
 def draw(path: Path, outcomes: Mapping[str, Outcome]) -> None:

@@ -10,13 +10,22 @@ from typing import Protocol
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from hpe_vlm_ros.vlm.diagnosis import ADAPTER_OPTIONS, ADAPTER_WEIGHTS, refuse_others
-from hpe_vlm_ros.vlm.model_folder import fingerprint
+from hpe_vlm_ros.vlm.diagnosis import (
+    ADAPTER_OPTIONS,
+    ADAPTER_WEIGHTS,
+    PEFT,
+    PEFT_WEIGHTS,
+    refuse_others,
+)
+from hpe_vlm_ros.vlm.families.loading import chat_family, read_ours
+from hpe_vlm_ros.vlm.model_folder import fingerprint, read_json
 from hpe_vlm_ros.vlm.pytorch.weights import IGNORED, weight_files
 
 from .lora_folding import fold, low_rank_shape
 
 Shape = tuple[int, ...]
+PREFIX = "base_model.model."  # of names in peft's files
+UNSUPPORTED = ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "fan_in_fan_out")
 
 
 class Source(Protocol):
@@ -110,10 +119,53 @@ def _misfit(shapes: dict[str, Shape], base: Checkpoint, trained_on: str | None) 
     return None
 
 
+class PeftAdapted:
+    """A checkpoint with a LoRA adapter that peft saved folded in as it is read."""
+
+    def __init__(self, base: Checkpoint, folder: Path):
+        options = read_json(folder / PEFT)
+        self.folder, self.weights = base.folder, folder
+        self.shapes = base.shapes
+        unknown = [name for name in UNSUPPORTED if options.get(name)]
+        if unknown or options.get("peft_type") != "LORA":
+            what = ", ".join(unknown) or options.get("peft_type")
+            raise ValueError(
+                f"{folder} is no plain LoRA adapter ({what}): train one without, or merge it with "
+                "peft first"
+            )
+        rank = options["r"] ** 0.5 if options.get("use_rslora") else options["r"]
+        self._scale = options["lora_alpha"] / rank
+        self._base, self._file = base, folder / PEFT_WEIGHTS
+        with safe_open(self._file, framework="pt") as content:
+            shapes = {
+                name.removeprefix(PREFIX): tuple(content.get_slice(name).get_shape())
+                for name in content.keys()
+            }
+        self._names = set(shapes)
+        if (fault := _misfit(shapes, base, read_ours(folder).get("base"))) is not None:
+            raise ValueError(
+                f"the adapter in {folder} {fault}: give the model it was trained on as the original"
+            )
+
+    def read(self, name: str) -> Tensor:
+        pair = [f"{name.removesuffix('weight')}lora_{letter}.weight" for letter in "AB"]
+        tensor = self._base.read(name)
+        if pair[0] not in self._names:
+            return tensor
+        with safe_open(self._file, framework="pt") as content:
+            a, b = (content.get_tensor(PREFIX + one) for one in pair)
+            return fold(tensor, a, b, self._scale)
+
+
 def tuned_source(folder: Path, base: Checkpoint) -> Source:
-    """A model folder, or an adapter folder on top of `base`; CheckpointError for one of peft's."""
+    """A model folder, or an adapter folder on top of `base`.
+
+    CheckpointError for one of peft's to CogVLM, which may need peft itself to be folded.
+    """
     if (folder / ADAPTER_WEIGHTS).is_file():
         return Adapted(base, folder)
+    if (folder / PEFT).is_file() and chat_family(base.folder) is not None:
+        return PeftAdapted(base, folder)
     refuse_others(folder, base.folder)
     return Checkpoint(folder)
 

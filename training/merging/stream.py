@@ -12,9 +12,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +28,14 @@ from .similarity import row_cosine
 from .sources import Checkpoint, Source
 
 PIECE = 1 << 22  # values in float32 at a time
+Fused = Callable[[str], Mapping[str, int] | None]
+"""The parts of a layer whose weight holds several projections, and how many rows each takes."""
+
+
+def single(layer: str) -> None:
+    """No layer is fused."""
+
+
 ORIGINAL, TUNED, BLEND, SAME = "original", "tuned", "blend", "same"
 
 
@@ -38,8 +47,11 @@ class Outcome:
     side: str
 
 
-def similarities(original: Source, tuned: Source, projections: Collection[str]) -> dict[str, float]:
-    """Row-wise cosines of the projections, named by their modules, that differ.
+def similarities(
+    original: Source, tuned: Source, projections: Collection[str], fused: Fused = single
+) -> dict[str, float]:
+    """Row-wise cosines of the projections, named by their modules, that differ; of each part of
+    those that are `fused`, named "module[part]".
 
     Reads every tensor of both models: ValueError that names one with NaN or infinity in it.
     """
@@ -49,9 +61,24 @@ def similarities(original: Source, tuned: Source, projections: Collection[str]) 
     for name in tqdm([*weights, *others], "compare", unit="tensor", disable=None):
         before, after = _finite(original, name), _finite(tuned, name)
         after = _stored(name, after, before.dtype)
-        if name in weights and not torch.equal(before, after):
-            found[weights[name]] = row_cosine(before, after)
+        if name not in weights:
+            continue
+        for part, one, other in parts(weights[name], fused, before, after):
+            if not torch.equal(one, other):
+                found[part] = row_cosine(one, other)
     return found
+
+
+def parts(layer: str, fused: Fused, *tensors: Tensor) -> Iterator[tuple[Any, ...]]:
+    """The parts of a layer by name, with their rows of each tensor; the layer itself where it is
+    a single projection."""
+    rows = fused(layer)
+    if rows is None:
+        yield layer, *tensors
+        return
+    split = [tensor.split(list(rows.values())) for tensor in tensors]
+    for number, part in enumerate(rows):
+        yield f"{layer}[{part}]", *(pieces[number] for pieces in split)
 
 
 def _finite(source: Source, name: str) -> Tensor:
@@ -75,6 +102,7 @@ def merge(
     method: Method,
     cosines: dict[str, float],
     out: Path,
+    fused: Fused = single,
 ) -> dict[str, str]:
     """Write the merged weights into folder `out`, in the original's files and precision.
 
@@ -88,13 +116,17 @@ def merge(
         for name in names:
             before = original.read(name)
             after = _stored(name, tuned.read(name), before.dtype)
-            layer, _, part = name.rpartition(".")
-            tensor = method(before, after, Layer(layer, cosines))
+            layer, _, kind = name.rpartition(".")
+            pieces = []
+            for part, one, other in parts(layer, fused, before, after):
+                piece = method(one, other, Layer(part, cosines))
+                if part in cosines and kind == "weight":
+                    sides[part] = _side(piece, one, other)
+                pieces.append(piece)
+            tensor = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
             if tensor.shape != before.shape:
                 shapes = f"{tuple(tensor.shape)} out of {tuple(before.shape)}"
                 raise ValueError(f"{name}: the merge method made {shapes}; it must keep the shape")
-            if layer in cosines and part == "weight":
-                sides[layer] = _side(tensor, before, after)
             bar.update()
             yield _stored(name, tensor, before.dtype)
 

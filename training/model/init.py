@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from hpe_vlm_ros.vlm.families.loading import chat_family
+from hpe_vlm_ros.vlm.families.processing import ChatProcessor
 from hpe_vlm_ros.vlm.hub import find_model
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from hpe_vlm_ros.vlm.pytorch.configuration import embedded
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 
+from .chat import chat_model
 from .pretrained_stem import load_imagenet
 
 LINE_FREQUENCIES = 0.5 * 2.0 ** (torch.arange(17) / 2)  # 0.5 .. 128 cycles over 0..999
@@ -115,10 +119,20 @@ def new_embedded_model(image_size: int) -> tuple[CogVLMForCausalLM, CogVLMProces
     return model.to(memory_format=torch.channels_last), processor
 
 
-def trained_model(folder: Path) -> tuple[CogVLMForCausalLM, CogVLMProcessor]:
-    """Weights and processor of a model, to be trained further: of a folder, or of a name on the hub
-    that is in the cache (`python -m hpe_vlm_ros download`)."""
+def trained_model(
+    folder: Path, quantization: str = "none"
+) -> tuple[Any, CogVLMProcessor | ChatProcessor]:
+    """Weights and processor of a model of any family, to be trained further: of a folder, or of a
+    name on the hub that is in the cache (`python -m hpe_vlm_ros download`).
+
+    `quantization` int8 or int4 rounds the base under the adapters, of other families than CogVLM.
+    """
     folder = find_model(folder)
+    family = chat_family(folder)
+    if family is not None:
+        return chat_model(folder, family, quantization)
+    if quantization != "none":
+        raise ValueError("CogVLM is trained without rounding: leave --quantization out")
     processor = checkpoint.load_processor(folder, checkpoint.load_config(folder))
     model = checkpoint.load_model(folder, "cpu").requires_grad_(True)
     return model.to(memory_format=torch.channels_last), processor

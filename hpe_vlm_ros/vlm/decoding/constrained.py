@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.vlm.backend import Ids, Logits
 
+from .batch_lanes import BatchLanes
 from .digit_tree import CIRCLE, Tree, angle_probabilities, angle_tree, path
 from .grammar import Choice, Grammar, Kind
 from .lanes import Lanes
@@ -84,6 +85,7 @@ class _Lane:
         draft: Sequence[int] = (),
         slack: int = 0,
         lookahead: int | None = None,
+        guesses: bool = True,
     ):
         self.tokens: list[int] = []
         self.decisions: list[Decision] = []
@@ -91,6 +93,7 @@ class _Lane:
         self.surplus = 0  # tokens fed last that do not belong to the answer
         self._grammar = grammar
         self._draft, self._slack, self._lookahead = list(draft), slack, lookahead
+        self._guesses = guesses
         self._ahead: list[int] = []  # tokens fed although they were not decided yet
         self._advance(None)
         self.pending = [*prompt, *self.tokens]
@@ -126,6 +129,8 @@ class _Lane:
         known, end = len(self.tokens), len(self._draft) - 1  # nothing is decided after the end
         if self._lookahead is not None:
             end = min(end, known + self._lookahead)
+        if not self._guesses:
+            return []
         guess = [] if choice.guess is None else [choice.guess]
         return self._draft[known : max(end, 0)] or guess
 
@@ -186,7 +191,7 @@ class _Lane:
 
 
 def ask(
-    lanes: Lanes,
+    lanes: Lanes | BatchLanes,
     prompts: Sequence[Sequence[int]],
     grammars: Sequence[Grammar],
     pick: Pick = most_likely,
@@ -200,13 +205,17 @@ def ask(
     as much of a draft as there is, or `lookahead` tokens of it, up to the first wrong one. Answers
     are those without a draft, unless there is some `slack`: a drafted whole number as near as that
     to the decided one is let stand in the cache, where it influences what follows; the answer still
-    has the decided one.
+    has the decided one. Lanes that cannot take tokens back are fed no draft and nothing on the
+    chance that it is right.
     """
     shared = shared_beginning(prompts)
     numbers = lanes.open(len(prompts), prompts[0][:shared] if shared else ())
     prompts = [prompt[shared:] for prompt in prompts]
     drafted = [()] * len(prompts) if drafts is None else drafts
-    made = [_Lane(*each, slack, lookahead) for each in zip(prompts, grammars, drafted, strict=True)]
+    made = [
+        _Lane(*each, slack, lookahead, lanes.rolls_back)
+        for each in zip(prompts, grammars, drafted, strict=True)
+    ]
     while active := [(n, lane) for n, lane in zip(numbers, made, strict=True) if lane.choice]:
         chunks, keep, trees = zip(*(lane.chunk() for _, lane in active), strict=True)
         logits = lanes.feed([n for n, _ in active], chunks, keep, trees)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,10 @@ from hpe_vlm_ros.answers import (
     pose_prompt,
 )
 from hpe_vlm_ros.vlm.backend import Backend, Pixels
+from hpe_vlm_ros.vlm.families.processing import ChatProcessor
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
+from .batch_lanes import BatchLanes
 from .constrained import Answer, Pick, ask, most_likely
 from .grammar import AnswerGrammar, Grammar
 from .lanes import Lanes
@@ -45,10 +47,10 @@ class Detection:
 class Engine:
     """A model in some runtime, with its processor and the grammar of its answers."""
 
-    def __init__(self, backend: Backend, processor: CogVLMProcessor):
+    def __init__(self, backend: Backend, processor: CogVLMProcessor | ChatProcessor):
         self.backend = backend
         self.processor = processor
-        self.grammar = AnswerGrammar(processor.tokenizer)
+        self.grammar = AnswerGrammar(processor.tokenizer, processor.lead)
         self.score_weights = ScoreWeights.read(processor.facts.score_weights)
 
     def look(self, pixels: Pixels, reuse_prefix: bool = True, pick: Pick = most_likely) -> Look:
@@ -68,10 +70,12 @@ class Look:
         self._pixels = pixels
         self._reuse_prefix = reuse_prefix
         self._pick = pick
-        self._lanes: Lanes | None = None
+        self._lanes: Lanes | BatchLanes | None = None
 
-    def _encode(self) -> Lanes:
-        return Lanes(self._engine.backend.encode(self._pixels))
+    def _encode(self) -> Lanes | BatchLanes:
+        backend = self._engine.backend
+        cache: Any = backend.encode(self._pixels)
+        return Lanes(cache) if backend.packs else BatchLanes(cache)
 
     def ask(
         self,
@@ -106,10 +110,9 @@ class Look:
         grammar = self._engine.grammar.boxes(max_heads)
         drafted: list[int] = []
         if draft is not None:
-            drafted = [
-                *self._engine.processor.encode(format_boxes(draft)),
-                self._engine.grammar.eos,
-            ]
+            processor = self._engine.processor
+            text = processor.lead + format_boxes(draft)
+            drafted = [*processor.encode(text), self._engine.grammar.eos]
         (answer,) = self.ask([DETECTION_PROMPT], [grammar], [drafted], slack)
         boxes = _value(parse_boxes(self._text(answer)), self._text(answer))
         scores = self._scores(box_scores(answer), boxes)

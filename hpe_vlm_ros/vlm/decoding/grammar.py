@@ -91,12 +91,13 @@ def _word(tokens: tuple[int, ...]) -> Choice:
 
 
 class AnswerGrammar:
-    """What grammars are made of for one tokenizer, see `tasks.speller`, and the paper's two."""
+    """What grammars are made of for one tokenizer, see `tasks.speller`, and the paper's two; `lead`
+    stands before an answer's first word."""
 
     spell = staticmethod(spell)
 
-    def __init__(self, tokenizer: TextTokenizer):
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: TextTokenizer, lead: str = ""):
+        self._tokenizer, self._lead = tokenizer, lead
         if tokenizer.eos_token_id is None:
             raise ValueError("the tokenizer has no end token; its files are incomplete")
         self.eos = int(tokenizer.eos_token_id)
@@ -119,7 +120,7 @@ class AnswerGrammar:
             )  # a tokenizer that splits numbers in another way is told now
 
     def _encode(self, text: str) -> list[int]:
-        return list(self._tokenizer.encode(text, add_special_tokens=False))
+        return list(self._tokenizer.encode(self._lead + text, add_special_tokens=False))
 
     def fixed(self, answer: str, numbers: int) -> list[tuple[int, ...]]:
         """The token runs around the numbers of an example answer, end token included."""

@@ -26,6 +26,8 @@ NOBODY = -2  # the owner of tokens that were taken back
 class Lanes:
     """The cache of one image and of the questions asked about it."""
 
+    rolls_back = True  # tokens can be taken back, so that what may be right can be fed
+
     def __init__(self, cache: ImageCache):
         self._cache = cache
         self._image = cache.length

@@ -43,8 +43,9 @@ class FileTokenizer:
         self._settings = settings
 
     @classmethod
-    def load(cls, folder: Path) -> FileTokenizer:
-        """Read tokenizer.json, and what its special tokens are from the file beside it.
+    def load(cls, folder: Path, roles: dict[str, Any] | None = None) -> FileTokenizer:
+        """Read tokenizer.json, and what its special tokens are from the file beside it; `roles`
+        replace them, as in {"eos_token": "<|im_end|>"}.
 
         Raises:
             Exception: of no particular kind, as the library raises it for a damaged file.
@@ -53,7 +54,7 @@ class FileTokenizer:
         for name in ("special_tokens_map.json", TOKENIZER_SETTINGS):
             if (folder / name).is_file():
                 settings |= json.loads((folder / name).read_text(encoding="utf-8"))
-        return cls(Tokenizer.from_file(str(folder / TOKENIZER_FILE)), settings)
+        return cls(Tokenizer.from_file(str(folder / TOKENIZER_FILE)), settings | (roles or {}))
 
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size(with_added_tokens=True)

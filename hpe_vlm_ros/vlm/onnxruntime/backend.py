@@ -92,6 +92,7 @@ class OnnxBackend:
         self.device, self.precision = device, export.name
         self._place = Place.of(device)
         cores = threads or available_cores()
+        self.packs = True
         self.at_once = min(at_once, cores) if device == "cpu" else 1
         threads = cores // self.at_once
         self._image = _session(export / IMAGE_GRAPH, threads, self._place)

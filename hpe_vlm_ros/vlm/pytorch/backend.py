@@ -27,6 +27,7 @@ class TorchBackend:
 
     name = "torch"
     at_once = 1
+    packs = True
     lookahead: int | None = None  # one forward costs much the same for many tokens, on a GPU
 
     def __init__(self, model: CogVLMForCausalLM):

@@ -23,7 +23,7 @@ WORDS = build_tokenizer()
 class Dice:
     """A backend whose logits are drawn: `scale` says how sure it is, `steps` makes ties."""
 
-    name, device, lookahead, at_once = "dice", "none", None, 1
+    name, device, lookahead, at_once, packs = "dice", "none", None, 1, True
 
     def __init__(self, seed: int, scale: float, steps: int):
         self._generator = np.random.default_rng(seed)
