@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.diagnosis import ADAPTER_OPTIONS, ADAPTER_WEIGHTS
+from hpe_vlm_ros.vlm.families import COGVLM
 from hpe_vlm_ros.vlm.model_folder import load_facts
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from hpe_vlm_ros.vlm.pytorch import checkpoint
@@ -264,6 +265,7 @@ def test_picture_shows_layers_that_changed(tmp_path):
     assert {(0x00, 0x72, 0xB2), (0xE6, 0x9F, 0x00)} <= seen
 
 
-def test_all_projections_of_the_17b_model_are_compared():
-    names = stage3_merge.projections(grounding_generalist_17b())
+def test_all_projections_of_the_17b_model_are_compared(tmp_path):
+    grounding_generalist_17b().save_pretrained(tmp_path)
+    names = stage3_merge.projections(tmp_path, COGVLM)
     assert len(names) == len(set(names)) == 32 * 10 + 63 * 4 + 4 + 1
