@@ -39,7 +39,7 @@ class Blank:
 
     model_id, input_size, head_shape = "blank", 224, None
 
-    def __call__(self, image: Any) -> list[Any]:
+    def __call__(self, image: Any, *_: Any, **__: Any) -> list[Any]:
         return []
 
 
@@ -67,11 +67,11 @@ class _Interrupted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, image: Any, *more: Any, **named: Any) -> Any:
         self._left -= 1
         if self._left < 0:
             raise KeyboardInterrupt
-        return self._inner(image)
+        return self._inner(image, *more, **named)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -24,11 +24,14 @@ class Follower:
         self._named: Sequence[PixelBox] = ()
         self._left = 0  # images to be drafted before the next full detection
 
-    def find(self, perceiver: Any, image: Any, every: int = 1, slack: int = 0) -> Heads:
-        """As `perceiver(image)`, a HeadPerceiver's."""
+    def find(
+        self, perceiver: Any, image: Any, every: int = 1, slack: int = 0, **options: Any
+    ) -> Heads:
+        """As `perceiver(image, **options)`, a HeadPerceiver's."""
         if every <= 1 or self._left <= 0 or not self._named:
-            heads, self._left = perceiver(image), every - 1
+            heads, self._left = perceiver(image, **options), every - 1
         else:
-            heads, self._left = perceiver.find(image, self._named, slack), self._left - 1
+            heads = perceiver(image, draft=self._named, slack=slack, **options)
+            self._left -= 1
         self._named = getattr(heads, "named", ())
         return heads

@@ -19,7 +19,7 @@ from .boxes import match_boxes
 from .geometry import mean_rotations, rotation_vector
 
 if TYPE_CHECKING:
-    from .vlm.decoding.engine import Detection, Look
+    from .looks import Detection, Look
     from .vlm.decoding.poses import Pose
 
 SAME_IOU = 0.4  # of two boxes of one head, one in each look

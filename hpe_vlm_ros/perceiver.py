@@ -3,7 +3,7 @@
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 perceiver = HeadPerceiver.load()
-for head in perceiver(image):       # uint8 H x W x 3, RGB
+for head in perceiver(image):       # uint8 H x W x 3, RGB; with a camera: perceiver(image, camera)
     print(head.box, head.yaw, head.pitch, head.roll)
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +20,21 @@ from numpy.typing import NDArray
 from .answers import Angles, Box, Parsed, grid_box, parse_angles, pixel_box, pose_prompt
 from .boxes import PixelBox, check_box, from_left, largest, without_duplicates
 from .geometry import (
+    CameraIntrinsics,
     HeadShape,
     angles_from_rotation,
     angles_from_rotations,
     rotation_from_angles,
 )
-from .heads import HeadEstimate, Heads, check_counts, check_image
+from .heads import HeadEstimate, Heads, check_counts, check_image, seen_by
 from .mirror import Mirrored, joined_boxes, joined_poses
 from .remote.settings import is_remote
 from .spread import Calibration, turn_covariance
 from .tiles import ADAPTIVE, INSIDE, SAME_IOU, Tile, adaptive_tile, counts, put_back, tiles_of
 
 if TYPE_CHECKING:
+    from .looks import Look, Model
     from .vlm.decoding.constrained import Pick
-    from .vlm.decoding.engine import Engine, Look
     from .vlm.decoding.poses import Pose
 
 CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
@@ -47,33 +48,30 @@ class HeadPerceiver:
 
     def __init__(
         self,
-        engine: Engine,
-        model_id: str = "unnamed",
+        model: Model,
+        model_id: str | None = None,
         max_heads: int = 20,
         reuse_prefix: bool = True,
         tiles: int = ADAPTIVE,
         mirror: bool | None = None,
     ):
-        from .vlm.decoding.constrained import expected, most_likely
-
         check_counts(max_heads, tiles)
-        facts = engine.processor.facts
-        self.model_id = model_id
+        facts = model.facts
+        self._model_id = model_id
         self.max_heads, self.tiles = max_heads, tiles
         self.mirror = facts.mirror if mirror is None else mirror
         self.reuse_prefix = reuse_prefix
-        self.backend, self.device = engine.backend.name, engine.backend.device
+        self.backend, self.device = model.runtime, model.device
         self.input_size = facts.image_size  # pixels, side of the square it sees
         self.head_shape = HeadShape.read(facts.head_shape)
         self.free_text = facts.vocab_size >= OPEN_VOCABULARY  # answers any question, in words
-        self._engine = engine
+        self._engine = model
         self.calibration = Calibration.read(facts.calibration)  # of spreads and scores
         # both looks at once, where the runtime is best used so
-        at_once = self.mirror and engine.backend.at_once > 1
+        at_once = self.mirror and model.at_once > 1
         self.folder: Path | None = None  # of the model, where it lies in one
         self._beside = ThreadPoolExecutor(1, "look") if at_once else None
         self._min_score = facts.min_score
-        self._pick = expected if facts.number_decoding == "expected" else most_likely
 
     @classmethod
     def load(
@@ -95,7 +93,7 @@ class HeadPerceiver:
         Args:
             path: a model folder, or the name of a model on the hub such as "org/name@revision", see
                 `vlm.hub`; None is the embedded default that comes with the package. An address
-                such as "http://gpu.local:8000/v1#name" is that of a server, see `remote.perceiver`.
+                such as "http://gpu.local:8000/v1#name" is that of a server, see `remote.model`.
             device: such as "cpu" or "cuda:0"; None is the CPU for a model that is exported, else
                 the best there is.
             max_heads: the most heads to return for one image, the largest of up to twice as many.
@@ -119,9 +117,9 @@ class HeadPerceiver:
             RemoteError: the server cannot be reached, and why.
         """
         if path is not None and is_remote(path):
-            from .remote.perceiver import RemotePerceiver
+            from .remote.model import RemoteModel
 
-            return RemotePerceiver(str(path), max_heads, tiles=tiles)
+            return cls(RemoteModel(str(path)), None, max_heads, tiles=tiles, mirror=False)
         from .vlm.hub import find_model, short_name
         from .vlm.loading import load_engine
         from .vlm.model_folder import fingerprint, load_facts
@@ -136,58 +134,86 @@ class HeadPerceiver:
         perceiver.folder = folder
         return perceiver
 
+    @property
+    def model_id(self) -> str:
+        """The model's name and version; a server may change them."""
+        return self._model_id or self._engine.model_id
+
     def facts(self) -> dict[str, str]:
         """What diagnostics tell of the runtime, beside its device."""
-        return {}
+        return self._engine.diagnostics()
 
     def warning(self) -> str:
         """What is wrong with the runtime or the weights, for people; empty where nothing is."""
-        return self._engine.processor.warning
+        return self._engine.warning()
 
-    def __call__(self, image: NDArray[np.uint8]) -> Heads:
-        """Heads in an RGB image (uint8, H x W x 3), left to right; ValueError for anything else."""
-        return self.find(image)
-
-    def find(
-        self, image: NDArray[np.uint8], draft: Sequence[PixelBox] | None = None, slack: int = 0
+    def __call__(
+        self,
+        image: NDArray[np.uint8],
+        camera: CameraIntrinsics | None = None,
+        max_heads: int | None = None,
+        tiles: int | None = None,
+        *,
+        draft: Sequence[PixelBox] | None = None,
+        slack: int = 0,
+        mounted: Array | None = None,
     ) -> Heads:
-        """As calling it. A `draft` of the boxes (pixels), such as those of the frame before, saves
-        most of the time of detection where it is right; see `vlm.decoding.engine.Look.detect`."""
-        whole = self._find(image, draft, slack)
-        size, heads = image.shape[:2], list(whole)
-        tiles = self._tiles(whole, size)
-        if not tiles:
-            return whole
-        for tile in tiles:
-            found = self._find(tile.of(image))
-            heads += [put_back(h, tile, size) for h in found if counts(h.box, tile, size)]
-        once = without_duplicates(heads, SAME_IOU, INSIDE)
-        heads, left_out = largest(once, self.max_heads)
-        return Heads(from_left(heads), whole.left_out + left_out, whole.named, whole.presence)
+        """Heads in an RGB image, left to right.
 
-    def _tiles(self, whole: Heads, size: tuple[int, int]) -> list[Tile]:
+        Args:
+            image: uint8 (H, W, 3).
+            camera: of this image. Rotations are then in its optical frame, whatever its lens, see
+                `heads.seen_by`; without one they are as the model tells them.
+            max_heads, tiles: None as `load` was told.
+            draft: boxes (pixels), such as those of the frame before; saves most of the time of
+                detection where it is right, see `vlm.decoding.engine.Look.detect`.
+            slack: how far, in thousandths of the image's side, a drafted box may be off.
+            mounted: rotation (3, 3) from the image's axes to those of a camera that is not known.
+
+        Raises:
+            ValueError: for anything that is no image.
+        """
+        most = self.max_heads if max_heads is None else max_heads
+        cut = self.tiles if tiles is None else tiles
+        check_counts(most, cut)
+        whole = self._find(image, most, draft, slack)
+        size, heads, left_out = image.shape[:2], list(whole), 0
+        tiles_too = self._tiles(cut, whole, size)
+        for tile in tiles_too:
+            found = self._find(tile.of(image), most)
+            heads += [put_back(h, tile, size) for h in found if counts(h.box, tile, size)]
+        if tiles_too:
+            heads, left_out = largest(without_duplicates(heads, SAME_IOU, INSIDE), most)
+        seen = seen_by(camera, from_left(heads), (size[1], size[0]), mounted)
+        return Heads(seen, whole.left_out + left_out, whole.named, whole.presence)
+
+    def _tiles(self, tiles: int, whole: Heads, size: tuple[int, int]) -> list[Tile]:
         """Parts of a picture of `size` = (height, width) that are to be looked at as well."""
-        if self.tiles > 1:
-            return tiles_of(size[1], size[0], self.tiles)
-        if self.tiles != ADAPTIVE or whole.presence is None:
+        if tiles > 1:
+            return tiles_of(size[1], size[0], tiles)
+        if tiles != ADAPTIVE or whole.presence is None:
             return []
         tile = adaptive_tile(whole, whole.presence, size, self.input_size)
         return [] if tile is None else [tile]
 
     def _find(
-        self, image: NDArray[np.uint8], draft: Sequence[PixelBox] | None = None, slack: int = 0
+        self,
+        image: NDArray[np.uint8],
+        max_heads: int,
+        draft: Sequence[PixelBox] | None = None,
+        slack: int = 0,
     ) -> Heads:
-        """`find` in one picture, as a whole."""
+        """Heads in one picture as a whole, as the model tells them."""
         height, width = check_image(image).shape[:2]
         drafted = None if draft is None else [grid_box(box, width, height) for box in draft]
-        plain, most = self.look(image), CROWDED * self.max_heads
+        plain, most = self.look(image), CROWDED * max_heads
         looks = self._looks(plain, image)
         found, *again = self._each(looks, lambda look: look.detect(most, drafted, slack))
         named = [pixel_box(detection.box, width, height) for detection in found]
         for others in again:
             found = joined_boxes(without_duplicates(found), without_duplicates(others))
         found = without_duplicates([d for d in found if d.score >= self._min_score])
-        found, left_out = largest(found, self.max_heads)
+        found, left_out = largest(found, max_heads)
         boxes = [detection.box for detection in found]
         scores = [self.calibration.score(d.score) for d in found]
         heads = self._estimates(looks, boxes, scores, image)
@@ -221,8 +247,7 @@ class HeadPerceiver:
 
     def look(self, image: NDArray[np.uint8], pick: Pick | None = None) -> Look:
         """One image, for any question about it; `pick` chooses tokens, None as configured."""
-        pixels: Any = self._engine.processor.pixels(check_image(image))
-        return self._engine.look(pixels, self.reuse_prefix, pick or self._pick)
+        return self._engine.look_at(check_image(image), self.reuse_prefix, pick)
 
     def _looks(self, plain: Look, image: NDArray[np.uint8]) -> list[Look | Mirrored]:
         """At the image and, where that is wanted, at its mirror image."""
@@ -253,7 +278,13 @@ class HeadPerceiver:
         covariances = self.calibration.covariance(spreads)
         return [
             HeadEstimate(
-                pixel_box(box, width, height), yaw, pitch, roll, rotation, score, covariance
+                pixel_box(box, width, height),
+                yaw,
+                pitch,
+                roll,
+                rotation,
+                score,
+                covariance if np.isfinite(covariance).all() else None,
             )
             for box, (yaw, pitch, roll), rotation, score, covariance in zip(
                 boxes, triples.tolist(), rotations, scores, covariances, strict=True
@@ -263,9 +294,11 @@ class HeadPerceiver:
 
 def _joined(poses: Sequence[Sequence[Pose]]) -> tuple[Array, Array, Array]:
     """Angles (N, 3), rotations (N, 3, 3) and their covariances (N, 3, 3) of N heads, of which each
-    look has said something."""
+    look has said something; NaN where an answer is invalid, or does not tell how sure it is."""
     triples = np.array([[pose.angles for pose in said] for said in poses])
-    rotations = rotation_from_angles(*np.moveaxis(triples, -1, 0))
+    valid = np.isfinite(triples).all(-1)[..., None]
+    rotations = rotation_from_angles(*np.moveaxis(np.where(valid, triples, 0.0), -1, 0))
+    rotations[~valid[..., 0]] = np.nan
     deviations = np.array([[pose.deviations for pose in said] for said in poses])
     spreads = turn_covariance(triples, deviations)
     angles, turns, covariances = triples[0], rotations[0], spreads[0]

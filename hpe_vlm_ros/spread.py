@@ -76,6 +76,8 @@ class Calibration:
 
     def score(self, stated: float) -> float:
         """The probability that a box with this score, 0..1, is one of a head."""
+        if self.score_slope == 1 and self.score_offset == 0:
+            return stated
         certain = min(max(stated, 1e-9), 1 - 1e-9)
         logit = np.log(certain / (1 - certain))
         return float(1 / (1 + np.exp(-(self.score_slope * logit + self.score_offset))))

@@ -120,7 +120,7 @@ def test_far_heads_are_found_in_tiles_only(max_heads):
         def __init__(self) -> None:
             self.max_heads, self.tiles = max_heads, 1
 
-        def _find(self, image, draft=None, slack=0):
+        def _find(self, image, max_heads, draft=None, slack=0):
             spots = [extent(image, value) for value in (60, 120, 240)]
             large = [b for b in spots if b is not None and b[2] - b[0] >= image.shape[1] / 10]
             return Heads([head(box) for box in large], named=large)
@@ -130,8 +130,7 @@ def test_far_heads_are_found_in_tiles_only(max_heads):
         picture[y0:y1, x0:x1] = value
     perceiver = Coarse()
     assert [h.box for h in perceiver(picture)] == truth[1:2]
-    perceiver.tiles = 2
-    found = perceiver(picture)
+    found = perceiver(picture, tiles=2)
     expected = truth if max_heads == 20 else truth[1:]
     assert [h.box for h in found] == expected and found.left_out == len(truth) - len(expected)
     assert found.named == truth[1:2], "a draft is for the whole picture"
@@ -177,7 +176,7 @@ def test_one_tile_is_looked_at_where_the_map_asks_for_it(known):
         def __init__(self) -> None:
             self.max_heads, self.tiles, self.input_size = 20, ADAPTIVE, 320
 
-        def _find(self, image, draft=None, slack=0):
+        def _find(self, image, max_heads, draft=None, slack=0):
             seen.append(image.shape)
             return Heads([head((10, 10, 30, 30))] if len(seen) > 1 else [], presence=presence)
 

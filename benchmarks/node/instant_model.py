@@ -7,6 +7,7 @@ import numpy as np
 
 from hpe_vlm_ros import perceiver
 from hpe_vlm_ros.geometry import HeadShape
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.nodes.perception import main
 
 TURN = np.eye(3)
@@ -19,8 +20,8 @@ class Instant:
     model_id, device, input_size, max_heads, free_text = "none", "none", 224, 20, False
     head_shape = HeadShape(0.25, (0.0, 0.0, -0.1))
 
-    def __call__(self, image: object) -> list[perceiver.HeadEstimate]:
-        return [perceiver.HeadEstimate(box, 0.0, 0.0, 0.0, TURN, 0.9) for box in BOXES]
+    def __call__(self, image: object, **_: object) -> list[HeadEstimate]:
+        return [HeadEstimate(box, 0.0, 0.0, 0.0, TURN, 0.9) for box in BOXES]
 
     def facts(self) -> dict[str, str]:
         return {}

@@ -57,8 +57,8 @@ class Inference:
     `check(message)` is asked before an image is answered and raises ImageError to drop it.
     `deliver(answer)` is called in the worker's thread, never after `stop`. `drafts` tells every how
     many images of a camera heads are looked for anew, and the slack between: see `Follower`.
-    `max_heads` and `tiles` are the perceiver's. `rotate` tells by how many degrees clockwise images
-    are turned before it sees them.
+    `max_heads` and `tiles` are what the perceiver is asked for. `rotate` tells by how many degrees
+    clockwise images are turned before it sees them.
     """
 
     def __init__(
@@ -105,17 +105,17 @@ class Inference:
         rgb = images.to_rgb(job.message)
         height, width, _ = rgb.shape
         picture = upright(rgb, self._rotate())
-        self._perceiver.max_heads, self._perceiver.tiles = self._max_heads(), self._tiles()
+        options = {"max_heads": self._max_heads(), "tiles": self._tiles()}
         started = time.monotonic()
         reply: str | None = None
         estimates: list[Any]
         if job.free_text is not None:
             estimates, reply = [], self._perceiver.ask(picture, job.free_text)
         elif job.question is not None:
-            estimates = self._perceiver(picture)
+            estimates = self._perceiver(picture, **options)
         else:
             follower = self._followers.setdefault(job.camera, Follower())
-            estimates = follower.find(self._perceiver, picture, *self._drafts())
+            estimates = follower.find(self._perceiver, picture, *self._drafts(), **options)
         latency = time.monotonic() - started
         self._hand_out(
             Answer(

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from hpe_vlm_ros.camera_model import described, is_rectified
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
-from hpe_vlm_ros.heads import HeadEstimate, seen_by
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.images import ImageError
 from hpe_vlm_ros.lens import as_numbers
 from hpe_vlm_ros.mirror import WISHES
@@ -32,7 +32,9 @@ class Perceiver(Protocol):
     input_size: int
     head_shape: HeadShape | None
 
-    def __call__(self, image: Rgb) -> list[HeadEstimate]: ...
+    def __call__(
+        self, image: Rgb, camera: CameraIntrinsics | None = None, *, mounted: Any = None
+    ) -> list[HeadEstimate]: ...
 
 
 Load = Callable[[], Perceiver]
@@ -117,9 +119,8 @@ def _look(
     mounting = Mounting(settings.rotate, (width, height))
     camera, picture = mounting.camera(known), upright(rgb, settings.rotate)
     started = time.perf_counter()
-    told = perceiver(picture)
+    found = perceiver(picture, camera, mounted=mounting.turn)
     seconds = time.perf_counter() - started
-    found = seen_by(camera, told, mounting.upright_size, mounting.turn)
     free = None
     if settings.free_every and frame.info.number % settings.free_every == 0:
         free = free_reasons(perceiver, picture, found)

@@ -17,7 +17,6 @@ from hpe_vlm_ros.geometry import (
     face_rotation,
     matrix_from_quaternion,
 )
-from hpe_vlm_ros.heads import seen_by
 from hpe_vlm_ros.images import rgb_to_image
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
@@ -69,7 +68,7 @@ def test_a_bag_goes_through_the_node_and_comes_back(start, bag, faces, tiny_mode
     perceiver = HeadPerceiver.load(tiny_model, "cpu")
     total = 0
     for face, array in zip(faces, arrays, strict=True):
-        estimates = seen_by(CAMERA, perceiver(face), (160, 120))
+        estimates = perceiver(face, CAMERA)
         assert len(array.heads) == len(estimates)
         total += len(estimates)
         for head, estimate in zip(array.heads, estimates, strict=True):

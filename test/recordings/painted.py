@@ -19,8 +19,8 @@ from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from hpe_vlm_ros.geometry import HeadShape, rotation_from_angles
-from hpe_vlm_ros.heads import HeadEstimate
+from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
+from hpe_vlm_ros.heads import HeadEstimate, seen_by
 from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, shared_bag, typestore
 from hpe_vlm_ros.recordings.frames import Recording
 from hpe_vlm_ros.recordings.records import FrameRecord
@@ -62,7 +62,9 @@ class Painted:
     model_id, input_size, device = "painted", 100, "cpu"
     head_shape = HeadShape(0.25, (0.0, 0.0, -0.09))
 
-    def __call__(self, image: np.ndarray) -> list[HeadEstimate]:
+    def __call__(
+        self, image: np.ndarray, camera: CameraIntrinsics | None = None, *, mounted: Any = None
+    ) -> list[HeadEstimate]:
         count, labels = cv2.connectedComponents((image[..., 0] == 255).astype(np.uint8))
         found = []
         for label in range(1, count):
@@ -71,7 +73,8 @@ class Painted:
             _, green, blue = (int(v) for v in image[rows[0], columns[0]])
             angles = float(green - 128), float(blue - 128), 0.0
             found.append(HeadEstimate(box, *angles, rotation_from_angles(*angles), 0.9))
-        return sorted(found, key=lambda head: head.box[0])
+        found.sort(key=lambda head: head.box[0])
+        return seen_by(camera, found, (image.shape[1], image.shape[0]), mounted)
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ class _Dying(Painted):
     def __init__(self, how: Fatal) -> None:
         self._how = how
 
-    def __call__(self, image: np.ndarray) -> list[HeadEstimate]:
-        heads = super().__call__(image)
+    def __call__(self, image: np.ndarray, *more: Any, **named: Any) -> list[HeadEstimate]:
+        heads = super().__call__(image, *more, **named)
         if any(head.yaw == self._how.yaw for head in heads):
             for number in range(self._how.times):
                 try:

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.remote import probe, square
+from hpe_vlm_ros.remote.model import RemoteModel
+from hpe_vlm_ros.remote.settings import Settings
 
 HANG, DROP, DRIP = "hang", "drop", "drip"
 
@@ -23,6 +26,13 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     misbehave: str = ""
+
+
+def perceiver_at(
+    url: str, max_heads: int = 20, settings: Settings | None = None
+) -> HeadPerceiver:
+    """As HeadPerceiver.load(url), with other settings."""
+    return HeadPerceiver(RemoteModel(url, settings), None, max_heads, mirror=False)
 
 
 def said(text: str, tokens: list[tuple[str, float]] | None = None) -> Reply:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chat_server import HANG, Reply, Server
+from chat_server import HANG, Reply, Server, perceiver_at
 from dialect_servers import (
     VLLM,
     Dialect,
@@ -33,8 +33,8 @@ from hpe_vlm_ros.answers import (
     format_referred,
     pose_prompt,
 )
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.remote import RemoteError, square
-from hpe_vlm_ros.remote.perceiver import RemotePerceiver
 from hpe_vlm_ros.remote.settings import Settings
 from hpe_vlm_ros.spread import turn_covariance
 
@@ -57,9 +57,9 @@ GRAMMARS: list[tuple[type[Dialect], str, str]] = [
 ]
 
 
-def served(server: Server, dialect: Dialect, **settings: Any) -> RemotePerceiver:
+def served(server: Server, dialect: Dialect, **settings: Any) -> HeadPerceiver:
     dialect.serve(server)
-    return RemotePerceiver(server.url, settings=Settings(timeout=60, backoff=0.001, **settings))
+    return perceiver_at(server.url, settings=Settings(timeout=60, backoff=0.001, **settings))
 
 
 @pytest.mark.parametrize(("kind", "name", "field"), GRAMMARS)
@@ -131,7 +131,7 @@ def test_an_adapter_is_chosen_by_its_name(
     wrong = SURE | {pose_prompt(BOX): format_angles(90, 0, 0)}
     dialect = kind(TalkingModel(wrong), adapters={"fine": TalkingModel(SURE)})
     dialect.serve(server)
-    perceiver = RemotePerceiver(f"{server.url}#fine")
+    perceiver = perceiver_at(f"{server.url}#fine")
     assert perceiver.model_id == "fine@127.0.0.1"
     (head,) = perceiver(picture)
     assert round(head.yaw) == 30 and dialect.asked[-1]["model"] == sent
@@ -144,7 +144,7 @@ def test_an_adapter_is_chosen_by_its_name(
 def test_an_adapter_that_is_not_loaded(server: Server, kind: type[Dialect], option: str) -> None:
     kind().serve(server)
     with pytest.raises(RemoteError, match=f"no model 'fine': name one of head-poses.*{option}"):
-        RemotePerceiver(f"{server.url}#fine")
+        perceiver_at(f"{server.url}#fine")
 
 
 @pytest.mark.parametrize("kind", [VLLM, SGLang, LMDeploy, TensorRTLLM, LlamaCpp])
@@ -256,7 +256,7 @@ def test_the_square_is_drawn_where_it_is_said_to_be() -> None:
     assert square.picture().shape == (540, 960, 3)
 
 
-def restarted(server: Server, perceiver: RemotePerceiver, dialect: Dialect) -> None:
+def restarted(server: Server, perceiver: HeadPerceiver, dialect: Dialect) -> None:
     dialect.serve(server)
     perceiver(np.full((480, 640, 3), 90, np.uint8))
 
@@ -320,7 +320,7 @@ def test_a_server_that_still_loads_its_model_is_tried_later(
     dialect.serve(server)
     loading = Reply({"error": {"message": "Loading model", "code": 503}}, status=503)
     server.answer = server.probe = lambda body: loading
-    perceiver = RemotePerceiver(server.url, settings=replace(DOUBTING, attempts=1))
+    perceiver = perceiver_at(server.url, settings=replace(DOUBTING, attempts=1))
     assert "Loading model" in perceiver.facts()["square test"]
     with pytest.raises(RemoteError, match="Loading model"):
         perceiver(picture)
@@ -334,9 +334,9 @@ def test_a_server_that_does_not_answer_in_time_is_taken_as_it_is(
     dialect = Dialect(TalkingModel(SURE))
     dialect.serve(server)
     server.probe = lambda body: Reply(misbehave=HANG)
-    perceiver = RemotePerceiver(server.url, settings=Settings(timeout=0.5, recheck=0.4))
+    perceiver = perceiver_at(server.url, settings=Settings(timeout=0.5, recheck=0.4))
     assert re.search("not done .*(in time|no time)", perceiver.facts()["square test"])
-    perceiver._endpoint.settings = Settings(timeout=60)
+    perceiver._engine._endpoint.settings = Settings(timeout=60)
     assert len(perceiver(picture)) == 1
 
 

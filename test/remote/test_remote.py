@@ -14,13 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from chat_server import DRIP, DROP, HANG, Reply, Server, prompt_of, said
+from chat_server import DRIP, DROP, HANG, Reply, Server, perceiver_at, prompt_of, said
 from numpy.typing import NDArray
 
 from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.remote import RemoteError
-from hpe_vlm_ros.remote.perceiver import RemotePerceiver
 from hpe_vlm_ros.remote.settings import Address, Settings, is_remote
 
 LEFT, RIGHT = (100, 200, 200, 400), (600, 100, 800, 500)
@@ -50,14 +49,14 @@ def null(message: dict[str, Any] | None = None, **choice: Any) -> dict[str, Any]
 def test_heads_come_as_from_any_perceiver(server: Server, picture: NDArray[np.uint8]) -> None:
     server.answer = answers()
     perceiver = HeadPerceiver.load(server.url, max_heads=5)
-    assert isinstance(perceiver, RemotePerceiver)
+    assert perceiver.backend == "remote"
     assert perceiver.model_id == "cogvlm-merged@127.0.0.1"
     left, right = perceiver(picture)
     assert (left.yaw, left.pitch, left.roll, left.score) == (30, -10, 5, 1)
     assert right.yaw == -170
     assert left.box == pytest.approx((64.32, 96.24, 128.32, 192.24))
     assert [h.yaw for h in perceiver.poses(picture, [right.box, left.box])] == [-170, 30]
-    assert [h.yaw for h in perceiver.find(picture, draft=[left.box])] == [30, -170]
+    assert [h.yaw for h in perceiver(picture, draft=[left.box])] == [30, -170]
     with pytest.raises(ValueError, match="outside the image"):
         perceiver.poses(picture, [(700, 10, 800, 90)])
     body = server.asked[0]
@@ -68,7 +67,7 @@ def test_heads_come_as_from_any_perceiver(server: Server, picture: NDArray[np.ui
 def test_what_is_sent_is_small_whatever_the_camera_gives(server: Server) -> None:
     server.answer = answers(boxes=format_boxes([]))
     noise = np.random.default_rng(0).integers(0, 256, (1500, 2500, 3), dtype=np.uint8)
-    assert RemotePerceiver(server.url)(noise) == []
+    assert perceiver_at(server.url)(noise) == []
     (part,) = (p for p in server.asked[0]["messages"][0]["content"] if p["type"] == "image_url")
     head, _, data = part["image_url"]["url"].partition(",")
     assert head == "data:image/jpeg;base64"
@@ -94,7 +93,7 @@ def test_invalid_boxes_are_no_answer(
 ) -> None:
     server.answer = answers(boxes=boxes)
     with pytest.raises(RemoteError, match=f"invalid .{reason}"):
-        RemotePerceiver(server.url)(picture)
+        perceiver_at(server.url)(picture)
 
 
 @pytest.mark.parametrize("angles", ["no idea", "{1,2,3}", "{400,000,000}", "[[1,2,3,4]]"])
@@ -102,7 +101,7 @@ def test_invalid_angles_are_told_not_guessed(
     server: Server, picture: NDArray[np.uint8], angles: str
 ) -> None:
     server.answer = answers(left=angles)
-    perceiver = RemotePerceiver(server.url)
+    perceiver = perceiver_at(server.url)
     left, right = perceiver(picture)
     assert np.isnan(left.rotation).all() and np.isnan(left.yaw)
     assert right.yaw == -170
@@ -114,7 +113,7 @@ def test_of_too_many_heads_the_largest_are_asked_about(
     server: Server, picture: NDArray[np.uint8]
 ) -> None:
     server.answer = answers()
-    heads = RemotePerceiver(server.url, max_heads=1)(picture)
+    heads = perceiver_at(server.url, max_heads=1)(picture)
     assert [head.yaw for head in heads] == [-170] and heads.left_out == 1
     assert len(server.asked) == 2
 
@@ -128,9 +127,9 @@ def test_scores_come_from_probabilities_where_they_are_told(
     tokens[text.index("100")] = ("1", half)  # hundreds: counts
     tokens[text.index("200") + 2] = ("0", half)  # units: do not
     server.answer = answers(boxes=said(text, tokens))
-    assert RemotePerceiver(server.url)(picture)[0].score == pytest.approx(0.5)
+    assert perceiver_at(server.url)(picture)[0].score == pytest.approx(0.5)
     server.answer = answers(boxes=said(text, [("other text", half)]))
-    assert RemotePerceiver(server.url)(picture)[0].score == 1
+    assert perceiver_at(server.url)(picture)[0].score == 1
 
 
 def test_a_server_that_does_not_count_probabilities_is_asked_without(
@@ -138,7 +137,7 @@ def test_a_server_that_does_not_count_probabilities_is_asked_without(
 ) -> None:
     ordinary = answers()
     server.answer = lambda body: Reply(status=400) if "logprobs" in body else ordinary(body)
-    perceiver = RemotePerceiver(server.url)
+    perceiver = perceiver_at(server.url)
     assert len(perceiver(picture)) == 2
     before = len(server.asked)
     assert len(perceiver(picture)) == 2
@@ -165,7 +164,7 @@ class Sometimes:
 def test_a_busy_or_broken_server_is_asked_again_but_not_for_ever(
     server: Server, picture: NDArray[np.uint8], bad: Reply
 ) -> None:
-    perceiver = RemotePerceiver(server.url, settings=QUICK)
+    perceiver = perceiver_at(server.url, settings=QUICK)
     server.answer = Sometimes(bad, after=3)
     assert len(perceiver(picture)) == 2
     server.answer = Sometimes(bad, after=99)
@@ -180,7 +179,7 @@ def test_the_time_a_busy_server_asks_for_is_given(
 ) -> None:
     server.answer = lambda body: Reply(status=429, headers={"Retry-After": "3600"})
     with pytest.raises(RemoteError, match="busy for longer than there is time"):
-        RemotePerceiver(server.url, settings=QUICK)(picture)
+        perceiver_at(server.url, settings=QUICK)(picture)
     assert len(server.asked) == 1
 
 
@@ -188,7 +187,7 @@ def test_the_time_a_busy_server_asks_for_is_given(
 def test_a_server_that_never_ends_is_given_up_in_time(
     server: Server, picture: NDArray[np.uint8], how: str
 ) -> None:
-    perceiver = RemotePerceiver(server.url, settings=Settings(timeout=0.3))
+    perceiver = perceiver_at(server.url, settings=Settings(timeout=0.3))
     server.answer = lambda body: Reply(b" " * 100_000, misbehave=how)
     started = time.monotonic()
     with pytest.raises(RemoteError, match="no answer in time"):
@@ -221,7 +220,7 @@ def test_a_server_that_never_ends_is_given_up_in_time(
 def test_nonsense_is_named_and_not_asked_for_again(
     server: Server, picture: NDArray[np.uint8], reply: Reply, message: str
 ) -> None:
-    perceiver = RemotePerceiver(server.url, settings=QUICK)
+    perceiver = perceiver_at(server.url, settings=QUICK)
     server.answer = lambda body: reply
     with pytest.raises(RemoteError, match=message):
         perceiver(picture)
@@ -253,7 +252,7 @@ def test_nonsense_is_named_and_not_asked_for_again(
 def test_the_server_s_own_words_are_part_of_the_error(
     server: Server, picture: NDArray[np.uint8], status: int, body: Any, message: str
 ) -> None:
-    perceiver = RemotePerceiver(server.url, settings=QUICK)
+    perceiver = perceiver_at(server.url, settings=QUICK)
     server.answer = lambda asked: Reply(body, status=status)
     with pytest.raises(RemoteError, match=f'status {status}.*the server says "{message}'):
         perceiver(picture)
@@ -263,7 +262,7 @@ def test_the_server_s_own_words_are_part_of_the_error(
 def test_a_server_that_says_nothing_to_people_is_not_quoted(
     server: Server, picture: NDArray[np.uint8], body: bytes
 ) -> None:
-    perceiver = RemotePerceiver(server.url, settings=QUICK)
+    perceiver = perceiver_at(server.url, settings=QUICK)
     server.answer = lambda asked: Reply(body, status=400)
     with pytest.raises(RemoteError, match="status 400 Bad Request$"):
         perceiver(picture)
@@ -272,7 +271,7 @@ def test_a_server_that_says_nothing_to_people_is_not_quoted(
 def test_text_in_parts_is_read(server: Server, picture: NDArray[np.uint8]) -> None:
     parts = [{"type": "text", "text": "[["}, {"type": "text", "text": "100,200,200,400]]"}]
     server.answer = answers(boxes=Reply({"choices": [{"message": {"content": parts}}]}))
-    assert len(RemotePerceiver(server.url)(picture)) == 1
+    assert len(perceiver_at(server.url)(picture)) == 1
 
 
 def test_a_model_is_taken_by_its_name(server: Server, picture: NDArray[np.uint8]) -> None:
@@ -334,7 +333,7 @@ def test_never_more_questions_at_once_than_allowed(
         return said(format_boxes(boxes) if detects else format_angles(0, 0, 0))
 
     server.answer = slowly
-    perceiver = RemotePerceiver(server.url, settings=Settings(in_flight=2))
+    perceiver = perceiver_at(server.url, settings=Settings(in_flight=2))
     assert len(perceiver(picture)) == 9
     assert server.most_at_once == 2
 
@@ -344,7 +343,7 @@ def test_the_key_comes_from_the_environment_and_goes_into_no_message(
 ) -> None:
     monkeypatch.setenv("HPE_VLM_API_KEY", "s3cret")
     server.answer = answers()
-    perceiver = RemotePerceiver(server.url)
+    perceiver = perceiver_at(server.url)
     perceiver(picture)
     assert set(server.keys) == {"Bearer s3cret"}
     assert "s3cret" not in perceiver.model_id + perceiver.device
@@ -371,7 +370,7 @@ def test_the_key_comes_from_the_environment_and_goes_into_no_message(
 )
 def test_addresses_that_are_none(url: str, message: str) -> None:
     with pytest.raises(RemoteError, match=message) as raised:
-        RemotePerceiver(url)
+        perceiver_at(url)
     assert "s3cret" not in str(raised.value)
 
 
@@ -379,16 +378,16 @@ def test_a_server_that_is_not_there_is_told_at_once(server: Server) -> None:
     gone = server.url
     server.close()
     with pytest.raises(RemoteError, match="127.0.0.1.*(refused|Refused)"):
-        RemotePerceiver(gone, settings=QUICK)
+        perceiver_at(gone, settings=QUICK)
 
 
 @pytest.mark.parametrize("listed", [[], 5, {"id": "a"}, ["a"], [{"id": 7}], None])
 def test_a_server_without_models_is_none_of_ours(server: Server, listed: Any) -> None:
     server.models = Reply({"data": listed})
     with pytest.raises(RemoteError, match="names no model"):
-        RemotePerceiver(server.url)
+        perceiver_at(server.url)
 
 
 def test_robots_need_no_torch_for_it() -> None:
-    code = "import sys, hpe_vlm_ros.remote.perceiver; sys.exit('torch' in sys.modules)"
+    code = "import sys, hpe_vlm_ros.remote.model; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -193,10 +193,10 @@ def test_paired_differences_are_those_of_the_same_frames(tmp_path, bag, truth, m
     class Askew(Painted):
         """Two degrees nearer to the truth, which is four off."""
 
-        def __call__(self, image):
+        def __call__(self, image, *more, **named):
             image = image.copy()
             image[..., 1] = np.where(image[..., 0] == 255, image[..., 1] + 2, image[..., 1])
-            return super().__call__(image)
+            return super().__call__(image, *more, **named)
 
     assert run(bag, "--out", tmp_path / "a", "--truth", truth, "--block-seconds", 0.2) == 0
     monkeypatch.setattr(work, "Loader", lambda *_: Askew)

@@ -47,11 +47,11 @@ class Stops(Painted):
     def __init__(self, after: int) -> None:
         self.left = after
 
-    def __call__(self, image):
+    def __call__(self, image, *more, **named):
         self.left -= 1
         if self.left < 0:
             raise KeyboardInterrupt
-        return super().__call__(image)
+        return super().__call__(image, *more, **named)
 
 
 def test_every_frame_is_perceived_as_it_was_painted(bag, perceive):
@@ -86,9 +86,9 @@ def test_an_interrupted_run_goes_on_and_equals_the_whole(bag, perceive):
     seen = []
 
     class Counting(Painted):
-        def __call__(self, image):
+        def __call__(self, image, *more, **named):
             seen.append(1)
-            return super().__call__(image)
+            return super().__call__(image, *more, **named)
 
     resumed = perceive(bag, load=Counting, resume=True)
     assert content(resumed) == whole

@@ -15,6 +15,7 @@ import numpy as np
 
 import hpe_vlm_ros.perceiver as perceiver
 from hpe_vlm_ros.geometry import HeadShape, rotation_from_angles
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.nodes.perception import main
 
 RAISE, HANG, NO_MEMORY, SLOW, SLOWER = 1, 2, 3, 4, 5
@@ -35,7 +36,7 @@ class Scripted:
     max_heads = 20
     free_text = False
 
-    def __call__(self, rgb: np.ndarray) -> list[perceiver.HeadEstimate]:
+    def __call__(self, rgb: np.ndarray, **_: object) -> list[HeadEstimate]:
         self.obey(int(rgb[0, 0, 2]))
         _, _, found, _ = cv2.connectedComponentsWithStats((rgb[..., 0] > 100).astype(np.uint8))
         heads = []
@@ -43,7 +44,7 @@ class Scripted:
             yaw = degrees(int(rgb[y + height // 2, x + width // 2, 1]))
             box = (float(x), float(y), float(x + width), float(y + height))
             turn = rotation_from_angles(yaw, 0, 0)
-            heads.append(perceiver.HeadEstimate(box, yaw, 0.0, 0.0, turn, 0.9))
+            heads.append(HeadEstimate(box, yaw, 0.0, 0.0, turn, 0.9))
         return heads
 
     def facts(self) -> dict[str, str]:

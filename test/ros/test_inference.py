@@ -21,16 +21,15 @@ BOX = (1.0, 2.0, 9.0, 9.0)
 class Perceiver:
     """Finds no heads but names a box, and notes the draft it gets."""
 
-    max_heads, tiles = 20, 1
-
     def __init__(self) -> None:
         self.drafts: list[object] = []
+        self.asked_for: list[tuple[int, int]] = []
 
-    def __call__(self, image: object) -> Heads:
-        return self.find(image, None, 0)
-
-    def find(self, image: object, draft: object, slack: int) -> Heads:
+    def __call__(
+        self, image: object, max_heads: int, tiles: int, draft: object = None, slack: int = 0
+    ) -> Heads:
         self.drafts.append(None if draft is None else (draft, slack))
+        self.asked_for.append((max_heads, tiles))
         return Heads(named=[BOX])
 
 
@@ -48,7 +47,7 @@ def test_each_camera_has_drafts_of_its_own_and_questions_have_none() -> None:
         inference.stop(None)
     drafted = ([BOX], 7)
     assert perceiver.drafts == [None, drafted, None, None, drafted, None]
-    assert (perceiver.max_heads, perceiver.tiles) == (5, 2)
+    assert perceiver.asked_for == [(5, 2)] * 6
 
 
 PIECES = """

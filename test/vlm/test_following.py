@@ -66,12 +66,8 @@ class Recorder:
         self.asked: list[object] = []
         self.named: list[tuple[float, ...]] = [(1.0, 2.0, 3.0, 4.0)]
 
-    def __call__(self, image: object) -> Heads:
-        self.asked.append("full")
-        return Heads(named=self.named)  # type: ignore[arg-type]
-
-    def find(self, image: object, draft: object, slack: int) -> Heads:
-        self.asked.append((draft, slack))
+    def __call__(self, image: object, draft: object = None, slack: int = 0) -> Heads:
+        self.asked.append("full" if draft is None else (draft, slack))
         return Heads(named=self.named)  # type: ignore[arg-type]
 
 

@@ -323,5 +323,5 @@ def test_a_draft_changes_nothing(folder: Path, picture: NDArray[np.uint8]) -> No
     perceiver = HeadPerceiver.load(folder, "cpu", max_heads=5)
     heads = perceiver(picture)
     for draft in ([head.box for head in heads], [], [(0.0, 0.0, 9.0, 9.0)]):
-        again = perceiver.find(picture, draft)
+        again = perceiver(picture, draft=draft)
         assert [(h.box, h.yaw) for h in again] == [(h.box, h.yaw) for h in heads]

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,38 +19,69 @@ from hpe_vlm_ros.answers import (
     parse_boxes,
     pose_prompt,
 )
+from hpe_vlm_ros.looks import Detection
 from hpe_vlm_ros.vlm.backend import Backend, Pixels
-from hpe_vlm_ros.vlm.families.processing import ChatProcessor
+from hpe_vlm_ros.vlm.facts import ModelFacts
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 from .batch_lanes import BatchLanes
-from .constrained import Answer, Pick, ask, most_likely
+from .constrained import Answer, Pick, ask, expected, most_likely
 from .grammar import AnswerGrammar, Grammar
 from .lanes import Lanes
 from .poses import Pose, pose_of
 from .presence import ScoreWeights
 from .scores import box_scores
 
+if TYPE_CHECKING:
+    from hpe_vlm_ros.vlm.families.processing import ChatProcessor
+
 T = TypeVar("T")
 FREE_LIMIT = 400  # tokens an unconstrained answer may take
 
 
-@dataclass(frozen=True)
-class Detection:
-    """A box on the 0..999 grid and how sure the model is of it, 0..1."""
-
-    box: Box
-    score: float
-
-
 class Engine:
     """A model in some runtime, with its processor and the grammar of its answers."""
+
+    model_id = "unnamed"  # which only its folder tells
 
     def __init__(self, backend: Backend, processor: CogVLMProcessor | ChatProcessor):
         self.backend = backend
         self.processor = processor
         self.grammar = AnswerGrammar(processor.tokenizer, processor.lead)
         self.score_weights = ScoreWeights.read(processor.facts.score_weights)
+
+    @property
+    def facts(self) -> ModelFacts:
+        return self.processor.facts
+
+    @property
+    def runtime(self) -> str:
+        return self.backend.name
+
+    @property
+    def device(self) -> str:
+        return self.backend.device
+
+    @property
+    def at_once(self) -> int:
+        return self.backend.at_once
+
+    def diagnostics(self) -> dict[str, str]:
+        """Nothing but what every model tells."""
+        return {}
+
+    def warning(self) -> str:
+        """What is wrong with the weights; empty where nothing is."""
+        return self.processor.warning
+
+    def look_at(
+        self, image: NDArray[np.uint8], reuse_prefix: bool = True, pick: Pick | None = None
+    ) -> Look:
+        """As `look`, of an RGB image (H, W, 3); `pick` None is the checkpoint's own."""
+        if pick is None:
+            pick = expected if self.facts.number_decoding == "expected" else most_likely
+        pixels: Any = self.processor.pixels(image)
+        return self.look(pixels, reuse_prefix, pick)
 
     def look(self, pixels: Pixels, reuse_prefix: bool = True, pick: Pick = most_likely) -> Look:
         """Start on one picture: `pixels` (3, S, S) from `processor.pixels`.

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What HeadPerceiver asks of a model, wherever it runs: in this process, or on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .answers import Box
+
+if TYPE_CHECKING:
+    from .vlm.decoding.constrained import Pick
+    from .vlm.decoding.poses import Pose
+    from .vlm.facts import ModelFacts
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A box on the 0..999 grid and how sure the model is of it, 0..1."""
+
+    box: Box
+    score: float
+
+
+class Look(Protocol):
+    """One picture, for any question about it."""
+
+    @property
+    def presence(self) -> NDArray[np.float32] | None:
+        """Logits (rows, columns) that a head's middle lies in each patch; None where unknown."""
+
+    def detect(
+        self, max_heads: int, draft: Sequence[Box] | None = None, slack: int = 0
+    ) -> list[Detection]:
+        """Head boxes in the order the model names them, see `vlm.decoding.engine.Look.detect`."""
+
+    def estimates(self, boxes: Sequence[Box]) -> list[Pose]:
+        """The pose of the head in each box; NaN where the answer about it is invalid, and where it
+        does not tell how sure it is."""
+
+    def free(self, prompts: Sequence[str]) -> list[str]:
+        """What the model says with no grammar to rule it; may be invalid."""
+
+
+class Model(Protocol):
+    """A model that is ready to be asked.
+
+    Attributes:
+        model_id: its name and version, for messages and results.
+        runtime: "torch", "onnx", "remote".
+        device: where it runs: "cpu", "cuda:0", the address of a server.
+        at_once: so many pictures are best asked about at once.
+        facts: what is to be known of the checkpoint.
+    """
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def at_once(self) -> int: ...
+    @property
+    def facts(self) -> ModelFacts: ...
+
+    def look_at(
+        self, image: NDArray[np.uint8], reuse_prefix: bool = True, pick: Pick | None = None
+    ) -> Look:
+        """Start on an RGB image (H, W, 3). `pick` chooses tokens from their probabilities; None as
+        the checkpoint is configured."""
+
+    def diagnostics(self) -> dict[str, str]:
+        """What to tell of the runtime, beside its device."""
+
+    def warning(self) -> str:
+        """What is wrong with the runtime; empty where nothing is."""
