@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 TORCH = ["pillow>=11", "safetensors>=0.4", "torch>=2.6", "transformers>=5.23,<6"]
 MODEL = Path("models") / "embedded"  # found there by vlm.model_folder.default_folder
+INSTALLED = (".json", ".md", ".onnx")  # of the default model
 REPLAY = ["jinja2>=3.1", "matplotlib>=3.8", "mcap>=1.2", "rosbags>=0.11", "tqdm>=4.60"]
 
 setup(
@@ -20,7 +21,11 @@ setup(
     data_files=[
         ("share/hpe_vlm_ros/msg", sorted(map(str, Path("msg").glob("*.msg")))),
         *(
-            (f"share/hpe_vlm_ros/{folder}", sorted(str(p) for p in folder.iterdir() if p.is_file()))
+            (
+                f"share/hpe_vlm_ros/{folder}",
+                # weights for PyTorch and for training stay in the source checkout
+                sorted(str(p) for p in folder.iterdir() if p.suffix in INSTALLED),
+            )
             for folder in (MODEL, MODEL / "onnx" / "int8", MODEL / "experts" / "signals")
             if folder.is_dir()
         ),

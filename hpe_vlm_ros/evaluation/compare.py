@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,33 +15,59 @@ from hpe_vlm_ros.geometry import geodesic_degrees
 from hpe_vlm_ros.recordings.frames import ReplayError
 from hpe_vlm_ros.recordings.records import FrameRecord
 from hpe_vlm_ros.recordings.truth import Truth
-from hpe_vlm_ros.replay.postprocessing import placed
-from hpe_vlm_ros.replay.store import Store
-from hpe_vlm_ros.replay.truth_store import read_labels
 
 from .bootstrap import LEAST, blocks, interval, tidy
 from .consistency import consistency
 from .measures import totals, unconstrained
 from .report.tables import LABELS, number
 from .scored import scored
-from .summary import Scoring, sequences_of
+from .summary import Scoring
 
 Moment = tuple[str, int, int]
 
 
-def compare(a: Path, b: Path, scoring: Scoring) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Run:
+    """One of the two. name, model: for people. input_size: pixels, side of what the model sees.
+    sequences: recordings whose frames follow each other. records: with all that follows from the
+    answers. labels: its ground truth, None without any."""
+
+    name: str
+    model: str
+    input_size: int
+    sequences: set[str]
+    records: Sequence[FrameRecord]
+    labels: Truth | None
+
+    @property
+    def recordings(self) -> list[str]:
+        return sorted({record.recording for record in self.records})
+
+    @cached_property
+    def frames(self) -> dict[Moment, FrameRecord]:
+        """By recording, stamp, and place among those of the same stamp."""
+        found: dict[Moment, FrameRecord] = {}
+        for record in self.records:
+            nth = 0
+            moment = record.stamp or record.number
+            while (record.recording, moment, nth) in found:
+                nth += 1
+            found[record.recording, moment, nth] = record
+        return found
+
+
+def compare(first: Run, second: Run, scoring: Scoring) -> dict[str, Any]:
     """Measures of both runs over the frames that both perceived, and their differences B - A.
 
     Frames are paired by recording and stamp (by number where there is none), so a live run pairs
     with an offline one. Both need the same ground truth for its measures. ReplayError when they
     have no frame in common.
     """
-    first, second = _Run(a, scoring), _Run(b, scoring)
     pairs = [(first.frames[m], second.frames[m]) for m in first.frames if m in second.frames]
     if not pairs:
         raise ReplayError(
-            f"{a} and {b} have no frame in common: recordings are "
-            f"{', '.join(first.names)} and {', '.join(second.names)}"
+            f"{first.name} and {second.name} have no frame in common: recordings are "
+            f"{', '.join(first.recordings)} and {', '.join(second.recordings)}"
         )
     ours = [pair[0] for pair in pairs]
     # B's frames under A's names, so that both are drawn alike and scored against one truth.
@@ -50,9 +75,9 @@ def compare(a: Path, b: Path, scoring: Scoring) -> dict[str, Any]:
     truth = _shared_truth(first, second, pairs)
     scores = _differences(ours, theirs, truth, first, scoring)
     return {
-        "a": str(a),
-        "b": str(b),
-        "models": [first.run["model"], second.run["model"]],
+        "a": first.name,
+        "b": second.name,
+        "models": [first.model, second.model],
         "frames": {
             "both": len(pairs),
             "only_a": len(first.frames) - len(pairs),
@@ -64,31 +89,8 @@ def compare(a: Path, b: Path, scoring: Scoring) -> dict[str, Any]:
     }
 
 
-class _Run:
-    """A run's frames by recording, stamp, and place among those of the same stamp."""
-
-    def __init__(self, folder: Path, scoring: Scoring) -> None:
-        store = Store(folder)
-        self.run = store.details()
-        report = _read(folder / "report.json")
-        records = store.records()
-        if not self.run["placed"]:
-            track = bool(report["run"]["tracking"])
-            records, _ = placed(records, self.run, scoring.looking_angle, track)
-        self.labels = read_labels(folder)
-        self.sequences = sequences_of(self.run)
-        self.names = sorted({record.recording for record in records})
-        self.frames: dict[Moment, FrameRecord] = {}
-        for record in records:
-            nth = 0
-            moment = record.stamp or record.number
-            while (record.recording, moment, nth) in self.frames:
-                nth += 1
-            self.frames[record.recording, moment, nth] = record
-
-
 def _shared_truth(
-    first: _Run, second: _Run, pairs: Sequence[tuple[FrameRecord, FrameRecord]]
+    first: Run, second: Run, pairs: Sequence[tuple[FrameRecord, FrameRecord]]
 ) -> Truth | None:
     """A's truth of the paired frames, if B's is the same there."""
     if first.labels is None or second.labels is None:
@@ -105,7 +107,7 @@ def _differences(
     ours: list[FrameRecord],
     theirs: list[FrameRecord],
     truth: Truth | None,
-    first: _Run,
+    first: Run,
     scoring: Scoring,
 ) -> dict[str, Any]:
     """Name to a, b, their difference, its interval, and what they are averaged over."""
@@ -115,7 +117,7 @@ def _differences(
     if truth is not None:
         readable = [x.key for x, y in zip(ours, theirs, strict=True) if not (x.error or y.error)]
         known = {key: truth.heads[key] for key in readable if key in truth.heads}
-        size = first.run["input_size"]
+        size = first.input_size
         shared = replace(truth, heads=known)
         tables = [scored(r, shared, size, scoring.rules) for r in (ours, theirs)]
         frames = [record for record in ours if record.key in known]
@@ -197,10 +199,3 @@ def comparison_table(found: dict[str, Any]) -> str:
             star = " *" if cell["low"] > 0 or cell["high"] < 0 else ""
         lines.append(f"{label:<44}{a:>9}{b:>9}{delta:>10}  {span}{star}")
     return "\n".join(lines)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise ReplayError(f"{path}: no report ({error}); finish the run with --resume") from error

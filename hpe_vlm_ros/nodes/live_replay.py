@@ -131,7 +131,7 @@ class _Link:
         from rclpy.executors import SingleThreadedExecutor
 
         self._recording, self._how, self.played = recording, how, Played()
-        self._bag: Bag = shared_bag(recording.path, recording.rescue)
+        self._bag: Bag = shared_bag(recording.path, recording.damaged)
         self._context = Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node("replay_live", context=self._context)

@@ -110,6 +110,12 @@ class Person:
     def roll(self) -> float:
         return self.angles[2]
 
+    @property
+    def rotation_covariance(self) -> Array | None:
+        """rad^2, about the optical axes; None where unknown."""
+        stated = self.covariance[3:, 3:]
+        return stated if stated.any() else None
+
 
 class People:
     """The people that one camera sees. Settings may be replaced between two images."""

@@ -23,7 +23,7 @@ _STAMP = struct.Struct("<iI")  # a message begins with its header, that with sec
 
 @dataclass(frozen=True)
 class BagRecording:
-    """See `Recording`. rescue: the bag is damaged and read as far as it goes."""
+    """See `Recording`. damaged: it is read as far as it goes."""
 
     id: str
     path: str
@@ -31,7 +31,7 @@ class BagRecording:
     frames: tuple[FrameInfo, ...]
     cameras: tuple[Calibration, ...] = ()
     notes: tuple[str, ...] = ()
-    rescue: bool = False
+    damaged: bool = False
     bytes: int = 0
     info_topic: str = ""
 
@@ -46,7 +46,7 @@ class BagRecording:
             return
         wanted = {(f.recorded, f.nth): f for f in self.frames}
         times = [f.recorded for f in self.frames]
-        bag = shared_bag(self.path, self.rescue)
+        bag = shared_bag(self.path, self.damaged)
         seen: Counter[int] = Counter()
         topics = [image_topic(bag, self.topic)]
         for topic, recorded, data in bag.messages(topics, min(times), max(times) + 1):
@@ -76,15 +76,15 @@ def open_bag(
     topic: None takes the one with the most images, raw before compressed, depth left out.
     """
     try:
-        return _indexed(path, id, topic, info_topic, rescue=False)
+        return _indexed(path, id, topic, info_topic, damaged=False)
     except Broken:
-        return _indexed(path, id, topic, info_topic, rescue=True)
+        return _indexed(path, id, topic, info_topic, damaged=True)
 
 
 def _indexed(
-    path: Path, id: str, topic: str | None, info_topic: str | None, rescue: bool
+    path: Path, id: str, topic: str | None, info_topic: str | None, damaged: bool
 ) -> BagRecording:
-    bag = shared_bag(str(path), rescue)
+    bag = shared_bag(str(path), damaged)
     chosen, notes = chosen_topic(bag, topic)
     calibration = calibration_topic(bag, chosen, info_topic)
     frames: list[FrameInfo] = []
@@ -116,7 +116,7 @@ def _indexed(
         )
     cameras.sort(key=lambda camera: camera.recorded)  # they may lie in a file of their own
     return BagRecording(
-        id, str(path), chosen.name, tuple(frames), tuple(cameras), tuple(notes), rescue, size,
+        id, str(path), chosen.name, tuple(frames), tuple(cameras), tuple(notes), damaged, size,
         calibration.name if calibration else "",
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ _UNTYPED = ("", "__schemaless__")  # the latter is what rosbags calls it
 
 
 class Broken(ReplayError):
-    """Broken within; opened with `rescue`, the bag gives what is left."""
+    """Broken within; opened as `damaged`, the bag gives what is left."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class Topic:
 class Bag:
     """An open bag: its topics and raw messages in the order of recording.
 
-    rescue: read damaged MCAP files as far as they go. `notes` say what was amiss; losses are
+    damaged: MCAP files are read as far as they go. `notes` say what was amiss; losses are
     complete only after all messages were read once. `foreign` names the topics that are not of
     ROS 2, with their formats. ReplayError when nothing can be read.
     """
 
-    def __init__(self, path: Path, rescue: bool = False) -> None:
+    def __init__(self, path: Path, damaged: bool = False) -> None:
         self.path = path
-        self._files = DataFiles.open(path, rescue)
+        self._files = DataFiles.open(path, damaged)
         self.notes = self._files.notes
         connections = [c for reader in self._files.readers for c in reader.connections]
         ours = [c for c in connections if _is_ros2(c)]
@@ -118,9 +118,9 @@ class Bag:
 
 
 @lru_cache(maxsize=2)
-def shared_bag(path: str, rescue: bool) -> Bag:
+def shared_bag(path: str, damaged: bool) -> Bag:
     """An open bag that this process keeps for its next slice."""
-    return Bag(Path(path), rescue)
+    return Bag(Path(path), damaged)
 
 
 def typestore(connections: Sequence[Connection] = ()) -> Typestore:

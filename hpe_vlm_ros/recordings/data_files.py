@@ -45,16 +45,16 @@ class DataFiles:
     _unpacked: TemporaryDirectory[str] | None = None
 
     @classmethod
-    def open(cls, path: Path, rescue: bool) -> DataFiles:
+    def open(cls, path: Path, damaged: bool) -> DataFiles:
         """All that can be read of a folder or file; ReplayError when nothing can.
 
-        rescue: read MCAP files without their index, as far as they go.
+        damaged: read MCAP files without their index, as far as they go.
         """
         made, errors = cls(path), list[ReplayError]()
         files = made._files()
         for file in files:
             try:
-                made.readers.append(made._reader(file, rescue))
+                made.readers.append(made._reader(file, damaged))
             except ReplayError as error:
                 errors.append(error)
             except OSError as error:
@@ -89,7 +89,7 @@ class DataFiles:
             files.sort(key=lambda file: order.index(file.name))
         return files
 
-    def _reader(self, file: Path, rescue: bool) -> Any:
+    def _reader(self, file: Path, damaged: bool) -> Any:
         """By what the file is, whatever it is called."""
         start = _start(file)
         if start.startswith(ZSTD):
@@ -99,7 +99,7 @@ class DataFiles:
             raise ReplayError(f"{file}: {OF_ROS1}; {TO_CONVERT}")
         if start == SQLITE or (start != MCAP and ".db3" in file.name.lower()):
             return SqliteFile(file)
-        if not rescue and file.suffix == ".mcap":
+        if not damaged and file.suffix == ".mcap":
             try:
                 reader = Reader(file)
                 reader.open()

@@ -19,6 +19,11 @@ class ReplayError(ValueError):
     """Something the user can mend; the text names it and the remedy."""
 
 
+def named_note(id: str, note: str) -> str:
+    """A note about a recording with its name, unless it begins with that."""
+    return note if note.startswith(id) else f"{id}: {note}"
+
+
 @dataclass(frozen=True)
 class FrameInfo:
     """A frame's place in its recording.

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from hpe_vlm_ros.evaluation.report.notes import of_recording
 from hpe_vlm_ros.geometry import matrix_from_quaternion, rotation_from_face
 from hpe_vlm_ros.images import ImageError
 from hpe_vlm_ros.tasks import facing
 
 from .bags import HEADS, Bag, Broken, Topic
-from .frames import Recording, ReplayError
+from .frames import Recording, ReplayError, named_note
 from .records import FrameRecord, Head, rounded
 from .truth import Entry
 
@@ -41,13 +40,13 @@ def read_arrays(path: Path, topic: str | None) -> tuple[list[Array], list[str]]:
     ReplayError when there is none.
     """
     try:
-        return _arrays(path, topic, rescue=False)
+        return _arrays(path, topic, damaged=False)
     except Broken:
-        return _arrays(path, topic, rescue=True)
+        return _arrays(path, topic, damaged=True)
 
 
-def _arrays(path: Path, topic: str | None, rescue: bool) -> tuple[list[Array], list[str]]:
-    bag = Bag(path, rescue)
+def _arrays(path: Path, topic: str | None, damaged: bool) -> tuple[list[Array], list[str]]:
+    bag = Bag(path, damaged)
     found, faults, notes = list[Array](), list[str](), list[str]()
     try:
         chosen = _topic(bag, topic)
@@ -102,7 +101,7 @@ class Recorded:
         arrays, notes = read_arrays(path, topic)
         models = sorted({array.model for array in arrays})
         by_stamp = {array.stamp: array for array in arrays}
-        named = tuple(of_recording(path.name, note) for note in notes)
+        named = tuple(named_note(path.name, note) for note in notes)
         return cls(", ".join(models), by_stamp, input_size, named)
 
     def records(self, recording: Recording) -> Iterator[FrameRecord]:

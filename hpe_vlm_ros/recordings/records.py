@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,25 @@ from hpe_vlm_ros.rays import unit_ray
 
 Array = NDArray[np.float64]
 OK = 0
+
+
+class Estimated(Protocol):
+    """A HeadEstimate, or a person whose pose is known."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]: ...
+    @property
+    def yaw(self) -> float: ...
+    @property
+    def pitch(self) -> float: ...
+    @property
+    def roll(self) -> float: ...
+    @property
+    def rotation(self) -> Array: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def rotation_covariance(self) -> Array | None: ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +77,28 @@ class Head:
     facing_score: float | None = None
     gesture: str = ""
 
+    @classmethod
+    def of(cls, head: Estimated) -> Head:
+        """What the model says of a head, or what tracking makes of that."""
+        stated = head.rotation_covariance
+        return cls(
+            box=rounded(head.box, 3),
+            yaw=_angle(head.yaw),
+            pitch=_angle(head.pitch),
+            roll=_angle(head.roll),
+            rotation=rounded(head.rotation, 7),
+            score=round(float(head.score), 6),
+            covariance=None if stated is None else rounded(stated, 10),
+        )
+
+    @property
+    def estimate(self) -> HeadEstimate:
+        """As the perceiver gave it, with its stated covariance where there is one."""
+        x0, y0, x1, y1 = self.box
+        stated = None if self.covariance is None else np.array(self.covariance).reshape(3, 3)
+        box = x0, y0, x1, y1
+        return HeadEstimate(box, *self.angles, self.matrix, self.score or 0.0, stated)
+
     @property
     def matrix(self) -> Array:
         """(3, 3) rotation, NaN where it is not known."""
@@ -79,7 +120,7 @@ class FrameRecord:
     the reasons for which unconstrained answers about its heads were invalid, "" for a valid one;
     None when not asked. camera: as of `lens.as_numbers`, of the picture as it was taken. problem:
     what is amiss with the camera_info. seconds: time the model took; the one field that differs
-    between equal runs. Until `placed` boxes are those of the upright picture.
+    between equal runs. Until `replay.postprocessing` boxes are those of the upright picture.
     """
 
     recording: str
@@ -122,20 +163,6 @@ def from_json(line: str) -> FrameRecord:
 def head_from(values: dict[str, Any]) -> Head:
     """Undoes `asdict` of a head; TypeError for anything else."""
     return Head(**_tuples(values))
-
-
-def estimated(head: HeadEstimate) -> Head:
-    """What the model says of a head; `replay.postprocessing` adds what follows from it."""
-    stated = head.rotation_covariance
-    return Head(
-        box=rounded(head.box, 3),
-        yaw=_angle(head.yaw),
-        pitch=_angle(head.pitch),
-        roll=_angle(head.roll),
-        rotation=rounded(head.rotation, 7),
-        score=round(float(head.score), 6),
-        covariance=None if stated is None else rounded(stated, 10),
-    )
 
 
 def _angle(degrees: float) -> float | None:

@@ -77,7 +77,7 @@ def _copies(recording: Recording | None) -> Iterator[Item]:
     """Images and calibrations of a bag, as they are."""
     if not isinstance(recording, BagRecording):
         return
-    bag = shared_bag(recording.path, recording.rescue)
+    bag = shared_bag(recording.path, recording.damaged)
     topics = [image_topic(bag, recording.topic)]
     topics += [topic for topic in bag.topics if topic.kind == CAMERA_INFO]
     for topic, recorded, data in bag.messages(topics):

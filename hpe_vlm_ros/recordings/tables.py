@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hpe_vlm_ros.geometry import face_rotation, quaternion_from_matrix
-from hpe_vlm_ros.replay.store import write_whole
+from hpe_vlm_ros.recordings.writing import write_whole
 
 from .frames import ReplayError
 from .records import FrameRecord, Head

@@ -3,7 +3,7 @@
 
     python -m hpe_vlm_ros.replay BAG --out RUN [--truth FILE]
 
-The way of a run: `sources` find the recordings and list their frames, `plan` cuts them into slices,
-`work` perceives a slice with the same HeadPerceiver as the node, `store` keeps each finished slice
-so that a run can be resumed, and `finish` scores, exports and reports.
+The way of a run: `recordings.sources` finds the recordings and lists their frames, `plan` cuts them
+into slices, `work` perceives a slice with the same HeadPerceiver as the node, `store` keeps each
+finished slice so that a run can be resumed, and `results` scores, exports and reports.
 """

@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
 
     from .environment import command
     from .plan import Settings
-    from .results import find_truth, finish
+    from .results import find_truth, write_results
     from .run import perceive_recordings, take_answers
     from .work import Loader, input_size
 
@@ -81,13 +81,13 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         how |= {"processes": options.processes, "ray_address": options.ray}
         how["quiet"] = options.quiet
         store = perceive_recordings(recordings, settings, load, options.out, **how)
-    return _conclude(finish(store, recordings, truth, wanted), options, shut_if)
+    return _conclude(write_results(store, recordings, truth, wanted), options, shut_if)
 
 
 def _report(options: argparse.Namespace, given: list[str]) -> int:
     from hpe_vlm_ros.evaluation.gate import conditions
 
-    from .results import find_truth, finish, recordings_of
+    from .results import find_truth, recordings_of, write_results
     from .store import Store
 
     wanted, shut_if = _wanted(options), conditions(options.fail_if, options.thresholds)
@@ -96,17 +96,18 @@ def _report(options: argparse.Namespace, given: list[str]) -> int:
     options.out, options.quiet = options.run, False
     truth = find_truth(recordings, wanted)
     _say(recordings, options)
-    return _conclude(finish(store, recordings, truth, wanted), options, shut_if)
+    return _conclude(write_results(store, recordings, truth, wanted), options, shut_if)
 
 
 def _compare(options: argparse.Namespace, given: list[str]) -> int:
-    from hpe_vlm_ros.evaluation.compare import compare, comparison_table, values
+    from hpe_vlm_ros.evaluation.compare import comparison_table, values
     from hpe_vlm_ros.evaluation.gate import conditions, shut
+    from hpe_vlm_ros.recordings.writing import write_whole
 
-    from .store import write_whole
+    from .comparison import compare_runs
 
     shut_if = conditions(options.fail_if, options.thresholds)
-    found = compare(options.a, options.b, _scoring(options))
+    found = compare_runs(options.a, options.b, _scoring(options))
     print(comparison_table(found))
     if options.out:
         write_whole(options.out, _json(found, indent=1) + "\n")
@@ -185,24 +186,24 @@ def _threads(options: argparse.Namespace) -> int | None:
 
 def _say(recordings: Sequence[Recording], options: argparse.Namespace) -> None:
     """What was found, and what is amiss with it, before the long work."""
-    from hpe_vlm_ros.evaluation.report.notes import of_recording
+    from hpe_vlm_ros.recordings.frames import named_note
 
     for recording in recordings:
         if not options.quiet:
             topic = f" {recording.topic}" if recording.topic else ""
             print(f"{recording.id}{topic}: {len(recording.frames)} frames")
         for note in recording.notes:
-            print(f"warning: {of_recording(recording.id, note)}", file=sys.stderr)
+            print(f"warning: {named_note(recording.id, note)}", file=sys.stderr)
 
 
 def _say_of_cameras(recordings: Sequence[Recording], options: argparse.Namespace) -> None:
-    from hpe_vlm_ros.evaluation.report.notes import of_recording
+    from hpe_vlm_ros.recordings.frames import named_note
 
     from .work import first_problem
 
     for recording in recordings:
         if problem := first_problem(recording, options.rectified):
-            print(f"warning: {of_recording(recording.id, problem)}", file=sys.stderr)
+            print(f"warning: {named_note(recording.id, problem)}", file=sys.stderr)
 
 
 def _json(content: Any, indent: int | None = None) -> str:

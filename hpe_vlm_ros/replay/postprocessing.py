@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
-from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.lens import from_numbers
 from hpe_vlm_ros.mounting import Mounting
 from hpe_vlm_ros.people.gestures.events import Gesture
@@ -27,7 +26,7 @@ from hpe_vlm_ros.recordings.records import FrameRecord, Head, looking, rounded
 from hpe_vlm_ros.tasks.facing import LABELS
 
 
-def placed(
+def postprocess(
     records: Sequence[FrameRecord],
     run: dict[str, Any],
     looking_angle: float,
@@ -102,32 +101,17 @@ def _seen(
     camera = from_numbers(record.camera) if record.camera else None
     mounting = Mounting(degrees, (record.width, record.height))
     view = View(mounting.upright_size, mounting.camera(camera), shape, mounting=mounting)
-    persons = people.see(record.time, [as_estimate(head) for head in record.heads], view)
+    persons = people.see(record.time, [head.estimate for head in record.heads], view)
     heads = tuple(_head(person, record, camera) for person in persons if person.posed)
     return replace(record, heads=heads)
-
-
-def as_estimate(head: Head) -> HeadEstimate:
-    """A record as the perceiver gave it, with its stated covariance where there is one."""
-    x0, y0, x1, y1 = head.box
-    stated = None if head.covariance is None else np.array(head.covariance).reshape(3, 3)
-    box = x0, y0, x1, y1
-    return HeadEstimate(box, *head.angles, head.matrix, head.score or 0.0, stated)
 
 
 def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) -> Head:
     head, gaze = person.head, person.gazes[ROBOT]
     known = np.isfinite(person.position.point).all()
     position = rounded(person.position.point, 5) if known else None
-    spread = person.covariance[3:, 3:]
-    yaw, pitch, roll = (None if math.isnan(a) else round(a, 4) + 0.0 for a in person.angles)
-    return Head(
-        box=rounded(head.box, 3),
-        yaw=yaw,
-        pitch=pitch,
-        roll=roll,
-        rotation=rounded(person.rotation, 7),
-        score=round(float(head.score), 6),
+    return replace(
+        Head.of(person),
         id=head.id,
         position=position,
         looking=looking(
@@ -135,7 +119,6 @@ def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) 
         ),
         looks=bool(gaze.looking),
         looks_score=None if math.isnan(gaze.score) else round(gaze.score, 6),
-        covariance=rounded(spread, 10) if spread.any() else None,
         unseen=round(head.unseen, 6),
         age=round(head.age, 6),
         status=int(head.status),

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hpe_vlm_ros.evaluation.report.notes import of_recording
 from hpe_vlm_ros.evaluation.report.page import html
 from hpe_vlm_ros.evaluation.report.pictures import worst_pictures, write_video
 from hpe_vlm_ros.evaluation.summary import Scoring, summary
@@ -18,7 +17,7 @@ from hpe_vlm_ros.people.gestures.events import Gesture
 from hpe_vlm_ros.people.gestures.reader import Judge as GestureJudge
 from hpe_vlm_ros.recordings.bag_recording import BagRecording, open_bag
 from hpe_vlm_ros.recordings.folders import open_pictures
-from hpe_vlm_ros.recordings.frames import Recording, ReplayError
+from hpe_vlm_ros.recordings.frames import Recording, ReplayError, named_note
 from hpe_vlm_ros.recordings.recorded_heads import entries, read_arrays
 from hpe_vlm_ros.recordings.records import FrameRecord
 from hpe_vlm_ros.recordings.rerun_file import write_rerun
@@ -27,9 +26,10 @@ from hpe_vlm_ros.recordings.tables import write_csv, write_parquet
 from hpe_vlm_ros.recordings.truth import Truth, joined, match, seconds
 from hpe_vlm_ros.recordings.truth_files import read_truth
 from hpe_vlm_ros.recordings.videos import open_video
+from hpe_vlm_ros.recordings.writing import write_whole
 
-from .postprocessing import placed
-from .store import Store, write_whole
+from .postprocessing import postprocess
+from .store import Store
 from .truth_store import keep_labels
 
 
@@ -67,13 +67,13 @@ def find_truth(recordings: Sequence[Recording], wanted: Wanted) -> Truth | None:
                 name = f"{recording.path} {wanted.truth_topic}"
                 found = match(entries(arrays, name), [recording], name, wanted.tolerance)
                 new = tuple(
-                    of_recording(recording.id, n) for n in notes if n not in recording.notes
+                    named_note(recording.id, n) for n in notes if n not in recording.notes
                 )
                 parts.append(replace(found, notes=new + found.notes))
     return joined(parts) if parts else None
 
 
-def finish(
+def write_results(
     store: Store, recordings: Sequence[Recording], truth: Truth | None, wanted: Wanted
 ) -> dict[str, Any]:
     """Writes all results of a run into its folder; the report."""
@@ -82,8 +82,8 @@ def finish(
     followed, gestures = records, list[tuple[str, Gesture]]()
     if not run["placed"]:
         told, angle, judge = records, wanted.scoring.looking_angle, wanted.judge
-        records, notes = placed(told, run, angle, wanted.track, judge, gestures)
-        followed = records if wanted.track else placed(told, run, angle, True)[0]
+        records, notes = postprocess(told, run, angle, wanted.track, judge, gestures)
+        followed = records if wanted.track else postprocess(told, run, angle, True)[0]
     named = wanted.truth_topic if wanted.truth is None else str(wanted.truth)
     run |= {"tracking": wanted.track, "truth": named, "notes": [*run.get("notes", ()), *notes]}
     if wanted.judge is not None:

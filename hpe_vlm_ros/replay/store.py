@@ -7,9 +7,7 @@ was killed, or whose workers were, goes on with the slices that are missing and 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 from hpe_vlm_ros.recordings.frames import ReplayError
 from hpe_vlm_ros.recordings.records import FrameRecord, from_json
+from hpe_vlm_ros.recordings.writing import write_whole
 
 from .plan import Settings
 
@@ -100,18 +99,3 @@ def read_run(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / RUN).read_text(encoding="utf-8")))
     except (OSError, TypeError, ValueError) as error:
         raise ReplayError(f"{folder}: not the folder of a run ({error})") from error
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file that is seen whole or not at all, whatever happens meanwhile."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise

@@ -10,8 +10,7 @@ from pathlib import Path
 from hpe_vlm_ros.recordings.frames import ReplayError
 from hpe_vlm_ros.recordings.records import head_from
 from hpe_vlm_ros.recordings.truth import Key, Truth
-
-from .store import write_whole
+from hpe_vlm_ros.recordings.writing import write_whole
 
 LABELS = "truth.jsonl"
 

@@ -19,7 +19,7 @@ from hpe_vlm_ros.mirror import WISHES
 from hpe_vlm_ros.mounting import Mounting, upright
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.recordings.frames import Frame, Recording, Rgb
-from hpe_vlm_ros.recordings.records import FrameRecord, estimated
+from hpe_vlm_ros.recordings.records import FrameRecord, Head
 from hpe_vlm_ros.remote.settings import MODEL_SIDE, is_remote
 
 from .plan import Settings, Slice
@@ -127,7 +127,7 @@ def _look(
     return {
         "width": width,
         "height": height,
-        "heads": tuple(estimated(head) for head in found),
+        "heads": tuple(map(Head.of, found)),
         "camera": as_numbers(known) if known else None,
         "problem": problem,
         "free": free,

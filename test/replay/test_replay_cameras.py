@@ -30,7 +30,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from hpe_vlm_ros.recordings.sources import open_sources
 from hpe_vlm_ros.replay import __main__ as command
 from hpe_vlm_ros.replay import work
-from hpe_vlm_ros.replay.postprocessing import placed
+from hpe_vlm_ros.replay.postprocessing import postprocess
 
 
 def with_info(folder, topic="/cam/image/compressed", turned=0, count=3, **fields):
@@ -53,7 +53,7 @@ def placed_heads(perceive):
 
     def run(bag, **settings):
         store = perceive(bag, out=f"{bag.name}_run", **settings)
-        records, notes = placed(store.records(), store.details(), 15.0, False)
+        records, notes = postprocess(store.records(), store.details(), 15.0, False)
         return [head for record in records for head in record.heads], notes
 
     return run

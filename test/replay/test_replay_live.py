@@ -16,9 +16,9 @@ import pytest
 from graph import NodeProcess
 from painted import entries, write_bag
 
-from hpe_vlm_ros.evaluation.compare import compare
 from hpe_vlm_ros.evaluation.summary import Scoring
 from hpe_vlm_ros.replay.__main__ import main
+from hpe_vlm_ros.replay.comparison import compare_runs
 
 ROOT = Path(__file__).parents[2]
 FRAMES = 4
@@ -49,7 +49,7 @@ def test_live_and_offline_give_the_same_numbers(tmp_path, tiny_model, private_gr
     offline = ["--model", str(tiny_model), "--device", "cpu", "--out", str(tmp_path / "offline")]
     assert main([*common, *offline]) == 0
     assert main([*common, "--answers", str(live), "--out", str(tmp_path / "online")]) == 0
-    found = compare(tmp_path / "offline", tmp_path / "online", Scoring())
+    found = compare_runs(tmp_path / "offline", tmp_path / "online", Scoring())
     apart = found["apart"]
     assert found["frames"] == {"both": FRAMES, "only_a": 0, "only_b": 0}
     assert apart["heads_only_a"] == apart["heads_only_b"] == 0 < apart["heads_in_both"]

@@ -187,8 +187,8 @@ def test_runs_are_compared_in_pairs(bag, tmp_path, truth, capsys):
 def test_paired_differences_are_those_of_the_same_frames(tmp_path, bag, truth, monkeypatch):
     from painted import Painted
 
-    from hpe_vlm_ros.evaluation.compare import compare
     from hpe_vlm_ros.evaluation.summary import Scoring
+    from hpe_vlm_ros.replay.comparison import compare_runs
 
     class Askew(Painted):
         """Two degrees nearer to the truth, which is four off."""
@@ -201,7 +201,8 @@ def test_paired_differences_are_those_of_the_same_frames(tmp_path, bag, truth, m
     assert run(bag, "--out", tmp_path / "a", "--truth", truth, "--block-seconds", 0.2) == 0
     monkeypatch.setattr(work, "Loader", lambda *_: Askew)
     assert run(bag, "--out", tmp_path / "b", "--truth", truth, "--block-seconds", 0.2) == 0
-    cell = compare(tmp_path / "a", tmp_path / "b", Scoring(block_seconds=0.2))["scores"]["mae_yaw"]
+    found = compare_runs(tmp_path / "a", tmp_path / "b", Scoring(block_seconds=0.2))
+    cell = found["scores"]["mae_yaw"]
     assert (cell["a"], cell["b"], cell["delta"]) == pytest.approx((4, 2, -2))
     assert cell["low"] == pytest.approx(-2) and cell["high"] == pytest.approx(
         -2

@@ -5,12 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpe_vlm_ros.recordings.frames import named_note
+
 REASONS, EXAMPLES = 5, 3  # for which frames could not be read, and frames of each, that are told
-
-
-def of_recording(id: str, note: str) -> str:
-    """A note about a recording with its name, unless it begins with that."""
-    return note if note.startswith(id) else f"{id}: {note}"
 
 
 def of_run(report: dict[str, Any]) -> list[str]:
@@ -28,7 +25,7 @@ def of_run(report: dict[str, Any]) -> list[str]:
 def all_notes(report: dict[str, Any]) -> list[str]:
     """For the page: of recordings, of the run, and of the intervals."""
     told = [
-        of_recording(recording["id"], note)
+        named_note(recording["id"], note)
         for recording in report["run"]["recordings"]
         for note in recording["notes"]
     ]

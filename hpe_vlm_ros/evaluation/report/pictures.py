@@ -15,7 +15,6 @@ from hpe_vlm_ros.drawing import draw_heads
 from hpe_vlm_ros.images import ImageError
 from hpe_vlm_ros.recordings.frames import Recording, ReplayError, Rgb
 from hpe_vlm_ros.recordings.records import FrameRecord
-from hpe_vlm_ros.replay.postprocessing import as_estimate
 
 GREEN, ORANGE = (40, 160, 60), (230, 110, 20)
 CROP = 220  # pixels, side of a worst case's picture
@@ -64,7 +63,7 @@ def _drawn(recording: Recording, records: dict[int, FrameRecord]) -> Iterator[Rg
             rgb = frame.rgb()
         except ImageError:
             continue
-        heads = [as_estimate(head) for head in records[frame.info.number].heads]
+        heads = [head.estimate for head in records[frame.info.number].heads]
         yield draw_heads(rgb, heads)
 
 

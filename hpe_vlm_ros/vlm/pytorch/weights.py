@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.diagnosis import refuse_others
-from hpe_vlm_ros.vlm.model_folder import INDEX, WEIGHTS, read_json
+from hpe_vlm_ros.vlm.model_folder import EXPORTS, INDEX, SUMMARY, WEIGHTS, read_json
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 IGNORED = "rotary_emb.inv_freq"  # a constant that some exporters store
@@ -42,6 +42,12 @@ def weight_files(folder: Path) -> list[Path]:
         raise CheckpointError(
             f"{folder} holds weights in pickle format only ({pickled[0]}), which can run code and "
             f"are never loaded: get or convert them as safetensors ({WEIGHTS})"
+        )
+    if any(folder.glob(f"{EXPORTS}/*/{SUMMARY}")):
+        raise CheckpointError(
+            f"{folder} holds an export for ONNX Runtime and no weights for PyTorch: leave device "
+            "and backend as they are, name a folder with weights such as models/embedded of a "
+            "source checkout, or build with --cmake-args -DHPE_VLM_ROS_WEIGHTS=ON"
         )
     raise CheckpointError(f"{folder} has no {WEIGHTS}: copy the model folder again")
 
