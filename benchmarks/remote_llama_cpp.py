@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.remote.endpoint import Endpoint
 from hpe_vlm_ros.remote.language import angles, boxes
-from hpe_vlm_ros.remote.perceiver import RemotePerceiver
+from hpe_vlm_ros.remote.model import RemoteModel
 from hpe_vlm_ros.remote.pictures import data_url, jpeg
 from hpe_vlm_ros.remote.settings import Settings
 
@@ -150,7 +151,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         server, address = start(Path(folder))
         settings = Settings(timeout=120)
-        perceiver = RemotePerceiver(address, settings=settings)
+        perceiver = HeadPerceiver(RemoteModel(address, settings), mirror=False)
         print(address, perceiver.model_id)
         for name, value in perceiver.facts().items():
             print(f"{name}: {value}")

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.vlm.decoding.numbers import CIRCLE
+from hpe_vlm_ros.vlm.decoding.poses import Pose, pose
+from hpe_vlm_ros.vlm.facts import ModelFacts
+
 from ..answers import DETECTION_PROMPT, Box, parse_angles, parse_boxes, pose_prompt
 from ..looks import Detection
-from ..vlm.decoding.numbers import CIRCLE
-from ..vlm.decoding.poses import Pose, pose
-from ..vlm.facts import ModelFacts
 from . import RemoteError
 from .distributions import angle_weights
 from .endpoint import Endpoint
