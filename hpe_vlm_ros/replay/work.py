@@ -28,9 +28,11 @@ from .plan import Settings, Slice
 class Perceiver(Protocol):
     """What a run needs of HeadPerceiver."""
 
-    model_id: str
     input_size: int
     head_shape: HeadShape | None
+
+    @property
+    def model_id(self) -> str: ...
 
     def __call__(
         self, image: Rgb, camera: CameraIntrinsics | None = None, *, mounted: Any = None
