@@ -27,7 +27,7 @@ ROOMS = {
     "replay": {"core", "evaluation", "people", "perceiver", "recordings", "remote", "vlm"},
     "nodes": {"core", "people", "perceiver", "recordings"},
     "perceiver": {"core", "remote", "vlm"},
-    "__main__": {"core", "perceiver", "vlm"},
+    "__main__": {"core", "people", "perceiver", "recordings", "vlm"},
 }
 # What the node alone speaks, and what the model alone is made of.
 ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "std_msgs", "builtin_interfaces", "tf2_msgs")
