@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 TORCH = ["pillow>=11", "safetensors>=0.4", "torch>=2.6", "transformers>=5.23,<6"]
 MODEL = Path("models") / "embedded"  # found there by vlm.model_folder.default_folder
-INSTALLED = (".json", ".md", ".onnx")  # of the default model
+LEFT_OUT = [MODEL / f"{name}.safetensors" for name in ("model", "read_outs")]
 REPLAY = ["jinja2>=3.1", "matplotlib>=3.8", "mcap>=1.2", "rosbags>=0.11", "tqdm>=4.60"]
 
 setup(
@@ -24,7 +24,7 @@ setup(
             (
                 f"share/hpe_vlm_ros/{folder}",
                 # weights for PyTorch and for training stay in the source checkout
-                sorted(str(p) for p in folder.iterdir() if p.suffix in INSTALLED),
+                sorted(str(p) for p in folder.iterdir() if p.is_file() and p not in LEFT_OUT),
             )
             for folder in (MODEL, MODEL / "onnx" / "int8", MODEL / "experts" / "signals")
             if folder.is_dir()
