@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import PixelBox
-from .perceiver import HeadEstimate, HeadPerceiver, Heads
+from .geometry import CameraIntrinsics
+from .heads import HeadEstimate, Heads, seen_by
+from .perceiver import HeadPerceiver
 
 EMBEDDED = "embedded"
 
@@ -47,15 +49,20 @@ class TwoModels:
         """See `HeadPerceiver.warning`; of both."""
         return " ".join(filter(None, (self.reader.warning(), self.finder.warning())))
 
-    def __call__(self, image: NDArray[np.uint8]) -> Heads:
-        return self.find(image)
-
-    def find(
-        self, image: NDArray[np.uint8], draft: Sequence[PixelBox] | None = None, slack: int = 0
+    def __call__(
+        self,
+        image: NDArray[np.uint8],
+        camera: CameraIntrinsics | None = None,
+        max_heads: int | None = None,
+        tiles: int | None = None,
+        *,
+        draft: Sequence[PixelBox] | None = None,
+        slack: int = 0,
+        mounted: NDArray[np.float64] | None = None,
     ) -> Heads:
-        """See `HeadPerceiver.find`; scores are the finder's."""
-        self.finder.max_heads, self.finder.tiles = self.max_heads, self.tiles
-        found = self.finder.find(image, draft, slack)
+        """As HeadPerceiver's; scores are the finder's."""
+        most = self.max_heads if max_heads is None else max_heads
+        found = self.finder(image, None, most, tiles, draft=draft, slack=slack)
         if not found:
             return found
         read = self.reader.poses(image, [head.box for head in found])
@@ -63,7 +70,8 @@ class TwoModels:
             replace(pose, box=head.box, score=head.score)
             for head, pose in zip(found, read, strict=True)
         ]
-        return Heads(heads, found.left_out, found.named)
+        seen = seen_by(camera, heads, (image.shape[1], image.shape[0]), mounted)
+        return Heads(seen, found.left_out, found.named)
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
         """See `HeadPerceiver.poses`."""

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "hpe_vlm_ros"
-# Rooms of hpe_vlm_ros; `core` are the modules that lie loose, but for the two at the bottom, and
+# Rooms of hpe_vlm_ros; `core` are the modules that lie loose, but for those at the bottom, and
 # tasks/.
 ROOMS = {
     "core": set(),
@@ -25,10 +25,13 @@ ROOMS = {
     "people": {"core", "vlm"},
     "recordings": {"core", "people"},
     "evaluation": {"core", "recordings"},
-    "replay": {"core", "evaluation", "people", "perceiver", "recordings", "remote", "vlm"},
-    "nodes": {"core", "people", "perceiver", "recordings"},
+    "replay": {
+        *("core", "evaluation", "people", "perceiver", "recordings", "remote", "two_models", "vlm")
+    },
+    "nodes": {"core", "people", "perceiver", "recordings", "two_models"},
     "perceiver": {"core", "remote", "vlm"},
-    "__main__": {"core", "people", "perceiver", "recordings", "vlm"},
+    "two_models": {"core", "perceiver"},
+    "__main__": {"core", "people", "perceiver", "recordings", "two_models", "vlm"},
 }
 # What the node alone speaks, and what the model alone is made of.
 ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "std_msgs", "builtin_interfaces", "tf2_msgs")

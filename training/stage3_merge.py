@@ -28,9 +28,8 @@ from jsonargparse import auto_cli
 from torch import nn
 
 from hpe_vlm_ros.vlm.families import ChatFamily, Family, family_of
-from hpe_vlm_ros.vlm.families.loading import read_ours, write_ours
 from hpe_vlm_ros.vlm.families.weights import shape_of
-from hpe_vlm_ros.vlm.model_folder import INDEX, load_config_file
+from hpe_vlm_ros.vlm.model_folder import INDEX, load_config_file, read_ours, write_ours
 from hpe_vlm_ros.vlm.pytorch.checkpoint import drop_remote_code, load_config
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 

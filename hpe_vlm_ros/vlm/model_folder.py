@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .pytorch.configuration import CogVLMConfig
 
 EXPORTS, SUMMARY = "onnx", "export.json"  # exports lie in onnx/int8 or onnx/fp32
+OURS = "hpe_vlm.json"  # what this package knows of weights or of an adapter, beside them
 DEFAULT = Path("models") / "embedded"
 SHARE = Path("share") / "hpe_vlm_ros"
 SENTENCEPIECE = "tokenizer.model"
@@ -69,7 +71,6 @@ def load_facts(folder: str | Path) -> ModelFacts:
     family = family_of(content, folder)
     try:
         if isinstance(family, ChatFamily):
-            from .families.loading import read_ours
             from .families.processing import facts_of
 
             return facts_of(family, content, read_ours(folder))
@@ -204,3 +205,13 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{file} holds no JSON object: copy it again")
     return content
+
+
+def read_ours(folder: Path) -> dict[str, Any]:
+    """What hpe_vlm.json says; empty where there is none, as beside published weights."""
+    return read_json(folder / OURS) if (folder / OURS).is_file() else {}
+
+
+def write_ours(folder: Path, content: Mapping[str, Any]) -> None:
+    text = json.dumps(dict(content), indent=2) + "\n"
+    (folder / OURS).write_text(text, encoding="utf-8")

@@ -17,8 +17,8 @@ from hpe_vlm_ros.vlm.diagnosis import (
     PEFT_WEIGHTS,
     refuse_others,
 )
-from hpe_vlm_ros.vlm.families.loading import chat_family, read_ours
-from hpe_vlm_ros.vlm.model_folder import fingerprint, read_json
+from hpe_vlm_ros.vlm.families.loading import chat_family
+from hpe_vlm_ros.vlm.model_folder import fingerprint, read_json, read_ours
 from hpe_vlm_ros.vlm.pytorch.weights import IGNORED, weight_files
 
 from .lora_folding import fold, low_rank_shape

@@ -9,10 +9,10 @@ from typing import Any
 from torch import nn
 
 from hpe_vlm_ros.vlm.families import ChatFamily
-from hpe_vlm_ros.vlm.families.loading import chat_processor, read_ours, write_ours
+from hpe_vlm_ros.vlm.families.loading import chat_processor
 from hpe_vlm_ros.vlm.families.processing import ChatProcessor
 from hpe_vlm_ros.vlm.families.weights import load_model
-from hpe_vlm_ros.vlm.model_folder import fingerprint, load_config_file
+from hpe_vlm_ros.vlm.model_folder import fingerprint, load_config_file, read_ours, write_ours
 from hpe_vlm_ros.vlm.pytorch.backend import best_device
 
 from .lora import LoraOptions

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpe_vlm_ros.vlm import CheckpointError
-from hpe_vlm_ros.vlm.model_folder import load_config_file, read_json
+from hpe_vlm_ros.vlm.model_folder import load_config_file, read_ours
 
 from . import family_of
 from .family import ChatFamily
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from hpe_vlm_ros.vlm.decoding.engine import Engine
 
     from .processing import ChatProcessor
-
-OURS = "hpe_vlm.json"  # what this package knows of weights or of an adapter, beside them
 
 
 def load_chat_engine(
@@ -86,13 +83,3 @@ def chat_family(folder: Path) -> ChatFamily | None:
     """The family of a model folder; None for CogVLM."""
     family = family_of(load_config_file(folder), folder)
     return family if isinstance(family, ChatFamily) else None
-
-
-def read_ours(folder: Path) -> dict[str, Any]:
-    """What hpe_vlm.json says; empty where there is none, as beside published weights."""
-    return read_json(folder / OURS) if (folder / OURS).is_file() else {}
-
-
-def write_ours(folder: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(dict(content), indent=2) + "\n"
-    (folder / OURS).write_text(text, encoding="utf-8")

@@ -15,13 +15,12 @@ from torch import nn
 
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.diagnosis import PEFT, PEFT_WEIGHTS
-from hpe_vlm_ros.vlm.model_folder import fingerprint, read_json
+from hpe_vlm_ros.vlm.model_folder import fingerprint, read_json, read_ours
 from hpe_vlm_ros.vlm.pytorch.memory import GB, ROOM, Needs, available
 from hpe_vlm_ros.vlm.pytorch.quantization import QUANTIZATIONS
 from hpe_vlm_ros.vlm.pytorch.weights import weight_files
 
 from .family import ChatFamily
-from .loading import read_ours
 from .processing import ANSWER_ROOM
 
 HEADS, HEAD_TOKENS = 20, 100  # asked about at once, and what a question and its answer take
