@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .mirror import WISHES
+from .mirror import MIRROR_CHOICES
 from .pictures import read_picture
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--mirror",
-        choices=WISHES,
+        choices=MIRROR_CHOICES,
         default="auto",
         help="look at the mirror image as well: finds more, takes up to twice as long (default: as "
         "the model's config.json says; the one in the package: always)",
@@ -152,7 +152,7 @@ def predict(options: argparse.Namespace) -> int:
                 backend=options.backend,
                 quantization=options.quantization,
                 tiles=options.tiles,
-                mirror=WISHES[options.mirror],
+                mirror=MIRROR_CHOICES[options.mirror],
                 download=options.download,
                 adapter=options.adapter,
             )

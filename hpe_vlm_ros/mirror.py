@@ -27,16 +27,16 @@ SAME_IOU = 0.4  # of two boxes of one head, one in each look
 # of 0.90 was 0.913 with it, 0.911 with a half, 0.912 with a twentieth, 0.880 with one look.
 ALONE = 0.25
 # As users spell them. The last two are for command lines: YAML reads them as booleans.
-WISHES: dict[str, bool | None] = {
+MIRROR_CHOICES: dict[str, bool | None] = {
     "auto": None, "always": True, "never": False, "on": True, "off": False
 }  # fmt: skip
 Array = NDArray[np.float64]
 
 
-def wish(value: object) -> bool | None:
-    """Whether a second look is wanted, None where the model is to say: of one of WISHES, or of a
-    boolean, also one in words. ValueError for anything else."""
-    words = {**WISHES, "true": True, "false": False}
+def mirror_choice(value: object) -> bool | None:
+    """Whether test-time flip is wanted, None where the model is to say: of one of MIRROR_CHOICES,
+    or of a boolean, also one in words. ValueError for anything else."""
+    words = {**MIRROR_CHOICES, "true": True, "false": False}
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in words:

@@ -93,7 +93,7 @@ class Camera:
         self._inputs.clear()
         self.newest, self._hears_kept, self.arrivals = None, False, Arrivals()
 
-    def look_after(self) -> None:
+    def on_timer(self) -> None:
         """To be called often. Where camera_info is published once, for whoever comes later, only a
         subscription hears it that asks for that; any other publisher would warn of such a one."""
         topic = self._node.resolve_topic_name(self.info_topic)

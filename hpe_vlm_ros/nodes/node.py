@@ -17,20 +17,20 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from hpe_vlm_ros.mirror import wish
+from hpe_vlm_ros.mirror import mirror_choice
 from hpe_vlm_ros.nodes import health, inference, parameters
 from hpe_vlm_ros.nodes.cameras import Camera
 from hpe_vlm_ros.nodes.outputs import Outputs
 from hpe_vlm_ros.nodes.qos import no_events, output_qos
 from hpe_vlm_ros.nodes.query import Queries
 from hpe_vlm_ros.nodes.stream import Stream
-from hpe_vlm_ros.nodes.worker import Complaints
+from hpe_vlm_ros.nodes.worker import ThrottledWarnings
 from hpe_vlm_ros.people.tracking import Ids
 from hpe_vlm_ros.requirements import remedy
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOP_TIMEOUT = 1.5  # seconds for the image in work to be finished; it is given up then
-FAREWELL = 0.3  # seconds for the last words to other nodes to leave
+SHUTDOWN_GRACE_S = 0.3  # seconds for the last words to other nodes to leave
 
 
 class PerceptionNode(LifecycleNode):
@@ -44,7 +44,7 @@ class PerceptionNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._outputs: dict[str, Outputs] = {}
         self._ids = Ids()  # for the node's life: no id is given twice
-        self._complain = self._new_complaints()
+        self._complain = self._new_warnings()
         self._health = health.Health(self.get_fully_qualified_name())
         self._state = "unconfigured"
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -61,8 +61,8 @@ class PerceptionNode(LifecycleNode):
         """The present value of a parameter."""
         return self.get_parameter(name).value
 
-    def _new_complaints(self) -> Complaints:
-        return Complaints(lambda text: self.get_logger().warning(text))
+    def _new_warnings(self) -> ThrottledWarnings:
+        return ThrottledWarnings(lambda text: self.get_logger().warning(text))
 
     # Lifecycle
 
@@ -90,7 +90,7 @@ class PerceptionNode(LifecycleNode):
         self._release()
         self._state = "finalized"
         # No transition leads out of this state: the program ends, once the answer is on its way.
-        self.create_timer(FAREWELL, self.context.try_shutdown, clock=self._steady)
+        self.create_timer(SHUTDOWN_GRACE_S, self.context.try_shutdown, clock=self._steady)
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -122,15 +122,16 @@ class PerceptionNode(LifecycleNode):
             backend=self.value("backend"),
             threads=self.value("threads") or None,
             quantization=self.value("quantization"),
-            mirror=wish(self.value("mirror")),
+            mirror=mirror_choice(self.value("mirror")),
             download=self.value("download"),
             adapter=self.value("adapter") or None,
         )
         if self.value("detector"):
             from hpe_vlm_ros.two_models import TwoModels
 
-            detector, options = self.value("detector"), {"mirror": wish(self.value("mirror"))}
-            self._perceiver = TwoModels.load(detector, self._perceiver, **options)
+            mirror = mirror_choice(self.value("mirror"))
+            detector = self.value("detector")
+            self._perceiver = TwoModels.load(detector, self._perceiver, mirror=mirror)
         values = parameters.read(self)
         self._ids.prefix = parameters.id_prefix(values, self.get_namespace())
         judge = judge_of(self._perceiver) if values["gestures"] else None
@@ -149,7 +150,7 @@ class PerceptionNode(LifecycleNode):
 
     def _listen(self) -> None:
         assert self._queries is not None  # since configure
-        self._complain = self._new_complaints()
+        self._complain = self._new_warnings()
         self._stream = Stream(
             self,
             self._perceiver,
@@ -207,7 +208,7 @@ class PerceptionNode(LifecycleNode):
         if self._stream is None:
             return
         if not self._stream.hangs():
-            self._stream.look_after()
+            self._stream.on_timer()
             return
         limit = self.value("inference_timeout")
         text = f"the model has not answered an image in inference_timeout ({limit:g} s)"

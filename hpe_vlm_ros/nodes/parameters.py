@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from hpe_vlm_ros.camera_model import RECTIFIED
-from hpe_vlm_ros.mirror import wish
+from hpe_vlm_ros.mirror import mirror_choice
 from hpe_vlm_ros.nodes.specifications import SPECIFICATIONS, TRANSPORTS, Specification
 from hpe_vlm_ros.people.tracking import Settings
 
@@ -90,7 +90,7 @@ def _problem(specification: Specification, value: Any) -> str:
     """What to give instead of a value; "" for one that ROS itself has checked."""
     if specification.name == "mirror":
         try:
-            wish(value)
+            mirror_choice(value)
         except ValueError as error:
             return str(error)
     elif isinstance(specification.default, tuple):

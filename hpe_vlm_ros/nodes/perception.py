@@ -39,7 +39,7 @@ from rclpy.exceptions import ParameterException  # noqa: E402
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
-from hpe_vlm_ros.nodes.node import FAREWELL, SUCCESS, PerceptionNode  # noqa: E402
+from hpe_vlm_ros.nodes.node import SHUTDOWN_GRACE_S, SUCCESS, PerceptionNode  # noqa: E402
 
 
 def spin(node: PerceptionNode) -> None:
@@ -100,7 +100,7 @@ def end_soon(node: PerceptionNode) -> None:
     time.sleep(GRACE)
     leaving = threading.Thread(target=leave_graph, args=[node], name="leave", daemon=True)
     leaving.start()
-    leaving.join(FAREWELL)  # what it needs, the main thread may hold
+    leaving.join(SHUTDOWN_GRACE_S)  # what it needs, the main thread may hold
     end()
 
 
@@ -110,7 +110,7 @@ def leave_graph(node: PerceptionNode) -> None:
     A node that just vanishes stays in the graph for 20 seconds, and what it leaves in shared memory
     can keep the next one from being heard (Fast DDS, pull request 4728).
     """
-    if _leaving.acquire(timeout=FAREWELL):
+    if _leaving.acquire(timeout=SHUTDOWN_GRACE_S):
         node.destroy_node()
 
 

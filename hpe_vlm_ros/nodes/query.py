@@ -78,7 +78,7 @@ class Queries:
         self.shut()
         self._server.destroy()
 
-    def look_after(self) -> None:
+    def on_timer(self) -> None:
         """To be called often: ends what was cancelled, asks what can be asked."""
         for question in [q for q in self._row if q.goal.is_cancel_requested]:
             self._end(question, Query.Result(refusal="cancelled"))
@@ -91,7 +91,7 @@ class Queries:
         if self._source is None or question not in self._row:
             return  # it was cancelled meanwhile
         self._end(question, self._result(question, answer, self._source))
-        self.look_after()
+        self.on_timer()
 
     def _may_ask(self, request: Any) -> GoalResponse:
         return GoalResponse.REJECT if self._source is None else GoalResponse.ACCEPT
@@ -101,7 +101,7 @@ class Queries:
         known = queries.understands(request.question)
         question = Question(goal, newest=not request.image.data, free=not known)
         self._row.append(question)
-        self.look_after()
+        self.on_timer()
 
     def _ask(self, question: Question, source: Source) -> None:
         request = question.goal.request

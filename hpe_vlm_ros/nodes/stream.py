@@ -90,12 +90,12 @@ class Stream:
         limit = self._value("inference_timeout")
         return bool(limit and self._inference.busy() > limit)
 
-    def look_after(self) -> None:
+    def on_timer(self) -> None:
         """To be called often: questions, and people of cameras that fell silent."""
-        self._queries.look_after()
+        self._queries.on_timer()
         self._switch_hri()
         for camera in self._cameras.values():
-            camera.look_after()
+            camera.on_timer()
             silent = camera.arrivals.silence() > self._value("lost_timeout")
             if silent and self._hri is not None and camera.newest is not None:
                 self._hri.forget(camera.name, camera.newest.header)

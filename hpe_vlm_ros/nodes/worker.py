@@ -104,7 +104,7 @@ class NewestOnly(Generic[Item]):
         return max(self._served.values(), default=float("-inf")) + period - time.monotonic()
 
 
-class Complaints:
+class ThrottledWarnings:
     """Passes on one warning of each kind per `period` seconds, with the number left out between."""
 
     def __init__(self, warn: Callable[[str], object], period: float = 5.0) -> None:

@@ -17,7 +17,7 @@ from hpe_vlm_ros.tasks import facing
 
 from .bags import HEADS, Bag, Broken, Topic
 from .frames import Recording, ReplayError, named_note
-from .records import FrameRecord, Head, rounded
+from .records import BOX_SIZE, FrameRecord, Head, rounded
 from .truth import Entry
 
 _STAMP = 10**9
@@ -145,6 +145,7 @@ def head_of(pose: Any) -> Head | None:
         score=_number(pose.score),
         id=str(pose.id),
         position=rounded(position, 5) if np.isfinite(position).all() else None,
+        position_source=int(pose.position_source) or BOX_SIZE,
         looking=looking,
         looks=bool(pose.looking_at_robot),
         looks_score=_number(pose.looking_at_robot_score),

@@ -21,7 +21,7 @@ from hpe_vlm_ros.people.attention import gaze_angle
 from hpe_vlm_ros.rays import unit_ray
 
 Array = NDArray[np.float64]
-OK = 0
+OK, BOX_SIZE = 0, 1  # of HeadPose.msg
 
 
 class Estimated(Protocol):
@@ -49,7 +49,8 @@ class Head:
 
     box: x0, y0, x1, y1 in pixels. yaw, pitch, roll: degrees, None without a triple. rotation: (9)
     row-major, head in the optical frame; of true heads empty where nobody knows it. position:
-    sellion in metres, optical frame, or None. looking: degrees between gaze and the ray to the
+    sellion in metres, optical frame, or None; position_source: where it comes from, as the
+    POSITION_ constants of HeadPose.msg. looking: degrees between gaze and the ray to the
     camera; looks, looks_score: the judgement of that, as in HeadPose.msg, like unseen and age (s).
     covariance: (9) row-major, rad², turns about the fixed optical axes, or None where not stated.
     visible: share of the head, 0..1.
@@ -76,6 +77,7 @@ class Head:
     facing: str = ""
     facing_score: float | None = None
     gesture: str = ""
+    position_source: int = BOX_SIZE
 
     @classmethod
     def of(cls, head: Estimated) -> Head:

@@ -163,7 +163,7 @@ class Builder:
             pose=self._make(
                 "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=covariance.ravel()
             ),
-            position_source=0 if head.position is None else 1,
+            position_source=0 if head.position is None else head.position_source,
             looking_at_robot=head.looks,
             looking_at_robot_score=math.nan if head.looks_score is None else head.looks_score,
             looking_at_robot_angle=looking,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hpe_vlm_ros.mirror import WISHES
+from hpe_vlm_ros.mirror import MIRROR_CHOICES
 from hpe_vlm_ros.mounting import TURNS
 
 from .plan import SLICE
@@ -141,7 +141,7 @@ def _model(to: argparse.ArgumentParser) -> None:
     )
     add(
         "--mirror",
-        choices=WISHES,
+        choices=MIRROR_CHOICES,
         default="auto",
         help="look at the mirror image as well: finds more, takes up to twice as long (as the "
         "model's config.json says; the embedded one: always)",

@@ -22,7 +22,7 @@ from hpe_vlm_ros.people.gestures.reader import GestureReader
 from hpe_vlm_ros.people.gestures.reader import Judge as GestureJudge
 from hpe_vlm_ros.people.people import ROBOT, People, Person, View
 from hpe_vlm_ros.people.tracking import LateFrame
-from hpe_vlm_ros.recordings.records import FrameRecord, Head, looking, rounded
+from hpe_vlm_ros.recordings.records import BOX_SIZE, FrameRecord, Head, looking, rounded
 from hpe_vlm_ros.tasks.facing import LABELS
 
 
@@ -114,6 +114,7 @@ def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) 
         Head.of(person),
         id=head.id,
         position=position,
+        position_source=int(person.position.source) or BOX_SIZE,
         looking=looking(
             person.rotation, head.box, record.width, record.height, camera, position
         ),

@@ -15,7 +15,7 @@ from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
 from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.images import ImageError
 from hpe_vlm_ros.lens import as_numbers
-from hpe_vlm_ros.mirror import WISHES
+from hpe_vlm_ros.mirror import MIRROR_CHOICES
 from hpe_vlm_ros.mounting import Mounting, upright
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.recordings.frames import Frame, Recording, Rgb
@@ -63,7 +63,7 @@ class Loader:
             self.max_heads,
             threads=self.threads,
             tiles=self.tiles,
-            mirror=WISHES[self.mirror],
+            mirror=MIRROR_CHOICES[self.mirror],
             download=self.download,
             adapter=self.adapter,
         )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hpe_vlm_ros.geometry import face_rotation, quaternion_from_matrix, rotation
 from hpe_vlm_ros.recordings.bags import HEADS
 from hpe_vlm_ros.recordings.folders import Pictures
 from hpe_vlm_ros.recordings.frames import FrameInfo, ReplayError
+from hpe_vlm_ros.recordings.recorded_heads import head_of
 from hpe_vlm_ros.recordings.records import FrameRecord
 from hpe_vlm_ros.recordings.result_bag import Builder
 from hpe_vlm_ros.recordings.sources import open_sources
@@ -197,3 +199,14 @@ def test_a_stamp_finds_the_nearest_frame_within_the_tolerance(recordings):
     assert list(found.heads) == [("bag", 1)]
     with pytest.raises(ReplayError):
         match([Entry((), stamp=START + STEP + 1100)], recordings, "x", tolerance=1000)
+
+
+@pytest.mark.parametrize("source", [1, 2])
+def test_a_bag_tells_where_a_position_comes_from(source):
+    """2 is POSITION_DEPTH, which a live node may have answered."""
+    head = true_head((1, 2, 30, 40), np.eye(3), position=(0.1, 0.2, 2.0))
+    head = replace(head, position_source=source)
+    record = FrameRecord("bag", 0, START, START, "", "camera", 64, 48, (head,))
+    (pose,) = Builder(TYPES, "model").array(record).heads
+    assert pose.position_source == source
+    assert head_of(pose).position_source == source

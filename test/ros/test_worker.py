@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from hpe_vlm_ros.nodes import worker as module
-from hpe_vlm_ros.nodes.worker import Complaints, NewestOnly
+from hpe_vlm_ros.nodes.worker import NewestOnly, ThrottledWarnings
 
 LONG = 60.0  # seconds; only a failing test waits that long
 
@@ -109,7 +109,7 @@ def test_complaints_are_passed_on_once_a_period_and_kind(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     told = []
-    complain = Complaints(told.append, period=5.0)
+    complain = ThrottledWarnings(told.append, period=5.0)
     for _ in range(3):
         complain("size", "too small")
     complain("empty", "nothing in it")
