@@ -511,10 +511,27 @@ def test_adapters_that_cannot_be_used(
 
 
 @pytest.mark.parametrize("quantization", ["int8", "int4"])
-def test_rounded_weights_answer_too(quantization: str, folders: Callable[[str], Path]) -> None:
+def test_rounded_weights_answer_too_with_the_adapter_beside_them(
+    quantization: str, folders: Callable[[str], Path], adapters: Callable[[str], Path]
+) -> None:
     perceiver = HeadPerceiver.load(
-        folders("qwen3_vl"), "cpu", max_heads=2, quantization=quantization
+        folders("qwen3_vl"),
+        "cpu",
+        max_heads=2,
+        quantization=quantization,
+        adapter=adapters("qwen3_vl"),
     )
     layers = {type(module).__name__ for module in perceiver._engine.backend.model.modules()}
     assert {"int8": "Linear8bitLt", "int4": "Linear4bit"}[quantization] in layers
     assert len(perceiver.poses(picture(12, 64, 64), [(5, 5, 40, 50)])) == 1
+    assert any("lora_A" in name for name, _ in perceiver._engine.backend.model.named_parameters())
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_read(
+    folders: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpe_vlm_ros.vlm.families.weights.available", lambda device: 10_000_000)
+    with pytest.raises(
+        CheckpointError, match=r"needs 0.0 GB on cpu, but 0.0 GB are free: try quant"
+    ):
+        HeadPerceiver.load(folders("qwen3_vl"), "cpu")

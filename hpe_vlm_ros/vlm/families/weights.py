@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -137,10 +138,8 @@ def needs(files: list[Path], config: Any, dtype: torch.dtype, quantization: str)
             for name in content.keys():
                 shape = content.get_slice(name).get_shape()
                 rounded = len(shape) == 2 and "embed" not in name and "lm_head" not in name
-                count = 1
-                for side in shape:
-                    count *= side
-                weights += count * (BITS.get(quantization, dtype.itemsize) if rounded else 2)
+                kind = quantization if rounded else "none"
+                weights += math.prod(shape) * BITS.get(kind, dtype.itemsize)
     heads = getattr(text, "num_key_value_heads", text.num_attention_heads)
     side = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     width = heads * side
@@ -173,6 +172,8 @@ def check_memory(
 def with_adapter(model: nn.Module, family: ChatFamily, base: Path, folder: Path) -> nn.Module:
     """The model with a LoRA adapter that peft saved folded in; the adapter stays as it is.
 
+    On rounded weights it is computed beside them instead, since rounding again would lose it.
+
     Raises:
         CheckpointError: (a ValueError) it is none, or belongs to another model.
     """
@@ -182,8 +183,11 @@ def with_adapter(model: nn.Module, family: ChatFamily, base: Path, folder: Path)
     except ImportError as error:
         raise CheckpointError("an adapter needs peft: pip install 'peft>=0.21,<0.22'") from error
     kept = {name: p.dtype for name, p in model.named_parameters()}
-    merged = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=True)
-    out: nn.Module = merged.merge_and_unload()
+    adapted = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=True)
+    if getattr(model, "is_quantized", False):
+        beside: nn.Module = adapted.get_base_model()
+        return beside.eval()
+    out: nn.Module = adapted.merge_and_unload()
     for name, parameter in out.named_parameters():
         if parameter.is_floating_point() and parameter.dtype != kept[name]:
             parameter.data = parameter.data.to(kept[name])
@@ -210,7 +214,8 @@ def check_adapter(model: nn.Module, family: ChatFamily, base: Path, folder: Path
             f"the adapter in {folder} was trained on weights {known}, but {base} holds {own}: give "
             "the model that it was trained on"
         )
-    shapes = {name: tuple(t.shape) for name, t in model.named_parameters()}
+    linear = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    shapes = {name: (layer.out_features, layer.in_features) for name, layer in linear.items()}
     try:
         with safe_open(folder / PEFT_WEIGHTS, framework="pt") as content:
             for name in content.keys():
@@ -228,14 +233,14 @@ def _check_pair(
     base: Path,
 ) -> None:
     layer, _, which = name.removeprefix("base_model.model.").rpartition(".lora_")
-    weight = shapes.get(f"{layer}.weight")
+    weight = shapes.get(layer)
     if not layer or weight is None:
         raise CheckpointError(
             f"the adapter in {folder} changes {name}, which {base} ({family.name}) lacks: give the "
             "model that it was trained on"
         )
-    side, own = (weight[-1], shape[-1]) if which.startswith("A") else (weight[0], shape[0])
-    if len(weight) == 2 and side != own:
+    side, own = (weight[1], shape[-1]) if which.startswith("A") else (weight[0], shape[0])
+    if side != own:
         raise CheckpointError(
             f"the adapter in {folder} has {own} where {layer} of {base} has {side}: it belongs to "
             "a model of another size"
