@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from hpe_vlm_ros.perceiver import OPEN_VOCABULARY
 from hpe_vlm_ros.pictures import ImageError
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
@@ -20,6 +21,7 @@ from .collage import Collage, decoys_of, make_collage, subjects
 from .describing import describe
 from .packing import Batch, pack
 from .prompts import PackingOptions, Prompt, build_prompts, referring_prompts
+from .referring import wordings
 from .sample import Expression, Head, Sample
 from .units import ALL, BOXES, draws
 
@@ -52,6 +54,7 @@ class StepBatches:
         unit: str = "picture",
     ) -> None:
         self.samples, self.processor = [*samples, *rehearsal], processor
+        self.wordings = wordings(processor.facts.vocab_size >= OPEN_VOCABULARY)
         self.taught = len(samples)  # the first so many are new, the others rehearsed
         old = draws(rehearsal, "picture", packing, size[1]) + (self.taught, 0)
         self.draws = np.concatenate([draws(samples, unit, packing, size[1]), old])
@@ -141,7 +144,7 @@ class StepBatches:
         prompts = build_prompts(heads, self.size, tokenizer, packing, rng, sample.all_heads, about)
         if count and what == ALL:
             told = self._told(sample) or describe(heads, self.size[1])
-            prompts += referring_prompts(told, self.size, tokenizer, count, rng)
+            prompts += referring_prompts(told, self.size, tokenizer, count, rng, self.wordings)
         return prompts
 
     def _told(self, sample: Sample) -> list[Expression]:

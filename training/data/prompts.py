@@ -14,6 +14,7 @@ from hpe_vlm_ros.facing import facing_of
 from hpe_vlm_ros.geometry import angles_from_rotation
 from hpe_vlm_ros.tasks import facing
 
+from .referring import SLOT, wordings
 from .sample import Expression, Head
 
 NO_NUMBER, COORDINATE, ANGLE = 0, 1, 2
@@ -126,8 +127,10 @@ def referring_prompts(
     tokenizer: PreTrainedTokenizerBase,
     count: int,
     rng: np.random.Generator,
+    wordings: Sequence[str] = wordings(open_vocabulary=False),
 ) -> list[Prompt]:
-    """Up to `count` questions for the box of what is described, one sentence of each drawn.
+    """Up to `count` questions for the box of what is described, one sentence of each drawn, and of
+    several `wordings` (`referring.wordings`) one.
 
     Boxes are in pixels of a picture of `size` = (height, width).
     """
@@ -138,7 +141,8 @@ def referring_prompts(
         sentence = expression.sentences[rng.integers(len(expression.sentences))]
         answer = answers.format_referred(answers.grid_box(expression.box, width, height))
         values = [(value, -1) for value in exact_grid(expression.box, width, height)]
-        question = answers.referring_prompt(sentence)
+        wording = wordings[rng.integers(len(wordings)) if len(wordings) > 1 else 0]
+        question = wording.replace(SLOT, sentence)
         prompts.append(_prompt(question, answer, COORDINATE, values, tokenizer))
     return prompts
 
