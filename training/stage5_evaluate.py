@@ -15,7 +15,7 @@ holds every number. Prints tables for people and, as the last line, one JSON obj
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -32,6 +32,8 @@ from .evaluation.asking import REFERRING
 from .evaluation.measures import AnsweredScene, evaluation, referring
 from .evaluation.results import RESULTS, for_json, grouped_table, result, stored, tables
 from .evaluation.running import ask_all, tasks_of
+from .evaluation.table_three import numbers as table_numbers
+from .evaluation.table_three import set_name, table
 from .testsets import PANOPTIC
 
 TITLES = {
@@ -54,12 +56,12 @@ def asked_of(samples: list[Sample], answers: dict[str, Any], side: int) -> list[
     ]
 
 
-def _kept(out: Path | None, model: Path, rounding: str = "none") -> Path | None:
+def _kept(out: Path | None, model: Path, rounding: str = "none", of: str = "") -> Path | None:
     """The file for a model's answers; other weights, configuration or rounding have another."""
     if out is None:
         return None
     settings = crc32((model / "config.json").read_bytes() + rounding.encode())
-    return out / f"answers-{fingerprint(model)}-{settings:08x}.jsonl"
+    return out / f"answers-{fingerprint(model)}-{settings:08x}{of}.jsonl"
 
 
 def _base_accuracy(
@@ -95,6 +97,7 @@ def main(
     note: str = "",
     keep: Path | None = None,
     counted_at: int | None = None,
+    references: list[Path] | None = None,
 ) -> None:
     """Score a model.
 
@@ -117,7 +120,11 @@ def main(
             training/reproduction/results/stage4.json.
         counted_at: heads count from 32 pixels on in pictures of this size; without it, of the size
             of the model's input. The same for all makes models of several sizes comparable.
+        references: folders refcoco, refcoco+ and refcocog with the labels of their public test
+            parts; then the paper's Table III is printed with a row of the model's, in which every
+            head counts.
     """
+    named = {set_name(place): read_labels(place, limit) for place in references or []}
     folder = find_model(model)
     samples = read_labels(data, limit)
     if out:
@@ -125,9 +132,15 @@ def main(
     ask = partial(ask_all, workers=workers)
     threads = threads or (1 if workers > 1 else None)
     load = partial(HeadPerceiver.load, folder, device, threads=threads, quantization=quantization)
+    if workers <= 1:
+        load = cache(load)  # a large model takes minutes
     answers = ask(load, tasks_of(samples, variants), _kept(out, folder, quantization))
     side = counted_at or load_facts(folder).image_size
-    asked = asked_of(samples, answers, side)
+    asked, told = asked_of(samples, answers, side), {}
+    for name, refs in named.items():
+        kept = _kept(out, folder, quantization, f"-{name}")
+        said = ask(load, tasks_of(refs, 0, (REFERRING,)), kept, title=name)
+        told[name] = asked_of(refs, said, side)
     scenes = {"data": data.name, "pictures": len(samples)}
     numbers = {"model": fingerprint(folder), **scenes, "note": note} | result(asked)
     compared = {
@@ -135,11 +148,15 @@ def main(
         "sixdrepnet_mae": stored(sixdrepnet, "mae", scenes),
     }
     numbers["summary"] |= {name: value for name, (value, _) in compared.items()}
+    if told:
+        numbers["table_three"] = for_json(table_numbers(asked, told))
     for path in filter(None, (out / "result.json" if out else None, keep)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(numbers, indent=1) + "\n")
     print(f"{folder} on {len(samples)} scenes of {data.name}\n")
     print(report(asked, numbers))
+    if told:
+        print("\n" + table(numbers["table_three"], folder.name) + "\n")
     for name, (value, origin) in compared.items():
         print(f"{name}: {'null' if value is None else value}, {origin}")
     print(json.dumps(numbers["summary"]))

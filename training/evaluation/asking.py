@@ -19,13 +19,13 @@ from hpe_vlm_ros.answers import (
     format_boxes,
     grid_box,
     pose_prompt,
-    referring_prompt,
 )
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.decoding.constrained import most_likely
 from hpe_vlm_ros.vlm.decoding.engine import Look
 
 from ..data.describing import describe
+from ..data.referring import steady, wordings
 from ..data.sample import Expression, Sample
 from .scoring import input_scale
 
@@ -73,7 +73,8 @@ def ask_scene(perceiver: HeadPerceiver, sample: Sample, parts: tuple[str, ...]) 
         answers["boxes"] |= _ruled_boxes(look, perceiver.max_heads)
         answers["paraphrases"] = _paraphrased(look, boxes)
     if REFERRING in parts:
-        answers["referring"] = _referred(look, sample, input_scale(perceiver, sample))
+        scale, choices = input_scale(perceiver, sample), wordings(perceiver.free_text)
+        answers["referring"] = _referred(look, sample, scale, choices)
     return answers
 
 
@@ -100,13 +101,15 @@ def _paraphrased(look: Look, boxes: list[Box]) -> dict[str, list[str]]:
     }
 
 
-def _referred(look: Look, sample: Sample, scale: tuple[float, float]) -> list[dict[str, Any]]:
+def _referred(
+    look: Look, sample: Sample, scale: tuple[float, float], choices: tuple[str, ...]
+) -> list[dict[str, Any]]:
     asked = [
         {"sentence": _sentence(one), "box": _rounded(one.box), "withheld": withheld}
         for withheld in (True, False)
         for one in referred(sample, withheld, scale)
     ]
-    prompts = [referring_prompt(str(one["sentence"])) for one in asked]
+    prompts = [steady(choices, str(one["sentence"])) for one in asked]
     texts = look.free(prompts, REFERRED_LIMIT)
     return [one | {"text": text} for one, text in zip(asked, texts, strict=True)]
 
@@ -114,12 +117,12 @@ def _referred(look: Look, sample: Sample, scale: tuple[float, float]) -> list[di
 def referred(sample: Sample, withheld: bool, scale: tuple[float, float]) -> list[Expression]:
     """Up to REFERRED people of a scene to be asked for, large enough at the model's input.
 
-    Pictures that come with expressions of their own are asked for those, as taught ones.
+    Pictures that come with expressions of their own are asked for all of those, as taught ones:
+    one sentence each, as the paper counts.
     """
     if sample.expressions:
-        found = [] if withheld else sample.expressions
-    else:
-        found = describe(sample.heads, sample.width, withheld)
+        return [] if withheld else sample.expressions
+    found = describe(sample.heads, sample.width, withheld)
     sides = [np.prod((one.box[2:] - one.box[:2]) * scale) ** 0.5 for one in found]
     large = [one for one, side in zip(found, sides, strict=True) if side >= REFERRED_SIZE]
     return sorted(large, key=lambda one: crc32(_sentence(one).encode()))[:REFERRED]

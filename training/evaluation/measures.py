@@ -30,11 +30,13 @@ VIEWS = {"below": (-91, -15), "level": (-15, 15), "above": (15, 30), "steep": (3
 
 @dataclass(frozen=True)
 class AnsweredScene:
-    """A scene, what was said of it (`asking.ask_scene`), and the scale to the model's input."""
+    """A scene, what was said of it (`asking.ask_scene`), the scale to the model's input, and which
+    heads count."""
 
     sample: Sample
     answers: dict[str, Any]
     scale: tuple[float, float]
+    rules: metrics.Rules = metrics.Rules()
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,11 @@ def evaluation(asked: Sequence[AnsweredScene]) -> Evaluation:
     own, told, free, counted, elevation, alone = [], [], [], [], [], []
     for scene in asked:
         true = true_heads(scene.sample)
-        own.append(metrics.end_to_end(_own(scene.answers["own"]), true, scene.scale))
+        own.append(metrics.end_to_end(_own(scene.answers["own"]), true, scene.scale, scene.rules))
         told.append(given_records(scene, [tuple(angles) for angles in scene.answers["given"]]))
         texts = scene.answers["poses"]["free"]
         free.append(given_records(scene, [parse_angles(text).value for text in texts]))
-        counts = metrics.assign(true, true, scene.scale).counts
+        counts = metrics.assign(true, true, scene.scale, scene.rules).counts
         heads = [head for head, c in zip(scene.sample.heads, counts, strict=True) if c]
         counted += heads
         elevation += [camera_elevation(head, scene.sample) for head in heads]
@@ -255,7 +257,7 @@ def given_records(scene: AnsweredScene, answers: Sequence[Angles | None]) -> met
     ]
     boxes = [head.box for head in scene.sample.heads]
     said = metrics.heads(boxes, rotations, angles=triples)
-    return metrics.given_boxes(said, true_heads(scene.sample), scene.scale)
+    return metrics.given_boxes(said, true_heads(scene.sample), scene.scale, scene.rules)
 
 
 def _mean(values: Sequence[float]) -> float:

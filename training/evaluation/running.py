@@ -29,8 +29,14 @@ def tasks_of(
     step = len(samples) / variants if variants else 0
     more = {round(number * step) for number in range(min(variants, len(samples)))}
     asked = [(*parts, VARIANTS) if index in more else parts for index in range(len(samples))]
-    names = ["/".join(sample.image_path.parts[-3:]) for sample in samples]
+    names = [_name(sample) for sample in samples]
     return dict(zip(names, zip(samples, asked, strict=True), strict=True))
+
+
+def _name(sample: Sample) -> str:
+    """Of a scene; a photograph comes up once for every reference to something in it."""
+    references = [f"#{e.ref_id}" for e in sample.expressions if e.ref_id is not None]
+    return "/".join(sample.image_path.parts[-3:]) + "".join(references)
 
 
 def ask_all(

@@ -279,8 +279,20 @@ def test_stage_5_writes_every_key(model, scenes, tmp_path, capsys):
     assert "OUTPUT FORMAT" in printed and "PROMPT" in printed
     assert json.loads((out / "result.json").read_text())["summary"] == numbers
     assert (out / "result.json").read_text() == (tmp_path / "kept.json").read_text()
-    stage5_evaluate.main(**command, out=out, base=model, counted_at=640)  # smaller heads count too
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["heads"] > numbers["heads"]
+    references = tmp_path / "refcoco"  # two of one photograph
+    references.mkdir()
+    thing = {"sentences": ["it"], "box": [1, 1, 9, 9]}
+    line = json.loads((scenes / "labels.jsonl").read_text().splitlines()[0])
+    line |= {"image": f"../scenes/{line['image']}", "heads": [], "all_heads": False}
+    lines = [line | {"expressions": [thing | {"ref_id": number}]} for number in (7, 8)]
+    (references / "labels.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    # smaller heads count too
+    stage5_evaluate.main(**command, out=out, base=model, counted_at=640, references=[references])
+    printed = capsys.readouterr().out
+    assert json.loads(printed.splitlines()[-1])["heads"] > numbers["heads"]
+    assert "TABLE III" in printed and "refcoco 2 (3,785)" in printed
+    every = json.loads((out / "result.json").read_text())["table_three"]
+    assert every["sets"]["refcoco"] == {"acc": None, "e_bbox": 1.0, "references": 2}
 
 
 def test_results_on_other_scenes_are_not_compared(tmp_path):
