@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from hpe_vlm_ros.vlm.decoding.presence import square
 
 from .modeling import CogVLMForCausalLM, position_ids_of
 
+Method = TypeVar("Method", bound=Callable[..., Any])
 ROOM = 256  # tokens the cache has room for behind the picture, before it must grow
 
 
@@ -41,9 +44,36 @@ class TorchBackend:
         return TorchCache(self.model, pixels)
 
 
+def within_memory(method: Method) -> Method:
+    """Gives memory back and says what helps where a method finds too little of it.
+
+    The picture's keys and values go, and with them what can be asked about it; the next picture
+    starts anew. RuntimeError then, with "out of memory" in it.
+    """
+
+    @wraps(method)
+    def guarded(self: TorchCache, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except torch.OutOfMemoryError:
+            device, length = self._model.device, self.length
+            self._rows.layers.clear()
+            self.length = self._rows.length = 0
+        # outside of the handler, whose traceback keeps the tensors of the failed forward
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        raise RuntimeError(
+            f"out of memory on {device} behind {length} tokens: lower max_heads, set tiles to 1, "
+            "quantize the weights (int8, int4), or stop what else uses the device"
+        )
+
+    return cast(Method, guarded)
+
+
 class TorchCache:
     """See `backend.ImageCache`."""
 
+    @within_memory
     @torch.inference_mode()
     def __init__(self, model: CogVLMForCausalLM, pixels: Pixels):
         self._model = model
@@ -65,6 +95,7 @@ class TorchCache:
             use_cache=True,
         )
 
+    @within_memory
     @torch.inference_mode()
     def append(self, ids: Ids, positions: Ids, mask: NDArray[np.bool_], wanted: Ids) -> Logits:
         output = self._model(
