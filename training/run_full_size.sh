@@ -12,6 +12,7 @@
 #   rehearsal   RefCOCO, RefCOCO+ and RefCOCOg
 #   validation  AGORA, never learnt
 #   test        CMU Panoptic: is scored on
+#   refcoco, refcoco+, refcocog (if there)  their public test parts: are scored on, for Table III
 # RUNS takes some 180 GB: adapters, and every model that a stage starts from. Settings, by
 # environment:
 #   LAUNCH         what starts a learning stage ("accelerate launch --config_file
@@ -51,6 +52,10 @@ fold "$runs/weak" "$runs/stage2/model" "$runs/oriented"
 stage stage4_rehearse cogvlm17b_stage4 "$runs/merged" task \
     --rehearsal "[$data/rehearsal]" --out "$runs/stage4"
 fold "$runs/merged" "$runs/stage4/model" "$runs/shipped"
+references=
+for name in refcoco refcoco+ refcocog; do
+    [ ! -d "$data/$name" ] || references=$references${references:+, }$data/$name
+done
 # shellcheck disable=SC2086
 python -m training.stage5_evaluate --model "$runs/shipped" --base "$checkpoint" \
-    --data "$data/test" --out "$runs/scored" ${SCORE_OPTIONS:-}
+    --data "$data/test" --references "[$references]" --out "$runs/scored" ${SCORE_OPTIONS:-}

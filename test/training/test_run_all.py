@@ -164,7 +164,7 @@ def test_the_full_size_pipeline_chains(exchange, scenes, full_size_layers, tmp_p
     base, data, runs = (tmp_path / name for name in ("base", "data", "runs"))
     model = CogVLMForCausalLM(full_size_layers).to(torch.bfloat16)
     checkpoint.save(base, model, CogVLMProcessor.embedded(full_size_layers), torch.bfloat16)
-    for role in ("weak", "rehearsal", "task", "validation", "test"):
+    for role in ("weak", "rehearsal", "task", "validation", "test", "refcoco"):
         shutil.copytree(scenes, data / role)
     environment = os.environ | {
         "PATH": f"{exchange}:{os.environ['PATH']}",
@@ -181,7 +181,8 @@ def test_the_full_size_pipeline_chains(exchange, scenes, full_size_layers, tmp_p
     assert modules == [f"training.{stage}" for stage in stages]
     merged = json.loads((runs / "merged" / "merge.json").read_text())
     assert merged["method"] == "winner_takes_all"
-    assert json.loads((runs / "scored" / "result.json").read_text())["pictures"] == 1
+    result = json.loads((runs / "scored" / "result.json").read_text())
+    assert result["pictures"] == 1 and list(result["table_three"]["sets"]) == ["refcoco"]
     name = "model.layers.0.self_attn.language_expert_query_key_value.weight"
     before, after = (checkpoint.load_model(m, "cpu").state_dict() for m in (base, runs / "shipped"))
     assert not torch.equal(before[name], after[name])
