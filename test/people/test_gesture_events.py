@@ -241,9 +241,9 @@ def test_hysteresis():
 def test_an_answer_that_is_sure_begins_at_once_and_another_kind_ends_the_first():
     window = np.zeros((20, 5))
     one = Hysteresis("h0001")
-    (began,) = one.hear(0, said("turn", 0.95), window)
+    (began,) = one.hear(0, said("turn", 0.97), window)
     assert began.name == "turn"
-    told = one.hear(10**8, said("shake", 0.95), window)
+    told = one.hear(10**8, said("shake", 0.97), window)
     assert [(g.name, g.ended) for g in told] == [("turn", True), ("shake", False)]
     told = one.hear(2 * 10**8, None, None)
     assert [(g.name, g.ended) for g in told] == [("shake", True)]

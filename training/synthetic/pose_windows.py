@@ -25,6 +25,7 @@ SECONDS = 7.0
 RATES = (5.0, 6.5, 8.0, 10.0, 15.0, 30.0, 60.0)
 RATE_ODDS = (0.08, 0.12, 0.15, 0.33, 0.14, 0.12, 0.06)
 FIRST_TOLD = 8  # samples of a window, from which on it is told at training how it looks so far
+GAINS = (0.75, 0.5, 0.55), (1.15, 1.0, 1.0)  # least and most: answers shrink pitch and roll
 LARGER = 1.9  # times as large as in films motions may be: small ones drown in errors
 MEMORY = 0.45  # seconds of the slow part of an answer's error
 KEPT = (0.42, 0.75, 0.7, 1.0, 1.0, 1.0)  # shares of windows, by label: short gestures are rarer
@@ -91,7 +92,7 @@ def _seen(
         speed = rng.uniform(5, 18) * rng.choice([-1, 1])
         axis = int(rng.choice(3, p=[0.8, 0.1, 0.1]))
         angles[:, axis] += speed * (np.clip(times, *ends) - ends[0]) * (1.0 if axis == 0 else 0.4)
-    angles = angles * rng.uniform(0.75, 1.05, 3)
+    angles = angles * rng.uniform(*GAINS)
     return np.column_stack([angles, shift]) + _errors(rng, times, errors), told
 
 

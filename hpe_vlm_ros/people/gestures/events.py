@@ -17,7 +17,7 @@ AXES = {"nod": 1, "shake": 0, "turn": 0, "tilt": 2, "updown": 1}
 SWINGS = ("nod", "shake")
 BEGIN, GO_ON = 0.6, 0.4  # probabilities
 TWICE = 2  # answers in a row that begin one
-SURE = 0.9  # a single answer as sure as this begins one too
+SURE = 0.95  # a single answer as sure as this begins one too
 JOIN = 0.3  # seconds: two of a kind with less between them are one
 ONSET = 3  # samples before the first moment judged, which a gesture may have begun in
 

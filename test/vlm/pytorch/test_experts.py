@@ -10,11 +10,12 @@ import torch
 
 from hpe_vlm_ros.people.gestures.asking import judge_in
 from hpe_vlm_ros.people.gestures.reader import Rule
+from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.tasks import gesture
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.decoding.lanes import Lanes
-from hpe_vlm_ros.vlm.experts import FOLDER, TextCache, TextExperts, Weights
-from hpe_vlm_ros.vlm.model_folder import WEIGHTS
+from hpe_vlm_ros.vlm.experts import FOLDER, TextCache, TextExperts, Weights, find_experts
+from hpe_vlm_ros.vlm.model_folder import WEIGHTS, default_folder
 from hpe_vlm_ros.vlm.pytorch.configuration import embedded
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
@@ -101,3 +102,24 @@ def test_damaged_experts_are_named(folder, tmp_path, damage):
         (place / ("tokenizer.json" if damage == "tokenizer" else WEIGHTS)).unlink()
     with pytest.raises(CheckpointError, match="signals"):
         TextExperts(place)
+
+
+def test_answers_about_heads_do_not_change_with_experts(tmp_path):
+    """Bit for bit: without experts, with them, and after they were asked."""
+    plain = tmp_path / "plain"
+    shutil.copytree(default_folder(), plain, ignore=shutil.ignore_patterns(FOLDER))
+    assert find_experts(default_folder(), "signals") and not find_experts(plain, "signals")
+    picture = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    boxes = [(40.0, 40.0, 90.0, 100.0), (200.0, 60.0, 260.0, 130.0)]
+    without = HeadPerceiver.load(plain, threads=1)
+    told = [without.poses(picture, boxes), list(without(picture))]
+    having = HeadPerceiver.load(threads=1)
+    judge = judge_in(having.folder)
+    judge([np.zeros((20, 5))])
+    again = [having.poses(picture, boxes), list(having(picture))]
+    for ours, theirs in zip(told, again, strict=True):
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.box == other.box and one.score == other.score
+            assert one.rotation.tobytes() == other.rotation.tobytes()
+            assert one.rotation_covariance.tobytes() == other.rotation_covariance.tobytes()
