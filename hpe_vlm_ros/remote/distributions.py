@@ -10,8 +10,8 @@ often than large, so those numbers are taken to lie near the written one:
 
 with |.| on the circle. s is the deviation behind the written hundreds, were all numbers as near to
 the written one as their digits allow, and at least NEAREST. For wrapped normals this gives the
-deviation to about 20 % up to 25 degrees, see the tests. Of two bells far apart it understates the deviation. Tokens of
-several digits need no such guess.
+deviation to about 20 % up to 25 degrees, see the tests. Of two bells far apart it understates the
+deviation. Tokens of several digits need no such guess.
 """
 
 from __future__ import annotations
