@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from .mirror import MIRROR_CHOICES
 from .pictures import read_picture
+from .requirements import remedy
 
 if TYPE_CHECKING:
     from .heads import HeadEstimate
@@ -42,6 +44,17 @@ From then on its name does wherever a model is named, also without a network (HF
 Says what it fetches and how large that is. Takes safetensors, exported graphs and JSON files, never
 code and never pickle. A model that is in the cache is not fetched again, and not renewed: to have
 another state of it, name that revision.
+"""
+HOST = "127.0.0.1"
+WEB = """\
+Serve a page on which you drop a photo or a video, or use the webcam: it shows boxes, head axes, who
+looks at the camera, and a table of angles. Open the address that is printed; Ctrl-C ends it.
+
+The page is served to this machine alone unless --host names another address. Nothing is loaded
+from or sent to the network: no telemetry, no share link, no fonts. Uploads lie in a temporary
+folder that is deleted at the end. Browsers give a page the webcam only on this machine, or over
+HTTPS.
+Needs gradio: pip install -r requirements-web.txt, or hpe_vlm_ros[web].
 """
 EXAMPLE = """\
 example:
@@ -69,6 +82,30 @@ def parser() -> argparse.ArgumentParser:
         help="also write images, boxes, axes and angles as FILE.rrd for the Rerun viewer (needs "
         "rerun-sdk)",
     )
+    _model(predict)
+    web = commands.add_parser(
+        "demo-web",
+        help="show heads of photos, videos and the webcam in a browser",
+        description=WEB,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = web.add_argument
+    add("--host", default=HOST, metavar="A", help=f"address to serve on (default: {HOST})")
+    add("--port", type=int, default=7860, metavar="P", help="0: any that is free (default 7860)")
+    _model(web)
+    download = commands.add_parser(
+        "download",
+        help="fetch a model of the hub into the cache",
+        description=DOWNLOAD,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    download.add_argument("model", metavar="ORG/NAME[@REVISION]", help="such as org/name@v1.0")
+    return main
+
+
+def _model(to: argparse.ArgumentParser) -> None:
+    """The options of whatever loads a model."""
+    add = to.add_argument
     add("--model", metavar="M", help=f"{MODEL} (default: the one in the package)")
     add("--download", action="store_true", help="download a model org/name that the cache lacks")
     add("--adapter", metavar="DIR", help="LoRA adapter to the model (other families than CogVLM)")
@@ -92,14 +129,30 @@ def parser() -> argparse.ArgumentParser:
         help="look at the mirror image as well: finds more, takes up to twice as long (default: as "
         "the model's config.json says; the one in the package: always)",
     )
-    download = commands.add_parser(
-        "download",
-        help="fetch a model of the hub into the cache",
-        description=DOWNLOAD,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+
+
+def _loaded(options: argparse.Namespace) -> Any:
+    """The perceiver, or two models that answer as one."""
+    from .perceiver import HeadPerceiver
+
+    perceiver: Any = HeadPerceiver.load(
+        options.model,
+        options.device,
+        options.max_heads,
+        backend=options.backend,
+        quantization=options.quantization,
+        tiles=options.tiles,
+        mirror=MIRROR_CHOICES[options.mirror],
+        download=options.download,
+        adapter=options.adapter,
     )
-    download.add_argument("model", metavar="ORG/NAME[@REVISION]", help="such as org/name@v1.0")
-    return main
+    if options.detector:
+        from .two_models import TwoModels
+
+        perceiver = TwoModels.load(options.detector, perceiver, tiles=options.tiles)
+    if warning := perceiver.warning():
+        print(f"warning: {warning}", file=sys.stderr)
+    return perceiver
 
 
 def as_json(file: str, heads: Sequence[HeadEstimate]) -> str:
@@ -131,8 +184,6 @@ def draw(folder: Path, file: str, image: NDArray[np.uint8], heads: Sequence[Head
 
 
 def predict(options: argparse.Namespace) -> int:
-    from .perceiver import HeadPerceiver
-
     failed = False
     with ExitStack() as stack:
         out, rerun = sys.stdout, None
@@ -145,23 +196,7 @@ def predict(options: argparse.Namespace) -> int:
                 from .recordings.rerun_file import RerunFile
 
                 rerun = stack.enter_context(RerunFile(options.rerun))
-            perceiver: Any = HeadPerceiver.load(
-                options.model,
-                options.device,
-                options.max_heads,
-                backend=options.backend,
-                quantization=options.quantization,
-                tiles=options.tiles,
-                mirror=MIRROR_CHOICES[options.mirror],
-                download=options.download,
-                adapter=options.adapter,
-            )
-            if options.detector:
-                from .two_models import TwoModels
-
-                perceiver = TwoModels.load(options.detector, perceiver, tiles=options.tiles)
-            if warning := perceiver.warning():
-                print(f"warning: {warning}", file=sys.stderr)
+            perceiver = _loaded(options)
         except (OSError, ValueError, RuntimeError) as error:
             return complain(error)
         for number, file in enumerate(options.images):
@@ -188,7 +223,20 @@ def download(options: argparse.Namespace) -> int:
     return 0
 
 
-def complain(error: Exception) -> int:
+def demo_web(options: argparse.Namespace) -> int:
+    if find_spec("gradio") is None:
+        error = ModuleNotFoundError("the page needs gradio, which is missing", name="gradio")
+        return complain(remedy(error))
+    from .web.server import serve
+
+    try:
+        serve(_loaded(options), options.host, options.port)
+    except (OSError, ValueError, RuntimeError) as error:
+        return complain(error)
+    return 0
+
+
+def complain(error: Exception | str) -> int:
     print(f"error: {error}", file=sys.stderr)
     return 1
 
@@ -196,7 +244,8 @@ def complain(error: Exception) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parser().parse_args(arguments)
-        return {"predict": predict, "download": download}[options.command](options)
+        commands = {"predict": predict, "download": download, "demo-web": demo_web}
+        return commands[options.command](options)
     except KeyboardInterrupt:
         return 130
 

@@ -5,6 +5,7 @@ OpenCV is imported on first use, so that importing this module costs nothing.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ X_COLOUR: Colour = (235, 60, 60)
 Y_COLOUR: Colour = (60, 205, 80)
 NOSE_COLOUR: Colour = (45, 130, 255)
 BOX_COLOUR: Colour = (255, 255, 255)
+MARKED_COLOUR: Colour = (255, 170, 0)
 _DARK: Colour = (20, 20, 20)
 _PLATE = 13  # height of a label in line widths
 _SUB_BITS = 4  # OpenCV's fixed point: coordinates in 1/16 pixel, so that small heads stay exact
@@ -38,20 +40,29 @@ class DrawableHead(Protocol):
     def yaw(self) -> float: ...
 
 
-def draw_heads(image: Image, heads: Iterable[DrawableHead], scale: float = 1.0) -> Image:
+def draw_heads(
+    image: Image,
+    heads: Iterable[DrawableHead],
+    scale: float = 1.0,
+    marked: Iterable[bool] = (),
+) -> Image:
     """A copy of `image` (uint8 H x W x 3 RGB) with each head's box, axes and yaw in degrees.
 
     The axes are head axes in the optical frame, seen without perspective: x (red) to the subject's
     left, y (green) to the chin, the nose (blue, thickest, with an arrowhead) out of the face. Lines
-    and letters grow with the image; `scale` multiplies them. ValueError for any other image.
+    and letters grow with the image; `scale` multiplies them. Heads that are `marked`, such as those
+    that look at the camera, get an amber box. ValueError for any other image.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image {image.dtype} {image.shape}: need uint8 H x W x 3 in RGB order")
     canvas = np.ascontiguousarray(image).copy()
     width = max(1.0, scale * min(image.shape[:2]) / 320)
-    heads = sorted(heads, key=_area, reverse=True)  # small heads stay visible over large ones
-    for head in heads:
-        _draw_box(canvas, head, width)
+    boxes = [(head, mark) for head, mark in zip_longest(heads, marked) if head is not None]
+    boxes.sort(key=lambda box: -_area(box[0]))  # small heads stay visible over large ones
+    heads = [head for head, _ in boxes]
+    for head, mark in boxes:
+        style = (MARKED_COLOUR, 2.0 * width) if mark else (BOX_COLOUR, width)
+        _draw_box(canvas, head, *style)
     for head in heads:
         _draw_axes(canvas, head, width)
     for head in heads:
@@ -98,12 +109,12 @@ def _area(head: DrawableHead) -> float:
     return (x1 - x0) * (y1 - y0)
 
 
-def _draw_box(canvas: Image, head: DrawableHead, width: float) -> None:
+def _draw_box(canvas: Image, head: DrawableHead, box_colour: Colour, width: float) -> None:
     import cv2
 
     x0, y0, x1, y1 = (float(v) for v in head.box)
     corners = _fixed(((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
-    for colour, thickness in ((_DARK, width + 2), (BOX_COLOUR, width)):
+    for colour, thickness in ((_DARK, width + 2), (box_colour, width)):
         cv2.polylines(canvas, [corners], True, colour, round(thickness), cv2.LINE_AA, _SUB_BITS)
 
 

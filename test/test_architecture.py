@@ -31,7 +31,8 @@ ROOMS = {
     "nodes": {"core", "people", "perceiver", "recordings", "two_models"},
     "perceiver": {"core", "remote", "vlm"},
     "two_models": {"core", "perceiver"},
-    "__main__": {"core", "people", "perceiver", "recordings", "two_models", "vlm"},
+    "web": {"core", "people", "recordings"},
+    "__main__": {"core", "people", "perceiver", "recordings", "two_models", "vlm", "web"},
 }
 # What the node alone speaks, and what the model alone is made of.
 ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "std_msgs", "builtin_interfaces", "tf2_msgs")
