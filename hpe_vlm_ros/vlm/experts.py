@@ -112,7 +112,7 @@ class TextCache:
     """See `backend.ImageCache`; there is no picture."""
 
     start = 0
-    presence = None
+    presence: NDArray[np.float32] | None = None
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
