@@ -32,6 +32,8 @@ def test_length():
     """Whoever looks in for the first time reads it whole: what is longer belongs into docs/."""
     assert len(README.splitlines()) <= 150
     assert README.index("](docs/figures/demo.webp)") < 800
+    card = (ROOT / "models" / "embedded" / "README.md").read_text(encoding="utf-8")
+    assert len(card.splitlines()) <= 80
 
 
 def test_commands_of_the_quick_starts():
