@@ -35,7 +35,7 @@ class Gesture:
             the way gone.
         direction: +1 or -1, the sign of the first movement: of yaw (+1 to the subject's right) for
             shake and turn, of pitch (+1 up) for nod and updown, of roll (+1 to the left ear).
-        cycles: to and fro, of a nod or shake; 0 for the others.
+        cycles: back and forth, of a nod or shake; 0 for the others.
         ended: whether it has.
     """
 
