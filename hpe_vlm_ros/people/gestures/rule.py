@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a rule says of a window of poses: for models that have not learnt the question.
 
-It looks at the last 1.4 seconds. A nod or shake is an axis that swings to both sides by more than the
-noise of answers about one picture after another; a turn, tilt or updown one that ends elsewhere
+It looks at the last 1.4 seconds. A nod or shake is an axis that swings to both sides by more than
+the noise of answers about one picture after another; a turn, tilt or updown one that ends elsewhere
 than it began. A head whose picture swings with it, as a photograph's that is moved, does neither.
 """
 
