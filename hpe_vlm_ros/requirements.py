@@ -10,7 +10,7 @@ from contextlib import contextmanager
 REPLAY = ("jinja2", "matplotlib", "mcap", "rosbags", "tqdm")
 """The modules of requirements-replay.txt."""
 WEB = ("fastapi", "gradio", "uvicorn")
-TORCH = ("accelerate", "safetensors", "torch", "transformers")
+TORCH = ("PIL", "accelerate", "safetensors", "torch", "transformers")
 
 
 def remedy(error: ImportError) -> str:

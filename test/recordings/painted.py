@@ -62,6 +62,9 @@ class Painted:
     model_id, input_size, device = "painted", 100, "cpu"
     head_shape = HeadShape(0.25, (0.0, 0.0, -0.09))
 
+    def warning(self) -> str:
+        return ""
+
     def __call__(
         self, image: np.ndarray, camera: CameraIntrinsics | None = None, *, mounted: Any = None
     ) -> list[HeadEstimate]:
@@ -104,7 +107,7 @@ class _Dying(Painted):
 
     def __call__(self, image: np.ndarray, *more: Any, **named: Any) -> list[HeadEstimate]:
         heads = super().__call__(image, *more, **named)
-        if any(head.yaw == self._how.yaw for head in heads):
+        if any(head.yaw == self._how.yaw for head in super().__call__(image)):
             for number in range(self._how.times):
                 try:
                     (self._how.folder / f"death{number}").touch(exist_ok=False)

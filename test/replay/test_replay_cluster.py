@@ -15,13 +15,14 @@ from hpe_vlm_ros.recordings.records import from_json
 from hpe_vlm_ros.replay import cluster
 
 ROOT = Path(__file__).parents[2]
+PAINTED = ROOT / "test" / "recordings"  # where `painted` lies
 
 
 @pytest.fixture(scope="module")
 def ray():
     ray = pytest.importorskip("ray", reason="Ray is an optional extra: pip install ray")
     paths = (
-        f"{ROOT}{os.pathsep}{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        f"{ROOT}{os.pathsep}{PAINTED}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", paths)  # workers inherit it

@@ -141,7 +141,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(bag, tmp_path):
         "how = Settings('', slice=4)\n"
         "perceive_recordings(bag, how, Load(), out, resume=True, quiet=True)"
     )
-    here = {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}", "PATH": "/usr/bin:/bin"}
+    here = {"PYTHONPATH": f"{ROOT}:{ROOT / 'test' / 'recordings'}", "PATH": "/usr/bin:/bin"}
 
     def run(limit: int) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", code, str(limit)]

@@ -16,12 +16,18 @@ from graph import ROOT, SCRIPT, SECOND, NodeProcess, Peer, shipped_parameters
 SCRIPTED = "/scripted"
 
 
+def domain() -> int:
+    """Of this process: with the next one it belongs to no other worker of the same run, and seldom
+    to one of another run. Above 101 the ports of a domain meet those given to ordinary sockets."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return 1 + os.getppid() % 10 * 10 + worker % 5 * 2
+
+
 @pytest.fixture(scope="session", autouse=True)
 def private_graph() -> Iterator[None]:
     """A domain of its own, on loopback, for this process and those it starts."""
     with pytest.MonkeyPatch.context() as patch:
-        # Above 101 the ports that belong to a domain meet those given to ordinary sockets.
-        patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+        patch.setenv("ROS_DOMAIN_ID", str(domain()))
         patch.setenv("ROS_PYTHON_CHECK_FIELDS", "1")  # as Humble always does
         if os.environ.get("ROS_DISTRO") == "humble":
             patch.setenv("ROS_LOCALHOST_ONLY", "1")
@@ -43,8 +49,8 @@ def soak(
 
     output = tmp_path_factory.mktemp("soak") / "output"
     folders = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
-    domain = str(1 + (os.getpid() + 50) % 100)  # its people must not turn up in other tests
-    environment = {**os.environ, "PYTHONPATH": folders, "ROS_DOMAIN_ID": domain}
+    apart = str(domain() + 1)  # its people must not turn up in other tests
+    environment = {**os.environ, "PYTHONPATH": folders, "ROS_DOMAIN_ID": apart}
     with output.open("wb") as file:
         program = [sys.executable, str(Path(__file__).with_name("soaked.py")), str(MINUTES)]
         process = subprocess.Popen(program, cwd=ROOT, env=environment, stdout=file, stderr=file)

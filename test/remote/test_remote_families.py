@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 from chat_server import Reply, Server, prompt_of, said
-from tiny_families import CHAT_FAMILIES, write
 
 from hpe_vlm_ros.answers import (
     DETECTION_PROMPT,
@@ -21,6 +20,10 @@ from hpe_vlm_ros.answers import (
     parse_boxes,
 )
 from hpe_vlm_ros.perceiver import HeadPerceiver
+
+pytest.importorskip("torch", reason="the server's model needs requirements-torch.txt")
+
+from tiny_families import CHAT_FAMILIES, write  # noqa: E402
 
 
 def serving(perceiver: HeadPerceiver, seen: list[np.ndarray]) -> Callable[[dict[str, Any]], Reply]:
