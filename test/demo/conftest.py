@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from domains import domain
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ PATIENCE = 900.0  # seconds; only a failing test waits that long
 def private_graph() -> Iterator[None]:
     """A domain of its own for the processes of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+        patch.setenv("ROS_DOMAIN_ID", str(domain()))
         yield
 
 

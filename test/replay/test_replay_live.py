@@ -13,6 +13,7 @@ from typing import Any
 
 import launch_stand_ins
 import pytest
+from domains import domain
 from graph import NodeProcess
 from painted import entries, write_bag
 
@@ -26,7 +27,7 @@ FRAMES = 4
 
 @pytest.fixture
 def private_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + (os.getpid() + 50) % 100))
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain()))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if os.environ.get("ROS_DISTRO") == "humble":
         monkeypatch.setenv("ROS_LOCALHOST_ONLY", "1")

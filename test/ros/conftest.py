@@ -11,16 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from domains import domain
 from graph import ROOT, SCRIPT, SECOND, NodeProcess, Peer, shipped_parameters
 
 SCRIPTED = "/scripted"
-
-
-def domain() -> int:
-    """Of this process: with the next one it belongs to no other worker of the same run, and seldom
-    to one of another run. Above 101 the ports of a domain meet those given to ordinary sockets."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return 1 + os.getppid() % 10 * 10 + worker % 5 * 2
 
 
 @pytest.fixture(scope="session", autouse=True)
