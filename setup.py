@@ -48,7 +48,13 @@ setup(
         # LoRA adapters to models of other families
         "adapter": [*TORCH, "peft>=0.21,<0.22"],
         # the 17B model: weights in 8 or 4 bits, and its SentencePiece tokenizer
-        "full": [*TORCH, "bitsandbytes>=0.49,<0.51", "protobuf>=4.25", "sentencepiece>=0.2,<0.3"],
+        "full": [
+            *TORCH,
+            "accelerate>=1.10,<2",
+            "bitsandbytes>=0.49,<0.51",
+            "protobuf>=4.25",
+            "sentencepiece>=0.2,<0.3",
+        ],
     },
     python_requires=">=3.10",
     install_requires=[
