@@ -137,6 +137,32 @@ def test_two_cameras_in_turns_get_what_fresh_models_say(
     assert [wide.detect(2), tall.detect(2)] == first
 
 
+@pytest.mark.parametrize("fails_at", [0, 1, 3])  # of the picture's forward, the first, a later one
+@pytest.mark.parametrize("family", CHAT_FAMILIES)
+def test_the_frame_after_one_without_memory_is_answered_as_if_nothing_had_been(
+    family: str, fails_at: int, loaded: Callable[[str], HeadPerceiver]
+) -> None:
+    perceiver, boxes = loaded(family), [(10.0, 10.0, 40.0, 40.0)]
+    image = picture(10, 60, 80)
+    expected = [(head.yaw, head.pitch, head.roll) for head in perceiver.poses(image, boxes)]
+    calls = []
+
+    def run_out(*_: object) -> None:
+        calls.append(1)
+        if len(calls) > fails_at:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    model: Any = perceiver._engine.backend.model  # type: ignore[attr-defined]
+    hook = model.model.register_forward_pre_hook(run_out)
+    try:
+        with pytest.raises(RuntimeError, match="out of memory on cpu behind .* lower max_heads"):
+            perceiver(picture(13, 70, 60))
+    finally:
+        hook.remove()
+    told = [(head.yaw, head.pitch, head.roll) for head in perceiver.poses(image, boxes)]
+    assert told == expected
+
+
 @each
 def test_a_draft_changes_no_answer(family: str, loaded: Callable[[str], HeadPerceiver]) -> None:
     perceiver, image = loaded(family), picture(7, 80, 120)

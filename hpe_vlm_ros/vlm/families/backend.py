@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache
 
 from hpe_vlm_ros.vlm.backend import Ids, Logits
 from hpe_vlm_ros.vlm.decoding.batch_lanes import State
-from hpe_vlm_ros.vlm.pytorch.backend import ROOM, Rows
+from hpe_vlm_ros.vlm.pytorch.backend import ROOM, DeviceCache, Rows, RowsCache, within_memory
 
 from .family import Picture
 from .processing import ChatProcessor
@@ -45,7 +44,7 @@ class ChatBackend:
         return StateCache(self.model, self.processor, pixels)
 
 
-class _Cache:
+class _Cache(DeviceCache):
     """What both caches share: the picture's prefix, and calls with positions."""
 
     presence = None
@@ -73,17 +72,15 @@ class _Cache:
     def _empty(self) -> DynamicCache:
         return DynamicCache(config=self._model.config.get_text_config())
 
-    def _tensor(self, values: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self._model.device)
-
     def _along(self, positions: Tensor) -> Tensor:
         """(B, T) positions of text as the model takes them: alike on all axes."""
         return positions if self._axes == 1 else positions.expand(self._axes, -1, -1)
 
 
-class PackedCache(_Cache):
+class PackedCache(_Cache, RowsCache):
     """Of a model of attention alone; see `backend.ImageCache`."""
 
+    @within_memory
     @torch.inference_mode()
     def __init__(self, model: Any, processor: ChatProcessor, picture: Picture):
         super().__init__(model, processor, picture)
@@ -92,32 +89,21 @@ class PackedCache(_Cache):
         for number, layer in enumerate(layers):
             self._rows.update(layer.keys, layer.values, number)
 
-    @torch.inference_mode()
-    def append(self, ids: Ids, positions: Ids, mask: NDArray[np.bool_], wanted: Ids) -> Logits:
-        output = self._model(
-            input_ids=self._tensor(ids)[None],
-            position_ids=self._along(self._tensor(positions)[None]),
-            attention_mask=self._tensor(mask)[None, None],
-            past_key_values=self._rows,
-            use_cache=True,
-            logits_to_keep=self._tensor(wanted),
-        )
-        self.length += len(ids)
-        return np.asarray(output.logits[0].float().cpu().numpy())
-
-    def shrink(self, length: int) -> None:
-        self.length = min(length, self.length)
-        self._rows.length = self.length
-
 
 class StateCache(_Cache):
     """Of a model with recurrent layers; see `decoding.batch_lanes.BranchCache`."""
 
+    @within_memory
     @torch.inference_mode()
     def __init__(self, model: Any, processor: ChatProcessor, picture: Picture):
         super().__init__(model, processor, picture)
         (self.picture,) = _split(self._prefill())
 
+    def release(self) -> None:
+        """Give all memory back; nothing can be asked afterwards."""
+        self.picture, self.length = [], 0
+
+    @within_memory
     @torch.inference_mode()
     def feed(
         self, states: list[State], ids: Ids, positions: Ids, keep: int

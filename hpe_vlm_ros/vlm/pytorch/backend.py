@@ -52,13 +52,12 @@ def within_memory(method: Method) -> Method:
     """
 
     @wraps(method)
-    def guarded(self: TorchCache, *args: Any, **kwargs: Any) -> Any:
+    def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
         except torch.OutOfMemoryError:
             device, length = self._model.device, self.length
-            self._rows.layers.clear()
-            self.length = self._rows.length = 0
+            self.release()
         # outside of the handler, whose traceback keeps the tensors of the failed forward
         if device.type == "cuda":
             torch.cuda.empty_cache()
@@ -70,8 +69,51 @@ def within_memory(method: Method) -> Method:
     return cast(Method, guarded)
 
 
-class TorchCache:
-    """See `backend.ImageCache`."""
+class DeviceCache:
+    """What a model keeps of one picture, on the model's device."""
+
+    length: int
+    _model: Any
+
+    def _tensor(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self._model.device)
+
+
+class RowsCache(DeviceCache):
+    """Keys and values of a picture as rows, and what is appended; see `backend.ImageCache`."""
+
+    _rows: Rows
+
+    @within_memory
+    @torch.inference_mode()
+    def append(self, ids: Ids, positions: Ids, mask: NDArray[np.bool_], wanted: Ids) -> Logits:
+        output = self._model(
+            input_ids=self._tensor(ids)[None],
+            position_ids=self._along(self._tensor(positions)[None]),
+            attention_mask=self._tensor(mask)[None, None],
+            past_key_values=self._rows,
+            use_cache=True,
+            logits_to_keep=self._tensor(wanted),
+        )
+        self.length += len(ids)
+        return np.asarray(output.logits[0].float().cpu().numpy())
+
+    def shrink(self, length: int) -> None:
+        self.length = min(length, self.length)
+        self._rows.length = self.length
+
+    def release(self) -> None:
+        """Give all memory back; nothing can be asked afterwards."""
+        self._rows.layers.clear()
+        self.length = self._rows.length = 0
+
+    def _along(self, positions: Tensor) -> Tensor:
+        """(1, T) positions of text as the model takes them."""
+        return positions
+
+
+class TorchCache(RowsCache):
+    """Of a CogVLMForCausalLM; see `backend.ImageCache`."""
 
     @within_memory
     @torch.inference_mode()
@@ -94,27 +136,6 @@ class TorchCache:
             past_key_values=self._rows,
             use_cache=True,
         )
-
-    @within_memory
-    @torch.inference_mode()
-    def append(self, ids: Ids, positions: Ids, mask: NDArray[np.bool_], wanted: Ids) -> Logits:
-        output = self._model(
-            input_ids=self._tensor(ids)[None],
-            position_ids=self._tensor(positions)[None],
-            attention_mask=self._tensor(mask)[None, None],
-            past_key_values=self._rows,
-            use_cache=True,
-            logits_to_keep=self._tensor(wanted),
-        )
-        self.length += len(ids)
-        return np.asarray(output.logits[0].float().cpu().numpy())
-
-    def shrink(self, length: int) -> None:
-        self.length = min(length, self.length)
-        self._rows.length = self.length
-
-    def _tensor(self, values: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(values).to(self._model.device)
 
 
 def _presence(model: CogVLMForCausalLM, images: Tensor) -> NDArray[np.float32] | None:
