@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import ast
 from functools import cache
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from import_graph import check_no_cycle, imports_of, modules_of
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "hpe_vlm_ros"
@@ -42,34 +41,13 @@ MODEL = ("torch", "transformers", "onnx", "onnxruntime", "safetensors")
 @cache
 def modules() -> dict[str, Path]:
     """All modules of hpe_vlm_ros, demo and examples by name."""
-    names = {}
-    for folder in (PACKAGE, "demo", "examples"):
-        for file in (ROOT / folder).rglob("*.py"):
-            parts = file.relative_to(ROOT).with_suffix("").parts
-            names[".".join(parts).removesuffix(".__init__")] = file
-    return names
+    return modules_of(PACKAGE, "demo", "examples")
 
 
 @cache
 def imports(name: str) -> frozenset[str]:
-    """Modules that a module imports at run time: what is there for type checkers alone is none."""
-    file = modules()[name]
-    package = name.split(".") if file.stem == "__init__" else name.split(".")[:-1]
-    found = set()
-    waiting: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        waiting += ast.iter_child_nodes(node)
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            below = {f"{base}.{alias.name}" for alias in node.names} & modules().keys()
-            found |= below or {base}
-    return frozenset(found)
+    """What a module imports at run time."""
+    return imports_of(name, modules())
 
 
 def room_of(name: str) -> str:
@@ -101,11 +79,7 @@ def test_a_room_imports_what_it_may(room):
 
 
 def test_no_modules_import_each_other():
-    graph = {name: imports(name) & modules().keys() for name in modules()}
-    try:
-        tuple(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+    check_no_cycle({name: imports(name) & modules().keys() for name in modules()})
 
 
 def test_nodes_alone_speak_ros():

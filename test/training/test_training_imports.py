@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from import_graph import check_no_cycle, imports_of, modules_of
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "training"
@@ -31,27 +32,12 @@ ROOMS["reproduction"] = {*ROOMS, "stages"}
 @cache
 def modules() -> dict[str, Path]:
     """All modules of training/ by name."""
-    names = {}
-    for file in PACKAGE.rglob("*.py"):
-        parts = file.relative_to(ROOT).with_suffix("").parts
-        names[".".join(parts).removesuffix(".__init__")] = file
-    return names
+    return modules_of("training")
 
 
-def imports(name: str) -> set[str]:
-    """Modules that a module imports anywhere in it, also within functions."""
-    file = modules()[name]
-    package = name.split(".") if file.stem == "__init__" else name.split(".")[:-1]
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            below = {f"{base}.{alias.name}" for alias in node.names} & modules().keys()
-            found |= below or {base}
-    return found
+def imports(name: str) -> frozenset[str]:
+    """What a module imports, for type checkers too."""
+    return imports_of(name, modules(), types=True)
 
 
 def room_of(name: str) -> str:
@@ -78,11 +64,7 @@ def test_rooms_form_layers():
 
 
 def test_no_modules_import_each_other():
-    graph = {name: imports(name) & modules().keys() for name in modules()}
-    try:
-        tuple(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+    check_no_cycle({name: imports(name) & modules().keys() for name in modules()})
 
 
 def test_training_needs_neither_ros_nor_what_runs_on_it():
