@@ -10,6 +10,7 @@
 #   FROM         model folder to go on from (models/embedded)
 #   SCENES       folder of rendered scenes (RUNS/scenes/weak, of training/run_all.sh)
 #   STEPS        optimiser steps of 16 pictures (1050)
+#   SHARE        of what was learnt that is kept, the rest staying as in FROM (0.7)
 #   PROCESSES    processes that learn (number of cores; 1 on a GPU)
 #   STAGE_OPTIONS   more options of stage 1, such as --schedule.rate=1e-4
 set -eu
@@ -43,10 +44,14 @@ python -m torch.distributed.run --nproc_per_node "$processes" -m training.stage1
 
 if [ ! -d "$runs/shipped/onnx/int8" ]; then
     rm -rf "$runs/shipped"
-    cp -r "$runs/stage1/model" "$runs/shipped"
-    cp "$runs/stage1/read_outs.safetensors" "$runs/shipped"
+    python -m training.stage3_merge --original "$from" --tuned "$runs/stage1/model" \
+        --out "$runs/shipped" --method task_arithmetic --options.weight "${SHARE:-0.7}"
     python -m hpe_vlm_ros.vlm.export "$runs/shipped"
 fi
 python -m training.release.fit_scores "$runs/shipped" "[$runs/photos_validation]"
+python -m training.labelling.testset --photos "$photos" --rooms '[no_people]' \
+    --people '{real_photos: training/labelling/judged}' --part validation --out "$runs/validation.jsonl"
+python -m training.evaluation.photos "$photos" --model "$runs/shipped" \
+    --labels "$runs/validation.jsonl" # choose by these numbers, never by the next
 python -m training.evaluation.photos "$photos" --model "$runs/shipped" --curve "$runs/curve.png" \
     --sheet "$runs/sheet.jpg"

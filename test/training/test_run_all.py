@@ -255,8 +255,9 @@ def test_every_command_of_the_photographs_is_understood(tmp_path):
         auto_parser(function, as_positional=positional).parse_args(options)
     assert ran == [
         "training.labelling.review", "training.labelling.review", "training.labelling.build",
-        "training.stage1_pretrain", "hpe_vlm_ros.vlm.export", "training.release.fit_scores",
-        "training.evaluation.photos",
+        "training.stage1_pretrain", "training.stage3_merge", "hpe_vlm_ros.vlm.export",
+        "training.release.fit_scores", "training.labelling.testset",
+        "training.evaluation.photos", "training.evaluation.photos",
     ]  # fmt: skip
 
 

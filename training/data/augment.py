@@ -18,6 +18,9 @@ from hpe_vlm_ros.rays import camera_matrix
 
 from .sample import Head, Sample
 
+SMALL = 0.2  # of the picture's height: heads below may be shown closer
+LITTLE = 0.8  # scale above which bilinear warping skips few pixels
+
 
 @dataclass
 class Augmentation:
@@ -25,7 +28,9 @@ class Augmentation:
 
     `aspect` squeezes the picture sideways, as the model's square input does to wide cameras. A
     `turned_share` of the pictures rolls by up to `turned` in place of `roll`: few people tilt their
-    heads far, and a model that never saw it reads tilted heads as too upright.
+    heads far, and a model that never saw it reads tilted heads as too upright. A `closer_share` of
+    the pictures with small heads, and of those with none, shows a part of the scene, enlarged by
+    `closer` in place of `zoom`, as the second pass for small heads does (`hpe_vlm_ros.tiles`).
     """
 
     pan: float = 6.0
@@ -34,6 +39,8 @@ class Augmentation:
     turned: float = 40.0
     turned_share: float = 0.25
     zoom: tuple[float, float] = (0.92, 1.35)
+    closer_share: float = 0.0
+    closer: tuple[float, float] = (1.3, 2.4)
     aspect: tuple[float, float] = (0.72, 1.1)
     aspect_share: float = 0.3
     mirror: bool = True
@@ -56,8 +63,13 @@ def render_view(
         view = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         return view, resized_heads(sample, size)
     options = options or Augmentation()
-    rotation = _camera_rotation(rng, options)
-    focal = sample.likely_focal * np.exp(rng.uniform(*np.log(options.zoom)))
+    rotation, closer = _camera_rotation(rng, options), options.closer_share
+    is_closer = closer > 0 and _may_be_closer(sample) and rng.random() < closer
+    zoom = np.exp(rng.uniform(*np.log(options.closer if is_closer else options.zoom)))
+    if is_closer:
+        rotation = rotation @ _part_of(sample, zoom, rng)
+    focal = sample.likely_focal * zoom
+    image, shrunk = _shrunk(image, zoom * width / sample.width, zoom * height / sample.height)
     aspect = rng.uniform(*options.aspect) if rng.random() < options.aspect_share else 1.0
     source = camera_matrix(*[sample.likely_focal] * 2, sample.width, sample.height)
     target = camera_matrix(
@@ -66,7 +78,11 @@ def render_view(
     homography = target @ rotation @ np.linalg.inv(source)
     fill = [int(v) for v in rng.integers(0, 256, 3)]
     view = cv2.warpPerspective(
-        image, homography, (width, height), flags=cv2.INTER_LINEAR, borderValue=fill
+        image,
+        homography @ np.diag([1 / shrunk[0], 1 / shrunk[1], 1]),
+        (width, height),
+        flags=cv2.INTER_LINEAR,
+        borderValue=fill,
     )
     heads = [warp_head(head, homography, rotation, width, height) for head in sample.heads]
     if options.mirror and rng.random() < 0.5:
@@ -97,6 +113,40 @@ def _camera_rotation(rng: np.random.Generator, options: Augmentation) -> np.ndar
     pan, tilt, roll = np.radians(rng.uniform(-1, 1, 3) * (options.pan, options.tilt, most))
     turns = [rotation_from_vector(axis) for axis in ([0, pan, 0], [tilt, 0, 0], [0, 0, roll])]
     return turns[2] @ turns[1] @ turns[0]
+
+
+def _small_heads(sample: Sample) -> list[Head]:
+    return [h for h in sample.heads if h.box[3] - h.box[1] < SMALL * sample.height]
+
+
+def _may_be_closer(sample: Sample) -> bool:
+    return not sample.heads or bool(_small_heads(sample))
+
+
+def _part_of(sample: Sample, zoom: float, rng: np.random.Generator) -> np.ndarray:
+    """Rotation (3, 3) that turns the camera to a part of the scene, which it shows `zoom` times as
+    large: around one of the small heads, or anywhere where there is none."""
+    sides = np.array([sample.width, sample.height])
+    most = 0.5 * (1 - 1 / zoom) * sides  # pixels the view may move before it leaves the picture
+    middle = rng.uniform(-most, most)
+    if small := _small_heads(sample):
+        box = small[rng.integers(len(small))].box
+        near = rng.uniform(-0.35, 0.35, 2) * sides / zoom
+        middle = np.clip((box[:2] + box[2:]) / 2 - sides / 2 + near, -most, most)
+    pan, tilt = np.arctan(middle / sample.likely_focal) * (-1, 1)
+    return rotation_from_vector([tilt, 0, 0]) @ rotation_from_vector([0, pan, 0])
+
+
+def _shrunk(image: np.ndarray, *scales: float) -> tuple[np.ndarray, tuple[float, ...]]:
+    """The image as small as its (horizontal, vertical) scales say, every pixel a mean, and what was
+    done; a side that shrinks little stays.
+
+    Bilinear warping alone would skip pixels, and small heads would not look as they do in use.
+    """
+    done = tuple(scale if scale <= LITTLE else 1.0 for scale in scales)
+    if done == (1.0, 1.0):
+        return image, done
+    return cv2.resize(image, None, fx=done[0], fy=done[1], interpolation=cv2.INTER_AREA), done
 
 
 def warp_head(

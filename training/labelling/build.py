@@ -20,7 +20,6 @@ OUT_validation, by groups.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -38,7 +37,7 @@ from ..data.labels import sample_record
 from ..data.sample import Head, Sample
 from .groups import SEED
 from .judged import read_judged
-from .photo_folder import clip_of, find_photos, is_held_out
+from .photo_folder import clip_of, find_photos, is_for_validation, is_held_out
 from .proposals import Proposal, sector_yaw, to_camera
 from .propose import is_portrait, proposals_of
 
@@ -53,12 +52,22 @@ EYE = (20.0, 15.0, 15.0)  # degrees that a pose is in doubt by where the eye mov
 LEAST_DECOY = 12.0  # pixels, side of a box that may be a decoy
 
 
-def judged_sample(label: dict[str, Any], path: Path) -> Sample:
-    """The sample of a judged photograph."""
+def judged_sample(label: dict[str, Any], path: Path, row: dict[str, Any] | None = None) -> Sample:
+    """The sample of a judged photograph; `row` holds what a model took for heads on it since."""
     size = label["width"], label["height"]
     heads = [_judged_head(head, size) for head in label["heads"]]
-    decoys = [np.array(box) for box in label.get("no", [])] if label["whole"] else []
+    decoys = []
+    if label["whole"]:
+        decoys = [np.array(box) for box in label.get("no", [])]
+        known = [head["box"] for head in label["heads"]] + label.get("ignore", []) + decoys
+        found = proposals_of(row) if row is not None else []
+        decoys += [np.array(p.box) for p in found if _is_apart(p, known) and _is_decoy(p.box)]
     return Sample(path, *size, None, heads, all_heads=label["whole"], decoys=decoys)
+
+
+def _is_decoy(box: Any) -> bool:
+    """Whether what was taken for a head is large enough to be told from one."""
+    return bool(min(box[2] - box[0], box[3] - box[1]) >= LEAST_DECOY)
 
 
 def _judged_head(head: dict[str, Any], size: tuple[int, int]) -> Head:
@@ -126,7 +135,7 @@ def _is_apart(proposal: Proposal, known: list[Any]) -> bool:
 def empty_sample(path: Path, size: tuple[int, int], row: dict[str, Any] | None) -> Sample:
     """The sample of a photograph without people."""
     boxes = [] if row is None else [np.array(p.box) for p in proposals_of(row)]
-    decoys = [box for box in boxes if min(box[2:] - box[:2]) >= LEAST_DECOY]
+    decoys = [box for box in boxes if _is_decoy(box)]
     return Sample(path, *size, None, [], decoys=decoys)
 
 
@@ -160,12 +169,6 @@ class _Folder:
         (self.folder / "labels.jsonl").write_text("".join(self.lines))
 
 
-def _is_for_validation(name: str, every: int = 10) -> bool:
-    # "watched" is a salt: another would divide the photographs in another way
-    digest = hashlib.sha256(f"watched:{clip_of(Path(name))}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % every == 0
-
-
 def main(
     photos: Path,
     proposals: list[Path],
@@ -188,7 +191,8 @@ def main(
         empty: folder of photographs without people, at any depth; one clip in five is held out.
         empty_proposals: what a model took for heads on them.
         least: heads that a photograph nobody judged must have.
-        repeat: how often photographs that were judged whole are listed in `out`.
+        repeat: how often photographs that were judged whole, and empty ones with something that
+            was taken for a head, are listed in `out`.
     """
     kept_away = set(held_out.read_text().split("\n"))
     folders = {False: _Folder(out), True: _Folder(out.with_name(out.name + "_validation"))}
@@ -208,10 +212,10 @@ def main(
                 continue
             kind = "portraits" if sample.all_heads else "not whole"
         else:
-            sample = judged_sample(label, photos / name)
+            sample = judged_sample(label, photos / name, row)
             image = blurred(image, label.get("ignore", []))
             kind = "judged whole" if label["whole"] else "judged in part"
-        unseen = _is_for_validation(name)
+        unseen = is_for_validation(name)
         times = repeat if label is not None and sample.all_heads and not unseen else 1
         folders[unseen].add(sample, image, name, times)
         counts[kind] += 1
@@ -226,7 +230,9 @@ def main(
                 continue
             image = cv2.imread(str(empty / path), cv2.IMREAD_COLOR)
             sample = empty_sample(empty / path, image.shape[1::-1], known.get(name))
-            folders[_is_for_validation(name)].add(sample, image, "empty/" + name)
+            unseen = is_for_validation(name)
+            times = repeat if sample.decoys and not unseen else 1
+            folders[unseen].add(sample, image, "empty/" + name, times)
             counts["without people"] += 1
             counts["decoys without people"] += len(sample.decoys)
     for folder in folders.values():

@@ -9,6 +9,9 @@
 Judged photographs of groups that are held out, and photographs without people: one clip in five of
 folders that are learnt from, all of folders whose path says `test_only`. Pictures stay where they
 are; a line names path, sha256 and size.
+
+`--part validation` writes in their place the judged photographs and the empty ones that
+`training.labelling.build` keeps from learning, for whatever is chosen: thresholds, mixtures, rules.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 from jsonargparse import auto_cli
@@ -26,21 +29,25 @@ from tqdm import tqdm
 from ..testsets import PHOTOS
 from .groups import SEED
 from .judged import read_judged
-from .photo_folder import clip_of, find_photos, is_held_out
+from .photo_folder import clip_of, find_photos, is_for_validation, is_held_out
 
 HELD_OUT = Path(__file__).parent / "held_out.txt"
 TEST_ONLY = "test_only"
 MOST_OF_CLIP = 5  # frames: a clip shows few people many times
+Part = Literal["test", "validation"]
 KEPT = ("box", "facing", "source", "angles", "spread")
 
 
-def people_lines(prefix: str, judged: Path, held_out: set[str]) -> list[dict[str, Any]]:
-    """Lines of judged photographs below `prefix` that belong to the test set."""
+def people_lines(
+    prefix: str, judged: Path, held_out: set[str], part: Part = "test"
+) -> list[dict[str, Any]]:
+    """Lines of judged photographs below `prefix` that belong to a part."""
     lines, clips = [], Counter[str]()
     for label in read_judged(judged):
-        is_test = prefix.startswith(TEST_ONLY) or label["image"] in held_out
-        clip = clip_of(Path(label["image"]))
-        if not is_test or label.get("drop") or clips[clip] == MOST_OF_CLIP:
+        name = label["image"]
+        is_wanted = _is_wanted(part, name, prefix.startswith(TEST_ONLY) or name in held_out)
+        clip = clip_of(Path(name))
+        if not is_wanted or label.get("drop") or clips[clip] == MOST_OF_CLIP:
             continue
         clips[clip] += 1
         heads = [{k: head[k] for k in KEPT if k in head} for head in label["heads"]]
@@ -52,11 +59,16 @@ def people_lines(prefix: str, judged: Path, held_out: set[str]) -> list[dict[str
     return lines
 
 
-def room_lines(photos: Path, prefix: str) -> list[dict[str, Any]]:
-    """Lines of the photographs without people below `prefix` that belong to the test set."""
+def _is_wanted(part: Part, name: str, is_test: bool) -> bool:
+    return is_test if part == "test" else not is_test and is_for_validation(name)
+
+
+def room_lines(photos: Path, prefix: str, part: Part = "test") -> list[dict[str, Any]]:
+    """Lines of the photographs without people below `prefix` that belong to a part."""
     lines = []
     for path in tqdm(find_photos(photos / prefix), unit="photo", desc=prefix):
-        if not prefix.startswith(TEST_ONLY) and not is_held_out(clip_of(path), SEED):
+        is_test = prefix.startswith(TEST_ONLY) or is_held_out(clip_of(path), SEED)
+        if not _is_wanted(part, path.as_posix(), is_test):
             continue
         content = (photos / prefix / path).read_bytes()
         image = cv2.imread(str(photos / prefix / path), cv2.IMREAD_COLOR)
@@ -75,6 +87,7 @@ def main(
     rooms: list[str],
     held_out: Path = HELD_OUT,
     out: Path = PHOTOS / "labels.jsonl",
+    part: Part = "test",
 ) -> None:
     """Write the test set's labels.
 
@@ -84,16 +97,17 @@ def main(
         rooms: prefixes of photographs without people.
         held_out: text file, a line a photograph (below its prefix) that is not learnt from.
         out: file to write.
+        part: which photographs.
     """
     names = set(held_out.read_text().split("\n"))
     lines = [line for prefix, judged in people.items()
-             for line in people_lines(prefix, judged, names)]  # fmt: skip
+             for line in people_lines(prefix, judged, names, part)]  # fmt: skip
     counts = Counter[str](photographs=len(lines))
     for line in lines:
         counts["heads"] += len(line["heads"])
         counts["photographs whole"] += line["whole"]
         counts.update(f"facing {head['facing']}" for head in line["heads"])
-    empty = [line for prefix in rooms for line in room_lines(photos, prefix)]
+    empty = [line for prefix in rooms for line in room_lines(photos, prefix, part)]
     once = {line["sha256"]: line for line in [*lines, *empty]}  # some lie in two places
     counts["photographs without people"] = len(empty)
     counts["the same picture twice"] = len(lines) + len(empty) - len(once)

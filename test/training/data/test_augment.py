@@ -100,3 +100,30 @@ def test_same_seed_same_view():
     second = render_view(sample, image, SIZE, np.random.default_rng(3))
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1][0].box, second[1][0].box)
+
+
+def test_a_closer_view_shows_a_small_head_enlarged_and_leaves_large_ones_alone():
+    far, _ = scene(centre=(1.1, -0.5, 4.0))
+    near, _ = scene(centre=(0.0, 0.0, 0.6))
+    image = np.zeros((240, 320, 3), np.uint8)
+    usual = {"aspect_share": 0, "mirror": False, "colour": False, "zoom": (1, 1)}
+    still = {"pan": 0, "tilt": 0, "roll": 0, "turned": 0}
+    options = Augmentation(closer_share=1.0, closer=(2, 2), **usual, **still)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        _, (head,) = render_view(far, image, (240, 320), rng, options)
+        grown = np.prod(head.box[2:] - head.box[:2]) / np.prod(
+            np.ptp(far.heads[0].box.reshape(2, 2), 0)
+        )
+        assert head.visible > 0.5 and 1.8**2 < grown / head.visible < 2.4**2
+        _, (head,) = render_view(near, image, (240, 320), rng, options)
+        np.testing.assert_allclose(head.box, near.heads[0].box, atol=0.8)
+
+
+def test_strong_shrinking_averages_pixels():
+    sample = Sample(Path("none"), 1280, 960, 1200.0, [])
+    checks = (np.indices((960, 1280)).sum(0) % 2 * 255).astype(np.uint8)
+    image = np.repeat(checks[..., None], 3, 2)
+    options = Augmentation(0, 0, 0, 0, zoom=(1, 1), aspect_share=0, mirror=False, colour=False)
+    view, _ = render_view(sample, image, (240, 320), np.random.default_rng(0), options)
+    assert view[20:-20, 20:-20].std() < 3

@@ -73,3 +73,17 @@ def test_held_out_and_dropped_photographs_are_left_out(tmp_path):
     dropped = {"image": "set/b.jpg", "sha256": "b", "width": 200, "height": 160, "whole": False,
                "drop": True, "heads": []}  # fmt: skip
     assert list(built(tmp_path, rows, [dropped], ["set/a.jpg"])) == ["set__c.jpg"]
+
+
+def test_what_a_model_took_for_a_head_on_a_whole_photograph_is_a_decoy(tmp_path):
+    lamp = Proposal((150.0, 20.0, 180.0, 60.0), "model", 0.7, FAR.angles, FAR.spread)
+    speck = Proposal((150.0, 120.0, 158.0, 130.0), "model", 0.7, FAR.angles, FAR.spread)
+    row = proposed(tmp_path, "set/a.jpg", FACE, FAR, lamp, speck)
+    label = {k: row[k] for k in ("image", "sha256", "width", "height")} | {
+        "whole": True, "ignore": [[0, 0, 40, 50]],
+        "heads": [{"box": [60, 30, 140, 130], "facing": "F", "source": "eye"}],
+    }  # fmt: skip
+    (sample,) = built(tmp_path, [row], [label]).values()
+    assert [decoy.tolist() for decoy in sample.decoys] == [list(lamp.box)]
+    (sample,) = built(tmp_path, [row], [label | {"whole": False}]).values()
+    assert not sample.decoys
