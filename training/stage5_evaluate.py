@@ -142,7 +142,8 @@ def main(
         said = ask(load, tasks_of(refs, 0, (REFERRING,)), kept, title=name)
         told[name] = asked_of(refs, said, side)
     scenes = {"data": data.name, "pictures": len(samples)}
-    numbers = {"model": fingerprint(folder), **scenes, "note": note} | result(asked)
+    made = {"model": fingerprint(folder), **scenes, "side": side, "note": note}
+    numbers = made | result(asked)
     compared = {
         "rec_acc_base": _base_accuracy(base, samples, scenes, ask, out, threads),
         "sixdrepnet_mae": stored(sixdrepnet, "mae", scenes),

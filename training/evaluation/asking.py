@@ -7,6 +7,7 @@ measure is computed from them (`measures`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
@@ -20,6 +21,7 @@ from hpe_vlm_ros.answers import (
     grid_box,
     pose_prompt,
 )
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.decoding.constrained import most_likely
 from hpe_vlm_ros.vlm.decoding.engine import Look
@@ -57,10 +59,7 @@ def ask_scene(perceiver: HeadPerceiver, sample: Sample, parts: tuple[str, ...]) 
     """
     image, answers = sample.load(), {}
     if HEADS in parts:
-        own = perceiver(image)
-        answers["own"] = [
-            _rounded([*h.box, h.yaw, h.pitch, h.roll, h.score]) for h in own
-        ]  # fmt: skip
+        answers["own"] = head_rows(perceiver(image))
         told = perceiver.poses(image, [tuple(head.box) for head in sample.heads])
         answers["given"] = [_rounded([h.yaw, h.pitch, h.roll]) for h in told]
     look = perceiver.look(image, most_likely)
@@ -76,6 +75,11 @@ def ask_scene(perceiver: HeadPerceiver, sample: Sample, parts: tuple[str, ...]) 
         scale, choices = input_scale(perceiver, sample), wordings(perceiver.free_text)
         answers["referring"] = _referred(look, sample, scale, choices)
     return answers
+
+
+def head_rows(heads: Sequence[HeadEstimate]) -> list[list[float]]:
+    """Heads as [x0, y0, x1, y1, yaw, pitch, roll, score], fit for JSON."""
+    return [_rounded([*h.box, h.yaw, h.pitch, h.roll, h.score]) for h in heads]
 
 
 def _ruled_poses(look: Look, boxes: list[Box]) -> dict[str, list[str]]:

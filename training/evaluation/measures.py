@@ -63,7 +63,9 @@ def evaluation(asked: Sequence[AnsweredScene]) -> Evaluation:
     own, told, free, counted, elevation, alone = [], [], [], [], [], []
     for scene in asked:
         true = true_heads(scene.sample)
-        own.append(metrics.end_to_end(_own(scene.answers["own"]), true, scene.scale, scene.rules))
+        own.append(
+            metrics.end_to_end(own_heads(scene.answers["own"]), true, scene.scale, scene.rules)
+        )
         told.append(given_records(scene, [tuple(angles) for angles in scene.answers["given"]]))
         texts = scene.answers["poses"]["free"]
         free.append(given_records(scene, [parse_angles(text).value for text in texts]))
@@ -239,7 +241,8 @@ def invalid_boxes(asked: Sequence[AnsweredScene]) -> float:
     return _mean(invalid)
 
 
-def _own(rows: list[list[float]]) -> metrics.Heads:
+def own_heads(rows: list[list[float]]) -> metrics.Heads:
+    """A model's own heads of a scene, as `asking.head_rows` keeps them."""
     table = np.array(rows, dtype=float).reshape(-1, 8)
     rotations = [rotation_from_angles(*row[4:7]) for row in table]
     return metrics.heads(table[:, :4], rotations, angles=table[:, 4:7])

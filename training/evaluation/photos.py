@@ -31,10 +31,12 @@ from hpe_vlm_ros.pictures import read_picture
 from ..data.json_lines import whole_lines
 from ..testsets import PHOTOS
 from . import photo_measures as measures
+from .asking import head_rows
 from .photo_measures import Photo
 
 LABELS = PHOTOS / "labels.jsonl"
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+ANSWERS = "photos.jsonl"  # in the folder that keeps answers
 WARM_UP = 3  # pictures that are not timed
 
 
@@ -99,6 +101,7 @@ def main(
     limit: int | None = None,
     sheet: Path | None = None,
     curve: Path | None = None,
+    out: Path | None = None,
 ) -> None:
     """Compare a model's answers with labels of photographs.
 
@@ -112,17 +115,22 @@ def main(
         limit: only every so many-th label, for a quick look.
         sheet: picture to write: photographs with people, with the answers drawn.
         curve: picture to write: precision against recall by score.
+        out: folder that keeps the answers, for `training.guard`.
     """
     perceiver = HeadPerceiver.load(model, max_heads=60, tiles=tiles, mirror=mirror, threads=threads)
     rows = whole_lines(labels)[:: limit or 1]
     compared: list[Photo] = []
-    drawn, seconds = [], []
+    drawn, seconds, kept = [], [], []
     for row in tqdm(rows, unit="photo"):
         image = read_photo(photos, row)
         start = time.perf_counter()
         found = perceiver(image)
         seconds.append(time.perf_counter() - start)
         compared.append(measures.compare(row, found, perceiver.input_size))
+        kept.append(
+            {"image": row["image"], "side": perceiver.input_size, "seconds": seconds[-1]}
+            | {"own": head_rows(found)}
+        )
         if sheet is not None and row["heads"]:
             drawn.append(draw_heads(image, found))
     numbers = measures.summary(compared)
@@ -133,6 +141,9 @@ def main(
         cv2.imwrite(str(sheet), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if curve is not None:
         draw_curve(compared, curve)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ANSWERS).write_text("".join(json.dumps(line) + "\n" for line in kept))
     print(json.dumps({k: None if v != v else round(v, 4) for k, v in numbers.items()}))
 
 
