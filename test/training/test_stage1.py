@@ -132,7 +132,7 @@ def test_the_deployed_model_reads_presence_out_as_training_does(scenes, tmp_path
     deployed = load_file(tmp_path / "run" / "model" / "model.safetensors")
     read_out = load_file(tmp_path / "run" / "read_outs.safetensors")
     name = "vision.presence.project.weight"
-    taught = read_out["dense.project.weight"][:1]
+    taught = read_out["dense.project.weight"][:1].float()
     torch.testing.assert_close(deployed[f"model.{name}"].float(), taught, atol=1e-3, rtol=1e-2)
     engine = HeadPerceiver.load(tmp_path / "run" / "model", "cpu")._engine
     assert engine.backend.model.model.vision.presence is not None

@@ -146,7 +146,7 @@ def learn(
     mark = None if base is None or lora is None else checkpoint.fingerprint(find_model(base))
 
     def deploy(folder: Path) -> None:
-        read_outs = learner.read_outs()
+        read_outs = {name: whole.half() for name, whole in learner.read_outs().items()}
         if is_first():
             save_file(read_outs, folder.parent / READ_OUTS)
         if lora is not None:
