@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -41,6 +42,38 @@ CROWDED = 2  # times max_heads: the model names so many heads, of which the larg
 Array = NDArray[np.float64]
 Said = TypeVar("Said")
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """A picture, or a tile of it, that was looked at, and the boxes found there.
+
+    `left_out`, `named` (pixels of `image`) and `presence` are as in `Heads`.
+    """
+
+    image: NDArray[np.uint8]
+    tile: Tile | None
+    looks: Sequence[Look | Mirrored]
+    found: list[_Found]
+    left_out: int
+    named: list[PixelBox]
+    presence: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A head whose pose was not asked for yet: its box on the grid and in pixels of what was looked
+    at, its calibrated score, and the pass that found it."""
+
+    grid: Box
+    seen: PixelBox
+    score: float
+    by: _Pass
+
+    @property
+    def box(self) -> PixelBox:
+        """In pixels of the whole picture."""
+        return self.seen if self.by.tile is None else self.by.tile.placed(self.seen)
 
 
 class HeadPerceiver:
@@ -176,34 +209,37 @@ class HeadPerceiver:
         most = self.max_heads if max_heads is None else max_heads
         cut = self.tiles if tiles is None else tiles
         check_counts(most, cut)
-        whole = self._find(image, most, draft, slack)
-        size, heads, left_out = image.shape[:2], list(whole), 0
+        size = image.shape[:2]
+        whole = self._detect(image, most, draft, slack)
+        found, left_out = whole.found, whole.left_out
         tiles_too = self._tiles(cut, whole, size)
         for tile in tiles_too:
-            found = self._find(tile.of(image), most)
-            heads += [put_back(h, tile, size) for h in found if counts(h.box, tile, size)]
+            closer = self._detect(tile.of(image), most, tile=tile).found
+            found = found + [f for f in closer if counts(f.seen, tile, size)]
         if tiles_too:
-            heads, left_out = largest(without_duplicates(heads, SAME_IOU, INSIDE), most)
-        seen = seen_by(camera, from_left(heads), (size[1], size[0]), mounted)
-        return Heads(seen, whole.left_out + left_out, whole.named, whole.presence)
+            found, more = largest(without_duplicates(found, SAME_IOU, INSIDE), most)
+            left_out += more
+        seen = seen_by(camera, from_left(self._posed(found, size)), (size[1], size[0]), mounted)
+        return Heads(seen, left_out, whole.named, whole.presence)
 
-    def _tiles(self, tiles: int, whole: Heads, size: tuple[int, int]) -> list[Tile]:
+    def _tiles(self, tiles: int, whole: _Pass, size: tuple[int, int]) -> list[Tile]:
         """Parts of a picture of `size` = (height, width) that are to be looked at as well."""
         if tiles > 1:
             return tiles_of(size[1], size[0], tiles)
         if tiles != ADAPTIVE or whole.presence is None:
             return []
-        tile = adaptive_tile(whole, whole.presence, size, self.input_size)
+        tile = adaptive_tile(whole.found, whole.presence, size, self.input_size)
         return [] if tile is None else [tile]
 
-    def _find(
+    def _detect(
         self,
         image: NDArray[np.uint8],
         max_heads: int,
         draft: Sequence[PixelBox] | None = None,
         slack: int = 0,
-    ) -> Heads:
-        """Heads in one picture as a whole, as the model tells them."""
+        tile: Tile | None = None,
+    ) -> _Pass:
+        """Boxes of heads in one picture as a whole: the image, or the pixels of a tile of it."""
         height, width = check_image(image).shape[:2]
         drafted = None if draft is None else [grid_box(box, width, height) for box in draft]
         plain, most = self.look(image), CROWDED * max_heads
@@ -214,10 +250,22 @@ class HeadPerceiver:
             found = joined_boxes(without_duplicates(found), without_duplicates(others))
         found = without_duplicates([d for d in found if d.score >= self._min_score])
         found, left_out = largest(found, max_heads)
-        boxes = [detection.box for detection in found]
-        scores = [self.calibration.score(d.score) for d in found]
-        heads = self._estimates(looks, boxes, scores, image)
-        return Heads(from_left(heads), left_out, named, plain.presence)
+        one = _Pass(image, tile, looks, [], left_out, named, plain.presence)
+        for d in found:
+            score = self.calibration.score(d.score)
+            one.found.append(_Found(d.box, pixel_box(d.box, width, height), score, one))
+        return one
+
+    def _posed(self, found: Sequence[_Found], size: tuple[int, int]) -> list[HeadEstimate]:
+        """Heads with their poses, each asked of the pass that found it: what two passes found is
+        asked about once. `size` = (height, width) of the whole picture."""
+        heads = []
+        for one in dict.fromkeys(f.by for f in found):
+            mine = [f for f in found if f.by is one]
+            boxes, scores = [f.grid for f in mine], [f.score for f in mine]
+            said = self._estimates(one.looks, boxes, scores, one.image)
+            heads += said if one.tile is None else [put_back(h, one.tile, size) for h in said]
+        return heads
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
         """Poses of heads whose boxes (pixels) are known, in their order and with score 1.

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .boxes import PixelBox, Scored
 from .rays import rotation_to_ray, usual_camera
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Tile:
         part = image[self.y : self.y + self.height, self.x : self.x + self.width]
         return np.ascontiguousarray(part)
 
+    def placed(self, box: PixelBox) -> PixelBox:
+        """A box in the tile's pixels, in those of the picture."""
+        x0, y0, x1, y1 = box
+        return x0 + self.x, y0 + self.y, x1 + self.x, y1 + self.y
+
 
 def tiles_of(width: int, height: int, count: int) -> list[Tile]:
     """`count` x `count` tiles of a picture, row by row, which overlap by a third of their sides.
@@ -63,7 +69,7 @@ def tiles_of(width: int, height: int, count: int) -> list[Tile]:
 
 
 def adaptive_tile(
-    heads: Sequence[HeadEstimate],
+    heads: Sequence[Scored],
     presence: NDArray[np.float32],
     size: tuple[int, int],
     input_size: int,
@@ -166,8 +172,7 @@ def put_back(head: HeadEstimate, tile: Tile, size: tuple[int, int]) -> HeadEstim
     The model takes any picture for one of the usual camera (`rays`); its answer is turned by the
     angle between the ray it took the head to be seen along and that of the head in the picture.
     """
-    x0, y0, x1, y1 = head.box
-    box = (x0 + tile.x, y0 + tile.y, x1 + tile.x, y1 + tile.y)
+    box = tile.placed(head.box)
     assumed = rotation_to_ray(usual_camera((tile.height, tile.width)), head.box)
     turn = rotation_to_ray(usual_camera(size), box) @ assumed.T
     return replace(head.turned(turn), box=box)

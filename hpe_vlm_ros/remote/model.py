@@ -99,9 +99,7 @@ class RemoteLook:
     def estimates(self, boxes: Sequence[Box]) -> list[Pose]:
         """Poses, with means and deviations where the server tells what else it might have said."""
         prompts = [pose_prompt(box) for box in boxes]
-        replies = self._endpoint.ask(
-            prompts, self._picture, POSE_TOKENS, self._deadline, angles()
-        )
+        replies = self._endpoint.ask(prompts, self._picture, POSE_TOKENS, self._deadline, angles())
         return [_pose(reply) for reply in replies]
 
     def free(self, prompts: Sequence[str], limit: int = FREE_TOKENS) -> list[str]:

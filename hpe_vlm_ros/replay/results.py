@@ -66,9 +66,7 @@ def find_truth(recordings: Sequence[Recording], wanted: Wanted) -> Truth | None:
                 arrays, notes = read_arrays(Path(recording.path), wanted.truth_topic)
                 name = f"{recording.path} {wanted.truth_topic}"
                 found = match(entries(arrays, name), [recording], name, wanted.tolerance)
-                new = tuple(
-                    named_note(recording.id, n) for n in notes if n not in recording.notes
-                )
+                new = tuple(named_note(recording.id, n) for n in notes if n not in recording.notes)
                 parts.append(replace(found, notes=new + found.notes))
     return joined(parts) if parts else None
 

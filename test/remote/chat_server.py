@@ -28,9 +28,7 @@ class Reply:
     misbehave: str = ""
 
 
-def perceiver_at(
-    url: str, max_heads: int = 20, settings: Settings | None = None
-) -> HeadPerceiver:
+def perceiver_at(url: str, max_heads: int = 20, settings: Settings | None = None) -> HeadPerceiver:
     """As HeadPerceiver.load(url), with other settings."""
     return HeadPerceiver(RemoteModel(url, settings), None, max_heads, mirror=False)
 

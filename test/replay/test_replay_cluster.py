@@ -21,9 +21,7 @@ PAINTED = ROOT / "test" / "recordings"  # where `painted` lies
 @pytest.fixture(scope="module")
 def ray():
     ray = pytest.importorskip("ray", reason="Ray is an optional extra: pip install ray")
-    paths = (
-        f"{ROOT}{os.pathsep}{PAINTED}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    )
+    paths = f"{ROOT}{os.pathsep}{PAINTED}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", paths)  # workers inherit it
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
