@@ -6,11 +6,14 @@ from __future__ import annotations
 import math
 import os
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
+
+import cv2
 
 from hpe_vlm_ros.people.people import ROBOT, People, Person
 
@@ -28,6 +31,8 @@ ends.
 PERIOD = 0.2  # seconds between webcam images at least; the model may take longer
 FIGURE: Any = {"height": 480, "format": "jpeg"}
 OUTPUT: Any = {"interactive": False, "buttons": ["download", "fullscreen"], **FIGURE}
+DRAWING: Any = {"elem_classes": "drawing", "padding": False}
+HOW_TO_START = "<p>Allow the camera, then press <i>Record</i>. No image is stored.</p>"
 HIDDEN: Any = {"show_progress": "hidden", "api_visibility": "private"}
 COLUMNS = ("", "yaw", "pitch", "roll", "looks at camera", "distance*", "score")
 NOTE = """\
@@ -43,6 +48,7 @@ CSS = """\
 .found tr.looks td { background: color-mix(in srgb, #f0a020 22%, transparent); }
 .found .note { opacity: .75; font-size: .85rem; margin-top: .6rem; }
 .found .sum { font-size: 1.05rem; margin: .2rem 0 .6rem; }
+.drawing img { width: 100%; height: 480px; object-fit: contain; }
 """
 
 
@@ -66,25 +72,25 @@ def page(viewer: Viewer, title: str) -> gr.Blocks:
 
     def video(file: str | None) -> Iterator[tuple[Any, Any, str]]:
         if file is None:
-            yield gr.update(value=None, visible=True), gr.update(value=None, visible=False), ""
+            yield gr.update(value="", visible=True), gr.update(value=None, visible=False), ""
             return
         out = Path(mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR"))) / "heads.webm"
         text = ""
         try:
             for seen, share in viewer.film(file, out):
                 text = as_html(seen, f"{share:.0%} of the video")
-                shown = gr.update(value=seen.drawing, visible=True)
+                shown = gr.update(value=as_image(seen), visible=True)
                 yield shown, gr.update(value=None, visible=False), text
         except ValueError as error:
             raise gr.Error(str(error)) from error
         yield gr.update(visible=False), gr.update(value=str(out), visible=True), text
 
-    def stream(image: Any, people: People | None) -> tuple[Any, str, People | None]:
+    def stream(image: Any, people: People | None) -> tuple[str, str, People | None]:
         if image is None:
-            return None, "", None
+            return "", "", None
         people = people or People()
         seen = viewer.follow(image, people, time.monotonic_ns())
-        return seen.drawing, as_html(seen), people
+        return as_image(seen), as_html(seen), people
 
     with gr.Blocks(
         title=f"Head poses: {title}", analytics_enabled=False, fill_width=True
@@ -101,7 +107,7 @@ def page(viewer: Viewer, title: str) -> gr.Blocks:
                 film = gr.Video(sources=["upload"], label="Video", height=480, buttons=[])
                 stop = gr.Button("Stop")
             with gr.Column():
-                frame = gr.Image(label="Heads", **OUTPUT)
+                frame = gr.HTML(**DRAWING)
                 result = gr.Video(
                     label="Whole video", interactive=False, visible=False, height=480,
                     buttons=["download"],
@@ -111,16 +117,25 @@ def page(viewer: Viewer, title: str) -> gr.Blocks:
             stop.click(None, cancels=[running])
         with gr.Tab("Webcam"), gr.Row():
             camera = gr.Image(
-                sources=["webcam"], streaming=True, label="Webcam", buttons=[], **FIGURE
-            )
+                sources=["webcam"], streaming=True, label="Webcam", buttons=[],
+                # In a mirror image, left and right of the angles and axes would change places.
+                webcam_options=gr.WebcamOptions(mirror=False), **FIGURE,
+            )  # fmt: skip
             with gr.Column():
-                live = gr.Image(label="Heads", **OUTPUT)
+                live = gr.HTML(HOW_TO_START, **DRAWING)
                 of_live = gr.HTML(elem_classes="found", elem_id="webcam-found")
             followed = gr.State(None)
             outputs = [live, of_live, followed]
             camera.stream(stream, [camera, followed], outputs, stream_every=PERIOD, **HIDDEN)
         gr.Markdown(f"Model: {title}")
     return blocks
+
+
+def as_image(seen: Seen) -> str:
+    """The drawing within the page itself: Gradio's own image would keep every frame on the disk."""
+    _, coded = cv2.imencode(".jpg", cv2.cvtColor(seen.drawing, cv2.COLOR_RGB2BGR))
+    source = f"data:image/jpeg;base64,{b64encode(coded).decode()}"
+    return f'<img alt="Heads" decoding="sync" src="{source}">'  # sync: it does not flicker
 
 
 def as_html(seen: Seen, where: str = "") -> str:

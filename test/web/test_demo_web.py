@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -45,6 +46,8 @@ OPTIONS = (
     "--disable-gpu",
     "--disable-background-networking",
     "--window-size=1300,1300",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",  # nobody is asked whether the page may use the camera
 )
 
 
@@ -98,7 +101,17 @@ def page(proxy: tuple[str, list[str]], tmp_path_factory: Any) -> Iterator[tuple[
 
 
 @pytest.fixture(scope="module")
-def browser(proxy: tuple[str, list[str]]) -> Iterator[webdriver.Chrome]:
+def camera(tmp_path_factory: Any) -> Path:
+    """What the browser's camera sees: the photograph, which moves, so that no two images in a row
+    are the same."""
+    file = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
+    views = (np.roll(portrait(), step, axis=1) for step in range(10))
+    file.write_bytes(b"".join(cv2.imencode(".jpg", view)[1].tobytes() for view in views))
+    return file
+
+
+@pytest.fixture(scope="module")
+def browser(proxy: tuple[str, list[str]], camera: Path) -> Iterator[webdriver.Chrome]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
         missing = "there is no chromium and chromedriver: apt install chromium chromium-driver"
@@ -106,7 +119,7 @@ def browser(proxy: tuple[str, list[str]]) -> Iterator[webdriver.Chrome]:
         pytest.skip(missing)
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for option in OPTIONS:
+    for option in (*OPTIONS, f"--use-file-for-fake-video-capture={camera}"):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     started = webdriver.Chrome(options=options, service=Service(driver))
@@ -135,9 +148,14 @@ def text_of(browser: webdriver.Chrome, name: str) -> str:
     return parts[0].text if parts else ""
 
 
-def open_tab(browser: webdriver.Chrome, name: str) -> None:
-    tabs = browser.find_elements(By.CSS_SELECTOR, "button[role=tab]")
-    next(tab for tab in tabs if tab.text == name).click()
+def press(browser: webdriver.Chrome, name: str) -> None:
+    """Clicks the button or tab of this name, once it is there."""
+
+    def found(b: webdriver.Chrome) -> Any:
+        buttons = b.find_elements(By.TAG_NAME, "button")
+        return next((x for x in buttons if x.is_displayed() and x.text == name), None)
+
+    until(browser, found).click()
 
 
 def chooser(browser: webdriver.Chrome, kind: str) -> Any:
@@ -171,7 +189,7 @@ def test_a_photo_and_a_video(page: tuple[str, Path], browser: Any, tmp_path) -> 
     for _ in range(20):
         writer.write(portrait())
     writer.release()
-    open_tab(browser, "Video")
+    press(browser, "Video")
     chooser(browser, "video").send_keys(str(film))
     until(browser, lambda b: "at 100% of the video" in text_of(b, "video-found"))
     said = text_of(browser, "video-found")
@@ -188,6 +206,31 @@ def plays(browser: Any, video: Any) -> bool:
         "return [arguments[0].currentSrc, arguments[0].duration]", video
     )
     return "heads" in source and bool(length) and 0.8 <= length <= 1.2
+
+
+def test_the_webcam(page: tuple[str, Path], browser: Any) -> None:
+    """It is not mirrored, and no image of it gets onto the disk."""
+    address, folder = page
+    browser.get(address)
+    press(browser, "Webcam")
+    press(browser, "Click to Access Webcam")
+    stored = set(folder.glob("head-poses-*/**/*.*"))
+    press(browser, "Record")
+    first = until(browser, drawing)
+    until(browser, lambda b: drawing(b) not in ("", first))
+    assert "1 looks at the camera" in text_of(browser, "webcam-found")
+    coded = base64.b64decode(drawing(browser).partition(",")[2])
+    shown = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR).astype(int)
+    straight, mirrored = (abs(shown - view).mean() for view in (portrait(), portrait()[:, ::-1]))
+    assert straight < 0.7 * mirrored
+    assert set(folder.glob("head-poses-*/**/*.*")) == stored
+    press(browser, "Stop")
+
+
+def drawing(browser: webdriver.Chrome) -> str:
+    """The address of the image that is drawn last, which holds the image itself."""
+    images = browser.find_elements(By.CSS_SELECTOR, ".drawing img")
+    return next((i.get_attribute("src") for i in images if i.is_displayed()), "")
 
 
 def test_what_the_program_says_when_it_cannot_serve(tmp_path: Path) -> None:
