@@ -16,6 +16,7 @@ import numpy as np
 from hpe_vlm_ros.geometry import mirror_rotation, rotation_from_vector
 from hpe_vlm_ros.rays import camera_matrix
 
+from . import keypoints
 from .sample import Head, Sample
 
 SMALL = 0.2  # of the picture's height: heads below may be shown closer
@@ -100,10 +101,10 @@ def resized_heads(sample: Sample, size: tuple[int, int]) -> list[Head]:
     for head in sample.heads:
         appearance = head.appearance
         if appearance is not None:
-            appearance = replace(appearance, body=appearance.body * scale)
-        box = head.box * scale
-        known = {"appearance": appearance, "spread": head.spread}
-        heads.append(Head(box, head.rotation, head.visible, **known))
+            area = None if appearance.area is None else appearance.area * scale[0] * scale[1]
+            appearance = replace(appearance, body=appearance.body * scale, area=area)
+        points = None if head.keypoints is None else head.keypoints * [*scale[:2], 1]
+        heads.append(replace(head, box=head.box * scale, appearance=appearance, keypoints=points))
     return heads
 
 
@@ -152,14 +153,28 @@ def _shrunk(image: np.ndarray, *scales: float) -> tuple[np.ndarray, tuple[float,
 def warp_head(
     head: Head, homography: np.ndarray, rotation: np.ndarray, width: int, height: int
 ) -> Head:
-    """Warp the ellipse inscribed in the box (heads are round, corners are background) and clip."""
+    """Warp the ellipse inscribed in the box (heads are round, corners are background) and clip.
+
+    Where the head is in space is not known afterwards.
+    """
     box, inside = _warp_box(head.box, homography, width, height)
     turned = None if head.rotation is None else rotation @ head.rotation
     appearance = head.appearance
     if appearance is not None:
         body = _warp_box(appearance.body, homography, width, height)[0]
-        appearance = replace(appearance, body=body)
-    return Head(box, turned, head.visible * inside, appearance=appearance, spread=head.spread)
+        appearance = replace(appearance, body=body, area=None)
+    points = head.keypoints
+    if points is not None:
+        points = keypoints.warped(points, homography, width, height)
+    return replace(
+        head,
+        box=box,
+        rotation=turned,
+        visible=head.visible * inside,
+        position=None,
+        appearance=appearance,
+        keypoints=points,
+    )
 
 
 def _warp_box(
@@ -188,8 +203,17 @@ def mirrored(view: np.ndarray, heads: list[Head]) -> tuple[np.ndarray, list[Head
         appearance = head.appearance
         if appearance is not None:
             appearance = replace(appearance, body=_mirror_box(appearance.body, width))
-        box = _mirror_box(head.box, width)
-        swapped.append(Head(box, rotation, head.visible, appearance=appearance, spread=head.spread))
+        points = None if head.keypoints is None else keypoints.mirrored(head.keypoints, width)
+        swapped.append(
+            replace(
+                head,
+                box=_mirror_box(head.box, width),
+                rotation=rotation,
+                position=None,
+                appearance=appearance,
+                keypoints=points,
+            )
+        )
     return np.ascontiguousarray(view[:, ::-1]), swapped
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from hpe_vlm_ros.geometry import rotation_from_vector
 from hpe_vlm_ros.rays import camera_matrix, ray_to, rotation_to_ray, usual_camera
 
+from . import keypoints
 from .augment import warp_head
 from .sample import Head, Sample
 
@@ -138,6 +139,8 @@ def _fill_cell(
             continue
         seen = warp_head(head, homography, np.eye(3), int(width), int(height))
         seen.box = seen.box + np.tile(cell[:2], 2)
+        if seen.keypoints is not None:
+            seen.keypoints = keypoints.moved(seen.keypoints, cell[:2])
         seen.appearance = None  # the cell shows a head: whose in the scene cannot be told from it
         if head.rotation is not None:
             relative = tilt @ rotation_to_ray(source, head.box).T @ head.rotation

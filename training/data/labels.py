@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from hpe_vlm_ros.skeleton import KEYPOINTS
+
 from .sample import Appearance, Expression, Head, Sample
 
 BOX_DECIMALS = 3  # thousandths of a pixel
 ROTATION_DECIMALS = 6
 POSITION_DECIMALS = 6  # micrometres
+KEYPOINT_DECIMALS = 2  # hundredths of a pixel
 
 
 def read_labels(folder: Path | str, limit: int | None = None) -> list[Sample]:
@@ -56,7 +59,7 @@ def _appearance(record: dict | None) -> Appearance | None:
     if record is None or record["body"] is None:
         return None
     body = np.asarray(record["body"], dtype=float)
-    return Appearance(body, record["top"], frozenset(record["wears"]))
+    return Appearance(body, record["top"], frozenset(record["wears"]), record.get("area"))
 
 
 def _scene(record: dict, folder: Path) -> Sample:
@@ -69,6 +72,7 @@ def _scene(record: dict, folder: Path) -> Sample:
             appearance=_appearance(head.get("looks")),
             tone=head.get("skin"),
             spread=np.asarray(head["spread"], dtype=float) if "spread" in head else None,
+            keypoints=_keypoints(head.get("keypoints")),
         )
         for head in record["heads"]
     ]
@@ -93,6 +97,14 @@ def _scene(record: dict, folder: Path) -> Sample:
 
 def _rotation(rows: list[list[float]] | None) -> np.ndarray | None:
     return None if rows is None else np.asarray(rows, dtype=float).reshape(3, 3)
+
+
+def _keypoints(rows: list[list[float]] | None) -> np.ndarray | None:
+    if rows is None:
+        return None
+    if len(rows) != len(KEYPOINTS) or any(len(row) != 3 for row in rows):
+        raise ValueError(f"keypoints must be {len(KEYPOINTS)} times x, y, visibility")
+    return np.asarray(rows, dtype=float)
 
 
 def sample_record(sample: Sample, folder: Path | str) -> dict[str, Any]:
@@ -127,12 +139,19 @@ def head_record(head: Head) -> dict[str, Any]:
         record["skin"] = head.tone
     if head.spread is not None:
         record["spread"] = rounded(head.spread, 1)
+    if head.keypoints is not None:
+        places = np.round(head.keypoints[:, :2], KEYPOINT_DECIMALS).tolist()
+        seen = head.keypoints[:, 2].astype(int).tolist()
+        record["keypoints"] = [[x, y, v] for (x, y), v in zip(places, seen, strict=True)]
     if head.appearance is not None:
-        body = rounded(head.appearance.body, BOX_DECIMALS)
-        record["looks"] = {
-            "body": body, "top": head.appearance.top, "wears": sorted(head.appearance.wears)
-        }  # fmt: skip
+        record["looks"] = _appearance_record(head.appearance)
     return record
+
+
+def _appearance_record(looks: Appearance) -> dict[str, Any]:
+    body = rounded(looks.body, BOX_DECIMALS)
+    record = {"body": body, "top": looks.top, "wears": sorted(looks.wears)}
+    return record if looks.area is None else record | {"area": looks.area}
 
 
 def _expression_record(one: Expression) -> dict[str, Any]:

@@ -16,15 +16,17 @@ EXACT = 12.0  # degrees, largest standard deviation of a pose that is taught as 
 
 @dataclass(frozen=True)
 class Appearance:
-    """What words can say of a rendered person.
+    """What is known of a head's owner.
 
     body: (4,) float, box of all that shows. top: the colour of what is worn on the chest, None
-    where no name fits. wears: words such as glasses or hat.
+    where no name fits. wears: words such as glasses or hat. area: of what shows, square pixels;
+    None where unknown.
     """
 
     body: np.ndarray
     top: str | None
     wears: frozenset[str]
+    area: float | None = None
 
 
 @dataclass
@@ -41,6 +43,9 @@ class Head:
     tone: of the skin, light, medium or dark; None where unknown.
     spread: (3,) standard deviations in degrees of yaw, pitch and roll, where the pose was estimated
         and not measured; None where it is exact.
+    keypoints: (17, 3) float, x, y and visibility of the owner's body in the order and with the
+        visibilities of `hpe_vlm_ros.skeleton`, pixels; None where nobody marked them. A point of
+        visibility 0 has x = y = 0.
     """
 
     box: np.ndarray
@@ -50,6 +55,7 @@ class Head:
     appearance: Appearance | None = None
     tone: str | None = None
     spread: np.ndarray | None = None
+    keypoints: np.ndarray | None = None
 
     @property
     def is_exact(self) -> bool:

@@ -27,8 +27,10 @@ scene, and heads with
   visible    share of the head's silhouette neither occluded nor outside, 0..1
   position   of the nose bridge between the eyes, metres, optical frame
   skin       light, medium or dark
-  looks      what words can say: body (box of all that shows, or null), top (a colour or null),
-             wears (glasses, mask, beard, hat, cap, helmet, hood)
+  keypoints  17 times [x, y, v] in COCO's order (`hpe_vlm_ros.skeleton`): pixels, and 0 outside the
+             image, 1 covered, 2 seen
+  looks      what words can say: body (box of all that shows, or null), area (its pixels), top (a
+             colour or null), wears (glasses, mask, beard, hat, cap, helmet, hood)
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class Stage:
         middle = linear[head] @ (person.sellion + HEAD_MIDDLE) + shift[head]
         maps, tone = self.colours[number]
         figure = Figure(person, linear, shift, maps, tone, middle, 0.45)
-        return draw_person(self.canvas, self.camera, self.light, head, figure, 1 + 2 * number)
+        return draw_person(self.canvas, self.camera, self.light, rig, figure, 1 + 2 * number)
 
 
 def _robot_camera(width: int, height: int, rng: np.random.Generator) -> Camera:

@@ -74,6 +74,7 @@ def toy_person(rig):
         ("body", "jacket"),
         "painted",
         0.7,
+        np.array([[0.0, -0.16, 0.70], [0.08, -0.03, 0.72], [-0.08, -0.03, 0.72]], np.float32),
     )
 
 

@@ -40,6 +40,7 @@ def test_body_box_top_and_what_is_worn():
     image, owners = scene(COLOURS["green"])
     worn = {"body": "body", "cover": "hood", "glasses": "round", "shoes": "boots"}
     seen = appearance_of(image, owners, 1, HEAD, worn.items())
+    assert seen.pop("area") == np.isin(owners, (1, 2)).sum()
     assert seen == {"body": [30, 10, 70, 90], "top": "green", "wears": ["glasses", "hood"]}
 
 
@@ -70,5 +71,5 @@ def test_a_top_of_many_colours_has_no_name():
 def test_a_hidden_person_has_no_body():
     image, owners = scene(0)
     assert appearance_of(image, np.zeros_like(owners), 1, HEAD, []) == {
-        "body": None, "top": None, "wears": []
+        "body": None, "area": 0, "top": None, "wears": []
     }  # fmt: skip

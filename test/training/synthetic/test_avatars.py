@@ -22,7 +22,7 @@ from training.synthetic.clothes.wardrobe import Garment, Wardrobe
 from training.synthetic.drawing.compose import Canvas
 from training.synthetic.drawing.textures import TextureStore
 from training.synthetic.people.avatars import dress_avatar, read_avatars
-from training.synthetic.people.dressing import CHIN, SELLION
+from training.synthetic.people.dressing import CHIN, FACE, SELLION
 from training.synthetic.people.gltf import read_rigged
 from training.synthetic.people.posing import NECK
 from training.synthetic.scene import sampling
@@ -187,8 +187,10 @@ def folder(tmp_path_factory):
 def body_rig(rig):
     """The toy's bones with a template whose head has MakeHuman's places."""
     skull, _, _ = ball()
-    template = np.concatenate([skull * [0.078, 0.11, 0.125] + [0, -0.04, 0.745]] * 3)
+    copies = max(FACE) // len(skull) + 1
+    template = np.concatenate([skull * [0.078, 0.11, 0.125] + [0, -0.04, 0.745]] * copies)
     template[SELLION], template[CHIN] = (0, -0.15, 0.735), (0, -0.14, 0.616)
+    template[FACE] = (0, -0.168, 0.69), (0.079, -0.046, 0.705), (-0.079, -0.046, 0.705)
     bones = np.full((len(template), 4), rig.labels.index("head"), np.int16)
     weights = np.tile(np.array([1, 0, 0, 0], np.float32), (len(template), 1))
     return replace(rig, template=template.astype(np.float32), bones=bones, weights=weights)

@@ -62,15 +62,16 @@ def appearance_of(
 
     image (H, W, 3) uint8 and owners (H, W): whose pixel each is, `owner` for the body and
     `owner` + 1 for the head. head: box (4,) before clipping. garments: kind and name of each.
-    Returns `body`, the box of all that shows (or None), `top`, a colour name or None where none
-    fits, and `wears`, a sorted list of words.
+    Returns `body`, the box of all that shows (or None), `area`, its pixels, `top`, a colour name or
+    None where none fits, and `wears`, a sorted list of words.
     """
     rows, columns = np.nonzero((owners == owner) | (owners == owner + 1))
     body = None
     if len(rows):
         body = [int(v) for v in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)]
     wears = {NAMED.get(name, WORN.get(kind)) for kind, name in garments} - {None}
-    return {"body": body, "top": _top_colour(image, owners, owner, head), "wears": sorted(wears)}
+    top = _top_colour(image, owners, owner, head)
+    return {"body": body, "area": len(rows), "top": top, "wears": sorted(wears)}
 
 
 def _top_colour(image: Integers, owners: Integers, owner: int, head: Array) -> str | None:

@@ -24,7 +24,7 @@ from ..drawing.textures import TO_LINEAR, TextureStore, shrunk
 from ..splits import SPLITS, number_of
 from .avatar_bones import joints_of, missing_joints, skinning, swapped
 from .bodies import Rig
-from .dressing import peaked
+from .dressing import FACE, peaked
 from .gltf import Part, Rigged, read_rigged
 from .headforms import HeadForm, head_form
 from .person import Body, Person, join
@@ -123,6 +123,7 @@ def _resized(avatar: Avatar, size: Array, mirrored: bool) -> Body:
         body.back * float(size[1]),
         lambda points: form.template(points / scale),
         body.age,
+        body.face[[0, 2, 1] if mirrored else [0, 1, 2]] * scale,
     )
 
 
@@ -178,6 +179,7 @@ def _avatar(path: Path, rig: Rig, store: TextureStore) -> Avatar:
         form.back,
         form.template,
         0.75,
+        form.own(rig.template[FACE]),
     )
     shell_rig, shell_mesh = _surface(skin, parts[0], form, rig)
     return Avatar(path.stem, body, form, tuple(parts), shell_rig, shell_mesh, swapped(rig))

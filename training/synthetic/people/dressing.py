@@ -14,6 +14,7 @@ from .colours import cloth_map, hair_colour, scaled, skin_map, tinted
 from .person import Body, Person, join
 
 CHIN, SELLION = 747, 132  # base mesh vertices: front of the chin, deepest point of the nose bridge
+FACE = [297, 12118, 5519]  # tip of the nose, middle of the left and of the right ear
 TIED, PEAKED = 0.25, 0.5  # shares of women's hair and of hats, where shapes are drawn
 
 
@@ -57,6 +58,7 @@ def _undressed(bank: BodyBank, index: int, points: Array, normals: Array) -> Bod
         float(points[skull, 1].max()),
         lambda garment: garment - moved,
         float(bank.traits[index][1]),
+        points[FACE],
     )
 
 

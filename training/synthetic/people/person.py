@@ -26,6 +26,7 @@ class Person:
     `of_head` (T,): triangles of head, hair above the chin and hat. `box_points`: vertices that span
     the head's box; `bald_points`: those of the head without hair. `head_bounds` (2, 3): the resting
     head's extent. Materials are listed by texture, flags, gloss, kind and name.
+    `face` (3, 3): the tip of the nose, the left and the right ear.
     """
 
     rest: Array
@@ -48,6 +49,7 @@ class Person:
     names: tuple[str, ...]
     skin_name: str
     age: float
+    face: Array
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Body:
 
     `points`, `normals` (V, 3) and `joints` (J, 3), metres; `head`: number of the head's bone;
     `chin` and `sellion` (3,); `back`: y of the skull's back; `template`: points (N, 3) on this head
-    to places on the template's, which shells are drawn for; `age` 0..1 as of `bodies`.
+    to places on the template's, which shells are drawn for; `age` 0..1 as of `bodies`; `face`
+    (3, 3): the tip of the nose, the left and the right ear.
     """
 
     points: Array
@@ -68,6 +71,7 @@ class Body:
     back: float
     template: Callable[[Array], Array]
     age: float
+    face: Array
 
 
 def join(
@@ -146,6 +150,7 @@ def join(
         tuple(g.name for g in garments),
         skin_name,
         body.age,
+        body.face,
     )
 
 

@@ -16,7 +16,9 @@ from .. import Array, Integers, labels
 from ..drawing.compose import Canvas, Mesh
 from ..drawing.raster import skin
 from ..people.appearance import appearance_of
+from ..people.bodies import Rig
 from ..people.person import Person
+from ..skeletons import keypoint_label, posed_keypoints
 from .camera import Camera
 from .lights import Light
 
@@ -41,7 +43,8 @@ class Figure:
 @dataclass(frozen=True)
 class Drawn:
     """What the label of a drawn person needs: its projected vertices, the head bone's rotation
-    since rest, the nose bridge in the world, and the owner that it was drawn as."""
+    since rest, the nose bridge in the world, the owner that it was drawn as, and its keypoints as
+    of `posed_keypoints`."""
 
     person: Person
     screen: Array
@@ -49,12 +52,13 @@ class Drawn:
     sellion: Array
     owner: int
     tone: str
+    keypoints: tuple[Array, Array]
 
 
 def draw_person(
-    canvas: Canvas, camera: Camera, light: Light, head: int, figure: Figure, owner: int
+    canvas: Canvas, camera: Camera, light: Light, rig: Rig, figure: Figure, owner: int
 ) -> Drawn:
-    """Draw a person as owners `owner` and the next; `head` is the bone's number."""
+    """Draw a person as owners `owner` and the next."""
     person, linear, shift = figure.person, figure.linear, figure.shift
     points, normals = np.empty_like(person.rest), np.empty_like(person.rest)
     skin(
@@ -83,8 +87,10 @@ def draw_person(
         figure.shadow_radius,
     )
     screen = canvas.add(mesh, owner, camera, light)
+    head = rig.labels.index("head")
     sellion = linear[head] @ person.sellion + shift[head]
-    return Drawn(person, screen, linear[head], sellion, owner, figure.tone)
+    keypoints = posed_keypoints(person, rig, linear, shift)
+    return Drawn(person, screen, linear[head], sellion, owner, figure.tone, keypoints)
 
 
 def head_label(
@@ -104,7 +110,9 @@ def head_label(
     share = labels.visible_share(screen, person.triangles, person.of_head, full, owners, owner + 1)
     worn = zip(person.kinds, person.names, strict=True)
     position = camera.rotation @ (drawn.sellion - camera.position)
-    return head_record(Head(box, rotation, share, position, tone=drawn.tone)) | {
+    keypoints = keypoint_label(*drawn.keypoints, owner, canvas, camera)
+    head = Head(box, rotation, share, position, tone=drawn.tone, keypoints=keypoints)
+    return head_record(head) | {
         "full_box": rounded(full, BOX_DECIMALS),
         "angles": None if angles is None else rounded(np.array(angles), 3),
         "looks": appearance_of(picture, owners, owner, full, worn),

@@ -219,7 +219,7 @@ def _add_person(
     shift = shift + (target - here).astype(np.float32)
     shadow = 0.45 if place.size > 26 * camera.width / 320 else 0.0
     figure = Figure(person, linear, shift, maps, tone, target, shadow)
-    return draw_person(canvas, camera, light, head, figure, owner)
+    return draw_person(canvas, camera, light, world.rig, figure, owner)
 
 
 def _hold_head(world: World, person: Person, pose: Array, rng: np.random.Generator) -> None:
