@@ -4,7 +4,8 @@
 The renderer (`training.synthetic.render`), the readers of public data sets (`training.data`) and
 the labelling of photographs (`training.labelling`) all write it, by `sample_record` and
 `head_record`. Where a source does not know, the rotation of a head and the focal length are null
-and `all_heads` is false; `spread` says how far each angle is known; `expressions` are optional.
+and `all_heads` is false; `spread` says how far each angle is known; `expressions` and `things` are
+optional.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 
 from hpe_vlm_ros.skeleton import KEYPOINTS
 
-from .sample import Appearance, Expression, Head, Sample
+from .sample import Appearance, Expression, Head, Sample, Thing
 
 BOX_DECIMALS = 3  # thousandths of a pixel
 ROTATION_DECIMALS = 6
@@ -92,7 +93,20 @@ def _scene(record: dict, folder: Path) -> Sample:
         ],
         bool(record.get("all_heads", True)),
         [np.asarray(box, dtype=float) for box in record.get("decoys", [])],
+        [_thing(thing) for thing in record.get("things", [])],
     )
+
+
+def _thing(record: dict) -> Thing:
+    names, points = tuple(record["names"]), np.asarray(record["points"], dtype=float)
+    descriptions = tuple(record["descriptions"])
+    if points.shape != (len(names), 3) or len(descriptions) != len(names):
+        raise ValueError(
+            f"{record['category']}: {len(names)} names, {len(descriptions)} descriptions and "
+            f"{len(points)} points; there must be as many of each, points as x, y, visibility"
+        )
+    box = np.asarray(record["box"], dtype=float)
+    return Thing(str(record["category"]), box, names, points, descriptions)
 
 
 def _rotation(rows: list[list[float]] | None) -> np.ndarray | None:
@@ -123,7 +137,20 @@ def sample_record(sample: Sample, folder: Path | str) -> dict[str, Any]:
         record["expressions"] = [_expression_record(one) for one in sample.expressions]
     if sample.decoys:
         record["decoys"] = [rounded(box, 1) for box in sample.decoys]
+    if sample.things:
+        record["things"] = [thing_record(thing) for thing in sample.things]
     return record | ({} if sample.all_heads else {"all_heads": False})
+
+
+def thing_record(thing: Thing) -> dict[str, Any]:
+    """A thing as an entry of `things` in a line of a label file."""
+    return {
+        "category": thing.category,
+        "box": rounded(thing.box, BOX_DECIMALS),
+        "names": list(thing.names),
+        "points": rounded(thing.points, KEYPOINT_DECIMALS),
+        "descriptions": list(thing.descriptions),
+    }
 
 
 def head_record(head: Head) -> dict[str, Any]:

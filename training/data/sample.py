@@ -78,6 +78,22 @@ class Expression:
     ref_id: int | None = None
 
 
+@dataclass(frozen=True)
+class Thing:
+    """An object of a named category with named points.
+
+    box: (4,) float, x0 y0 x1 y1 in pixels. names: of its K points. points: (K, 3) float, x, y in
+    pixels and visibility: 0 outside the picture or not marked (then x = y = 0), 1 covered, 2 seen.
+    descriptions: of each point, empty where there is none.
+    """
+
+    category: str
+    box: np.ndarray
+    names: tuple[str, ...]
+    points: np.ndarray
+    descriptions: tuple[str, ...]
+
+
 @dataclass
 class Sample:
     """One image with what is known of it.
@@ -85,7 +101,7 @@ class Sample:
     `focal` is in pixels with the principal point at the image centre, None where the camera is
     unknown. `all_heads` is False where heads may show that are not among `heads`: such an image
     must not teach how many there are. `decoys` are boxes (4,) of what was taken for a head and is
-    none.
+    none. `things` have points with names.
     """
 
     image_path: Path
@@ -96,6 +112,7 @@ class Sample:
     expressions: list[Expression] = field(default_factory=list)
     all_heads: bool = True
     decoys: list[np.ndarray] = field(default_factory=list)
+    things: list[Thing] = field(default_factory=list)
 
     @property
     def camera(self) -> CameraIntrinsics | None:

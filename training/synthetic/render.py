@@ -36,16 +36,12 @@ scene, and heads with
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
-import os
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from . import Array, Integers
 from .clothes.wardrobe import base_mesh_path, build_wardrobe
@@ -58,7 +54,8 @@ from .people.person import Person
 from .scene.backgrounds import room_textures
 from .scene.lights import load_panoramas
 from .scene.sampling import render_scene
-from .scene.world import World
+from .scene.world import Surroundings, World
+from .shards import work_off, write_lines, write_picture
 from .splits import SPLITS, number_of
 
 SHARD = 100  # scenes whose labels are written together
@@ -81,6 +78,16 @@ def make_world(args: argparse.Namespace) -> tuple[World, Canvas]:
             return dress_avatar(avatars, wardrobe, args.split, args.seed, index)
         return dress(bank, wardrobe, args.split, args.seed, index)
 
+    cloth = [g.texture for g in wardrobe.choices("cover", args.split)]
+    cloth += [g.texture for g in wardrobe.choices("clothes", args.split)]
+    texels, tables = wardrobe.store.arrays()
+    around = vars(surroundings(args, cloth, wardrobe.store))
+    world = World(**around, rig=bank.rig, person=person, identities=count)
+    return world, Canvas(args.size[0], args.size[1], args.supersample, texels, tables)
+
+
+def surroundings(args: argparse.Namespace, cloth: list[int], store: TextureStore) -> Surroundings:
+    """Rooms, light and photographs of args.split; `cloth` are the textures of what lies about."""
     panoramas = load_panoramas(args.panoramas, args.split)
 
     @cache
@@ -89,22 +96,8 @@ def make_world(args: argparse.Namespace) -> tuple[World, Canvas]:
         scenery = panoramas[rng.integers(len(panoramas))].image if panoramas else None
         return room_textures(rng, scenery)
 
-    cloth = [g.texture for g in wardrobe.choices("cover", args.split)]
-    cloth += [g.texture for g in wardrobe.choices("clothes", args.split)]
-    texels, tables = wardrobe.store.arrays()
-    world = World(
-        bank.rig,
-        person,
-        count,
-        room,
-        panoramas,
-        _photos(args.split),
-        cloth,
-        wardrobe.store.means,
-        args.split,
-        args.seed,
-    )
-    return world, Canvas(args.size[0], args.size[1], args.supersample, texels, tables)
+    photos = _photos(args.split)
+    return Surroundings(room, panoramas, photos, cloth, store.means, args.split, args.seed)
 
 
 def _photos(split: str) -> list[Integers]:
@@ -138,22 +131,14 @@ def _render_shard(task: tuple[Path, int, int]) -> int:
     for index in range(first, last):
         image, label = render_scene(world, canvas, index)
         name = f"images/{index:06d}.jpg"
-        quality = [cv2.IMWRITE_JPEG_QUALITY, SPLITS[world.split].quality + index % 5]
-        data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), quality)[1]
-        _write(out / name, data.tobytes())
-        lines.append(json.dumps({"image": name, **label}, separators=(",", ":")))
-    _write(_shard_path(out, first), ("\n".join(lines) + "\n").encode())
+        write_picture(out / name, image, SPLITS[world.split].quality + index % 5)
+        lines.append({"image": name, **label})
+    write_lines(_shard_path(out, first), lines)
     return last - first
 
 
 def _shard_path(out: Path, first: int) -> Path:
     return out / f"labels_{first // SHARD:05d}.jsonl"
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
 
 
 def _tasks(out: Path, scenes: int) -> Iterator[tuple[Path, int, int]]:
@@ -181,7 +166,7 @@ def add_world_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--avatars", type=Path, help="folder of rigged people (.glb), for splits to learn from"
     )
-    parser.add_argument("--size", type=_size, default=(320, 240), help="WIDTHxHEIGHT")
+    parser.add_argument("--size", type=image_size, default=(320, 240), help="WIDTHxHEIGHT")
     parser.add_argument("--supersample", type=int, default=2)
     parser.add_argument("--identities", type=int, help="people to draw from")
     parser.add_argument(
@@ -192,7 +177,8 @@ def add_world_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _size(text: str) -> tuple[int, int]:
+def image_size(text: str) -> tuple[int, int]:
+    """Width and height from "320x240"."""
     width, height = text.lower().split("x")
     return int(width), int(height)
 
@@ -213,17 +199,7 @@ def main(arguments: list[str] | None = None) -> None:
     ):  # what is amiss with them ends the run here: workers start for ever
         read_avatars(args.avatars, args.split, bank.rig, TextureStore())
     total = sum(last - first for _, first, last in tasks)
-    with tqdm(total=total, unit="scene", smoothing=0.05) as bar:
-        if args.workers <= 1:
-            _start(args)
-            for task in tasks:
-                bar.update(_render_shard(task))
-            return
-        # not "fork": OpenCV's and OpenEXR's thread pools do not survive it
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(args.workers, _start, (args,)) as pool:
-            for done in pool.imap_unordered(_render_shard, tasks):
-                bar.update(done)
+    work_off(tasks, _render_shard, _start, args, args.workers, total)
 
 
 if __name__ == "__main__":

@@ -82,9 +82,8 @@ def toy_person(rig):
 def toy_world(rig, toy_person):
     store = TextureStore()
     rooms = np.random.default_rng(0).random((ROOMS, 6, 8, 8, 3)).astype(np.float32)
-    return World(
-        rig, lambda i: toy_person, 5, rooms.__getitem__, [], [], [0], store.means, "test", 11
-    )
+    around = rooms.__getitem__, [], [], [0], store.means, "test", 11
+    return World(*around, rig=rig, person=lambda i: toy_person, identities=5)
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ from .lights import (
     procedural_panorama,
 )
 from .unworn_clothes import unworn_clothes
-from .world import ROOMS, World
+from .world import ROOMS, Surroundings, World
 
 HEAD_SIZE = 0.205  # metres: about sqrt(width * height) of an adult's head box
 SMALLEST = 12.0  # pixels of sqrt(w h) in a picture 320 pixels wide
@@ -61,14 +61,15 @@ def render_scene(world: World, canvas: Canvas, index: int) -> tuple[Integers, di
     if aside.random() < split.raised:
         camera = raised_camera(canvas.width, canvas.height, aside)
     panorama, turn = lamps(rng) if dome else random_panorama(world, rng), rng.random()
-    background, floor = _background(world, camera, panorama, turn, rng)
+    background, floor = random_background(world, camera, panorama, turn, rng)
     light, gain = exposed(light_of(panorama.small, turn), rng)
     canvas.clear()
     odds = split.head_odds
     places = random_places(camera, int(rng.choice(len(odds), p=odds)), rng, split.largest)
     drawn = []
     own = np.random.default_rng([world.seed, split.number, 75, index])
-    things = _objects(world, camera, places, rng) + unworn_clothes(world, camera, split.unworn, own)
+    strewn = objects(world, camera, 1.1 if places else 3.0, rng)
+    things = strewn + unworn_clothes(world, camera, split.unworn, own)
     for number, mesh in enumerate(things):
         canvas.add(mesh, CLUTTER_OWNER + 2 * number, camera, light)
     for number, place in enumerate(sorted(places, key=lambda p: p.depth)):
@@ -119,14 +120,14 @@ def _collide(place: Place, other: Place, attempt: int) -> bool:
     return attempt < 20 and below > -0.6 and across < (0.8 if below < 0.6 else 1.15)
 
 
-def random_panorama(world: World, rng: np.random.Generator) -> Panorama:
+def random_panorama(world: Surroundings, rng: np.random.Generator) -> Panorama:
     if world.panoramas and rng.random() < 0.85:
         return world.panoramas[rng.integers(len(world.panoramas))]
     return procedural_panorama(rng)
 
 
-def _background(
-    world: World, camera: Camera, panorama: Panorama, turn: float, rng: np.random.Generator
+def random_background(
+    world: Surroundings, camera: Camera, panorama: Panorama, turn: float, rng: np.random.Generator
 ) -> tuple[Array, bool]:
     """Linear picture (H, W, 3) and whether it has a floor at z = 0."""
     if world.split == "panoptic":
@@ -144,7 +145,7 @@ def _background(
     return paint(camera.width, camera.height, rng), False
 
 
-def random_room(world: World, camera: Camera, rng: np.random.Generator) -> Array:
+def random_room(world: Surroundings, camera: Camera, rng: np.random.Generator) -> Array:
     """Linear picture (H, W, 3) of a room with its floor at z = 0."""
     size = np.array([rng.uniform(3, 12), rng.uniform(3.5, 14), rng.uniform(2.3, 4)])
     behind = rng.uniform(0.3, 1.5)
@@ -155,12 +156,12 @@ def random_room(world: World, camera: Camera, rng: np.random.Generator) -> Array
     return backgrounds.room_view(walls, camera, size, origin, glow)
 
 
-def _objects(
-    world: World, camera: Camera, places: list[Place], rng: np.random.Generator
+def objects(
+    world: Surroundings, camera: Camera, average: float, rng: np.random.Generator
 ) -> list[Mesh]:
-    """Decoys and occluders; more decoys where nobody is."""
+    """Decoys and occluders, `average` of them a picture."""
     out = []
-    for _ in range(rng.poisson(3.0 if not places else 1.1)):
+    for _ in range(rng.poisson(average)):
         decoy = rng.random() < 0.5
         points, normals, uv, triangles = clutter.random_object(rng, decoy)
         extent = float(np.ptp(points, axis=0).max())

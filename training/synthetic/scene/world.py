@@ -15,15 +15,9 @@ ROOMS = 48
 
 
 @dataclass(frozen=True)
-class World:
-    """What every scene of a run draws from.
+class Surroundings:
+    """What is around people and things: `room(i)` gives the walls of room i of ROOMS."""
 
-    `person(i)` dresses identity i of `identities`; `room(i)` gives the walls of room i of ROOMS.
-    """
-
-    rig: Rig
-    person: Callable[[int], Person]
-    identities: int
     room: Callable[[int], Array]
     panoramas: list[Panorama]
     photos: list[Integers]
@@ -31,3 +25,12 @@ class World:
     texture_means: list[Array]
     split: str
     seed: int
+
+
+@dataclass(frozen=True)
+class World(Surroundings):
+    """What every scene of a run draws from; `person(i)` dresses identity i of `identities`."""
+
+    rig: Rig
+    person: Callable[[int], Person]
+    identities: int

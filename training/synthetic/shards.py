@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How rendered sets are written: whole files only, by several processes, resumably."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from . import Integers
+
+
+def write_picture(path: Path, image: Integers, quality: int) -> None:
+    """Write uint8 RGB as a JPEG of this quality."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    _write(path, cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), options)[1].tobytes())
+
+
+def write_lines(path: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    lines = [json.dumps(record, separators=(",", ":")) for record in records]
+    _write(path, ("\n".join(lines) + "\n").encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def work_off(
+    tasks: Sequence[Any],
+    work: Callable[[Any], int],
+    start: Callable[[argparse.Namespace], None],
+    args: argparse.Namespace,
+    workers: int,
+    total: int,
+) -> None:
+    """Do all tasks in so many processes, each of which begins with `start(args)`.
+
+    `work` returns how many of the `total` pictures a task was.
+    """
+    with tqdm(total=total, unit="picture", smoothing=0.05) as bar:
+        if workers <= 1:
+            start(args)
+            for task in tasks:
+                bar.update(work(task))
+            return
+        # not "fork": OpenCV's and OpenEXR's thread pools do not survive it
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(workers, start, (args,)) as pool:
+            for done in pool.imap_unordered(work, tasks):
+                bar.update(done)
