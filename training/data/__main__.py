@@ -4,6 +4,8 @@
 python -m training.data crowdhuman annotation_train.odgt Images/ --min_side 16
 python -m training.data panoptic panoptic-toolbox/ --part val --decode
 python -m training.data agora Cam/ images/ --output agora/labels.jsonl
+python -m training.data coco person_keypoints_val2017.json val2017/ --output coco/labels.jsonl
+python -m training.data scenes scenes/ --coco scenes/person_keypoints.json
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from tqdm import tqdm
 
 from .labels import sample_record
+from .readers.coco import coco_file
 from .readers.common import Report
 from .readers.registry import READERS
 from .sample import Sample
@@ -41,6 +44,9 @@ def _parser() -> ArgumentParser:
             "--decode", action="store_true", help="read every pixel too: finds truncated pictures"
         )
         command.add_argument("--output", type=Path | None, help="where to write the labels, .jsonl")
+        command.add_argument(
+            "--coco", type=Path | None, help="where to write keypoints in a file as COCO's, .json"
+        )
         commands.add_subcommand(name, command)
     return parser
 
@@ -65,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Read, report, and write what was asked for."""
     chosen = _parser().parse_args(arguments)
     options = chosen[chosen.subcommand].as_dict()
-    decode, output = options.pop("decode"), options.pop("output")
+    decode, output, coco = (options.pop(name) for name in ("decode", "output", "coco"))
     report = Report(printed=True)
     takes_report = {} if chosen.subcommand == "scenes" else {"report": report}
     try:
@@ -83,6 +89,11 @@ def main(arguments: list[str] | None = None) -> None:
             for sample in tqdm(samples, unit="label"):
                 file.write(json.dumps(sample_record(sample, output.parent)) + "\n")
         print(f"wrote {len(samples):,} labels to {output}")
+    if coco is not None:
+        coco.parent.mkdir(parents=True, exist_ok=True)
+        content = coco_file(samples, coco.parent)
+        coco.write_text(json.dumps(content), encoding="utf-8")
+        print(f"wrote {len(content['annotations']):,} bodies to {coco}")
 
 
 if __name__ == "__main__":

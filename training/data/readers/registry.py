@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..labels import read_labels
 from ..sample import Sample
 from .agora import read_agora
+from .coco import read_coco
 from .crowdhuman import read_crowdhuman
 from .directmhp import read_directmhp
 from .panoptic import read_panoptic
@@ -16,6 +17,7 @@ from .refcoco import read_refcoco
 # Each but `scenes` takes a `report` as well.
 READERS: dict[str, Callable[..., list[Sample]]] = {
     "agora": read_agora,
+    "coco": read_coco,
     "crowdhuman": read_crowdhuman,
     "directmhp": read_directmhp,
     "panoptic": read_panoptic,
