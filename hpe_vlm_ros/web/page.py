@@ -134,7 +134,7 @@ def page(viewer: Viewer, title: str) -> gr.Blocks:
 def as_image(seen: Seen) -> str:
     """The drawing within the page itself: Gradio's own image would keep every frame on the disk."""
     _, coded = cv2.imencode(".jpg", cv2.cvtColor(seen.drawing, cv2.COLOR_RGB2BGR))
-    source = f"data:image/jpeg;base64,{b64encode(coded).decode()}"
+    source = f"data:image/jpeg;base64,{b64encode(coded.tobytes()).decode()}"
     return f'<img alt="Heads" decoding="sync" src="{source}">'  # sync: it does not flicker
 
 
