@@ -18,10 +18,11 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from rosbags.typesys.store import Typestore
 
-from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, typestore
+from hpe_vlm_ros.recordings.bag_writer import VERSION, BagWriter
+from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW
 from hpe_vlm_ros.recordings.records import FrameRecord
 from hpe_vlm_ros.recordings.result_bag import Builder
 from hpe_vlm_ros.recordings.truth_heads import true_head
@@ -41,25 +42,18 @@ def write_scenes(
     raw: bool = False,
     storage: StoragePlugin = StoragePlugin.MCAP,
     compression: CompressionMode = CompressionMode.NONE,
-    version: Literal[8, 9] = 8,
+    version: Literal[8, 9] = VERSION,
 ) -> None:
     """Writes samples as a bag, `fps` a second; heads whose pose is unknown are left out."""
-    types = typestore()
     kind, topic = (RAW, IMAGES) if raw else (COMPRESSED, f"{IMAGES}/compressed")
-    writer = Writer(folder, version=version, storage_plugin=storage)
-    if compression is not CompressionMode.NONE:
-        writer.set_compression(compression, CompressionFormat.ZSTD)
     entries = []
-    with writer:
-        infos = writer.add_connection(INFO, CAMERA_INFO, typestore=types)
-        images = writer.add_connection(topic, kind, typestore=types)
-        truths = writer.add_connection(TRUTH, HEADS, typestore=types)
+    with BagWriter(folder, storage, compression, version) as bag:
         for number, sample in enumerate(samples):
             stamp = START + int(number * 1e9 / fps)
-            info, image, truth = messages(types, sample, number, stamp, raw)
-            writer.write(infos, stamp, types.serialize_cdr(info, CAMERA_INFO))
-            writer.write(images, stamp, types.serialize_cdr(image, kind))
-            writer.write(truths, stamp, types.serialize_cdr(truth, HEADS))
+            info, image, truth = messages(bag.types, sample, number, stamp, raw)
+            bag.add(INFO, stamp, CAMERA_INFO, info)
+            bag.add(topic, stamp, kind, image)
+            bag.add(TRUTH, stamp, HEADS, truth)
             entries.append(_entry(sample, stamp))
     folder.with_name(f"{folder.name}.json").write_text(json.dumps(entries), encoding="utf-8")
 

@@ -21,10 +21,6 @@ FRAME_ID = "demo_camera_optical"
 JPEG_QUALITY = 92
 
 
-class SourceError(ValueError):
-    """A source that cannot be played; the text says why and what to do."""
-
-
 @dataclass(frozen=True)
 class Frame:
     """What is sent at one time.

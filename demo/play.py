@@ -11,11 +11,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from demo.frames import Frame, SourceError, jpeg
+from demo.frames import Frame, jpeg
 from demo.link import Link, Sent
 from demo.process import NodeError, NodeProcess, node_parameters
 from demo.sources import Source
 from hpe_vlm_ros.images import ImageError, to_rgb
+from hpe_vlm_ros.recordings.frames import ReplayError
 
 NAMESPACE = "/demo"
 SILENT_FRAMES = 3  # unanswered in a row before the demo gives up
@@ -43,7 +44,7 @@ class Played:
 
 
 def play(source: Source, options: Options, log: Path) -> Played:
-    """Starts the node, plays, and stops the node. SourceError or NodeError when it cannot be done.
+    """Starts the node, plays, and stops the node. ReplayError or NodeError when it cannot be done.
 
     Ctrl-C while playing ends it early with what there is. Images kept in the result are JPEG.
     """
@@ -52,7 +53,7 @@ def play(source: Source, options: Options, log: Path) -> Played:
     try:
         first = next(frames)
     except StopIteration:
-        raise SourceError(f"{source.name}: there are no frames in it") from None
+        raise ReplayError(f"{source.name}: there are no frames in it") from None
     values = node_parameters(
         NAMESPACE, source.transport, options.model, options.device, lossless=not options.realtime
     )
@@ -121,7 +122,7 @@ def _readable(source: Source, played: Played) -> Iterator[Frame]:
             continue
         yield frame
     if played.unreadable and not played.sent:
-        raise SourceError(f"{source.name}: none of its {played.unreadable} images can be read")
+        raise ReplayError(f"{source.name}: none of its {played.unreadable} images can be read")
 
 
 def _keep_small(sent: Sent) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tf2_msgs.msg import TFMessage
 
-from demo.bags import BagWriter
+from demo.bags import write_message
 from demo.frames import Rgb
 from demo.link import Sent
 from demo.play import NAMESPACE, Played
@@ -21,6 +21,7 @@ from hpe_vlm_ros.drawing import contact_sheet, draw_heads
 from hpe_vlm_ros.geometry import matrix_from_quaternion, rotation_from_face
 from hpe_vlm_ros.images import to_rgb
 from hpe_vlm_ros.msg import HeadPose
+from hpe_vlm_ros.recordings.bag_writer import BagWriter
 
 LONGEST = 960  # pixels of a side of the video
 SHEET = (4, 16)  # columns, pictures
@@ -110,13 +111,13 @@ def write_results(sent: Sequence[Sent], folder: Path) -> Path:
     with BagWriter(folder) as bag:
         for one in sent:
             stamp = one.frame.stamp
-            bag.write(f"{NAMESPACE}/image_raw/compressed", stamp, one.frame.image)
+            write_message(bag, f"{NAMESPACE}/image_raw/compressed", stamp, one.frame.image)
             if one.frame.info is not None:
-                bag.write(f"{NAMESPACE}/camera_info", stamp, one.frame.info)
+                write_message(bag, f"{NAMESPACE}/camera_info", stamp, one.frame.info)
             if one.answer is not None:
-                bag.write(f"{NAMESPACE}/perception/head_poses", stamp, one.answer)
+                write_message(bag, f"{NAMESPACE}/perception/head_poses", stamp, one.answer)
             if one.transforms:
-                bag.write("/tf", stamp, TFMessage(transforms=one.transforms))
+                write_message(bag, "/tf", stamp, TFMessage(transforms=one.transforms))
     return folder
 
 

@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add = result.add_argument
     add("--source", metavar="S", help="video file, camera, picture, folder of pictures, or rosbag2")
     add("--topic", metavar="T", help="image topic of the bag (default: the one with most images)")
+    add("--camera-info", metavar="T", help="its calibration (default: camera_info beside it)")
     add("--frames", type=_count, default=300, metavar="N", help="at most N frames; 0: all (300)")
     add("--realtime", action="store_true", help="do not wait for answers; late frames are dropped")
     add("--timeout", type=_seconds, default=60.0, metavar="S", help="seconds to wait (60)")
@@ -65,19 +66,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     prepare_environment()
-    from demo.frames import SourceError
     from demo.play import Options, play
     from demo.sources import open_source
+    from hpe_vlm_ros.recordings.frames import ReplayError
 
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         print("preparing the images", flush=True)
-        source = open_source(options.source, options.out, options.topic).first(options.frames)
+        source = open_source(
+            options.source, options.out, options.topic, options.camera_info, options.frames or None
+        )
         print(f"source: {source.name}", flush=True)
         how = Options(options.model, options.device, options.realtime, options.timeout)
         played = play(source, how, options.out / "node.log")
         show(played, options.out)
-    except (SourceError, NodeError, OSError) as error:
+    except (ReplayError, NodeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 130 if played.interrupted and not source.live else 0

@@ -41,6 +41,9 @@ NOT_READ = (*(s for of in _SUFFIXES.values() for s in of if s not in PICTURES), 
 _NOT_OF_THE_USER = ("__MACOSX", "@eaDir")  # what macOS puts into archives, NAS into folders
 
 
+LONGEST = 1280  # pixels; the model sees less, and larger pictures only cost time
+
+
 class ImageError(ValueError):
     """An image that cannot be used. The text says why and what to do; `kind` groups such texts."""
 
@@ -123,3 +126,12 @@ def decode(data: Any, upright: bool = True) -> Rgb:
         "undecodable",
         "not a picture that OpenCV reads, or cut short; copy it again or convert it to JPEG or PNG",
     )
+
+
+def shrunk(rgb: Rgb, longest: int = LONGEST) -> Rgb:
+    """The picture (H, W, 3), its longer side at most `longest` pixels."""
+    ratio = longest / max(rgb.shape[:2])
+    if ratio >= 1:
+        return rgb
+    size = [max(1, round(side * ratio)) for side in (rgb.shape[1], rgb.shape[0])]
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)

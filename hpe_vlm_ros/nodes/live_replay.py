@@ -25,21 +25,12 @@ from hpe_vlm_ros.requirements import stated
 from . import signals
 
 with stated():
-    from rosbags.rosbag2 import StoragePlugin, Writer
     from tqdm import tqdm
 
     from hpe_vlm_ros.recordings.bag_recording import BagRecording, header_stamp, open_bag
-    from hpe_vlm_ros.recordings.bags import (
-        CAMERA_INFO,
-        COMPRESSED,
-        HEADS,
-        RAW,
-        Bag,
-        shared_bag,
-        typestore,
-    )
-    from hpe_vlm_ros.recordings.result_bag import DEFAULT_TOPIC, TF, VERSION
-    from hpe_vlm_ros.recordings.topics import image_topic
+    from hpe_vlm_ros.recordings.bag_writer import BagWriter
+    from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW
+    from hpe_vlm_ros.recordings.result_bag import DEFAULT_TOPIC, TF
 
 _stopped = threading.Event()  # by a signal
 READY = 600.0  # seconds; the largest models load for minutes
@@ -113,41 +104,34 @@ def play(recording: BagRecording, out: Path, how: How) -> Played:
     """Plays all images of the recording; ReplayError when nobody listens."""
     if out.exists():
         raise ReplayError(f"{out} exists: name another --out")
-    link = _Link(recording, out, how)
-    try:
-        link.wait_for_listeners()
-        link.play()
-    finally:
-        link.close()
+    with BagWriter(out) as answers:
+        link = _Link(recording, answers, how)
+        try:
+            link.wait_for_listeners()
+            link.play()
+        finally:
+            link.close()
     return link.played
 
 
 class _Link:
     """A camera and a recorder in one node."""
 
-    def __init__(self, recording: BagRecording, out: Path, how: How) -> None:
+    def __init__(self, recording: BagRecording, answers: BagWriter, how: How) -> None:
         import rclpy
         from rclpy.context import Context
         from rclpy.executors import SingleThreadedExecutor
 
         self._recording, self._how, self.played = recording, how, Played()
-        self._bag: Bag = shared_bag(recording.path, recording.damaged)
+        self._answers = answers
         self._context = Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node("replay_live", context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
-        self._topics = [
-            t for t in self._bag.topics if t.name == recording.info_topic and t.kind == CAMERA_INFO
-        ]
-        self._topics.append(image_topic(self._bag, recording.topic))
         self._out = {
-            t.name: self._node.create_publisher(_class(t.kind), t.name, 5) for t in self._topics
+            t.name: self._node.create_publisher(_class(t.kind), t.name, 5) for t in recording.topics
         }
-        self._types = typestore()
-        out.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = Writer(out, version=VERSION, storage_plugin=StoragePlugin.MCAP)
-        self._writer.open()
         self._record(how.poses, HEADS, self._note)
         self._record("/tf", TF, None)
 
@@ -170,7 +154,7 @@ class _Link:
         begin = time.monotonic()
         total = len(self._recording.frames)
         with tqdm(total=total, unit="frame", disable=None) as bar:
-            for topic, recorded, data in self._bag.messages(self._topics):
+            for topic, recorded, data in self._recording.messages():
                 due = begin + (recorded - first) / 1e9 / self._how.rate
                 self._spin_until(lambda: False, due - time.monotonic())
                 self._out[topic.name].publish(bytes(data))
@@ -185,7 +169,6 @@ class _Link:
     def close(self) -> None:
         import rclpy
 
-        self._writer.close()
         self._executor.shutdown()
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
@@ -194,10 +177,8 @@ class _Link:
         self._spin_until(lambda: self.played.last_is_answered, self._how.timeout)
 
     def _record(self, topic: str, kind: str, note: Callable[[bytes], None] | None) -> None:
-        connection = self._writer.add_connection(topic, kind, typestore=self._types)
-
         def keep(data: bytes) -> None:
-            self._writer.write(connection, time.time_ns(), data)
+            self._answers.write(topic, time.time_ns(), kind, data)
             if note is not None:
                 note(data)
 

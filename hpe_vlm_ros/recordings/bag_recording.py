@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hpe_vlm_ros.camera_model import Calibration
 from hpe_vlm_ros.images import ImageError, to_rgb
@@ -41,6 +42,17 @@ class BagRecording:
     def only(self, frames: Sequence[FrameInfo]) -> BagRecording:
         return replace(self, frames=tuple(frames))
 
+    @property
+    def topics(self) -> list[Topic]:
+        """The images and, where there is one, their camera_info."""
+        bag = shared_bag(self.path, self.damaged)
+        infos = [t for t in bag.topics if (t.name, t.kind) == (self.info_topic, CAMERA_INFO)]
+        return [image_topic(bag, self.topic), *infos]
+
+    def messages(self) -> Iterator[tuple[Topic, int, Any]]:
+        """Those of `topics` as they were recorded, with the times of that (ns)."""
+        return shared_bag(self.path, self.damaged).messages(self.topics)
+
     def read(self) -> Iterator[Frame]:
         if not self.frames:
             return
@@ -69,20 +81,30 @@ class BagRecording:
 
 
 def open_bag(
-    path: Path, id: str, topic: str | None = None, info_topic: str | None = None
+    path: Path,
+    id: str,
+    topic: str | None = None,
+    info_topic: str | None = None,
+    most: int | None = None,
 ) -> BagRecording:
     """Reads the bag once, for the list of its frames. ReplayError when there are none.
 
-    topic: None takes the one with the most images, raw before compressed, depth left out.
+    topic: None takes the one with the most images, raw before compressed, depth left out. most:
+    leave it at so many frames, which saves reading the others.
     """
     try:
-        return _indexed(path, id, topic, info_topic, damaged=False)
+        return _indexed(path, id, topic, info_topic, most, damaged=False)
     except Broken:
-        return _indexed(path, id, topic, info_topic, damaged=True)
+        return _indexed(path, id, topic, info_topic, most, damaged=True)
 
 
 def _indexed(
-    path: Path, id: str, topic: str | None, info_topic: str | None, damaged: bool
+    path: Path,
+    id: str,
+    topic: str | None,
+    info_topic: str | None,
+    most: int | None,
+    damaged: bool,
 ) -> BagRecording:
     bag = shared_bag(str(path), damaged)
     chosen, notes = chosen_topic(bag, topic)
@@ -100,6 +122,8 @@ def _indexed(
             size += len(data)
             frames.append(FrameInfo(len(frames), header_stamp(data), recorded, seen[recorded]))
             seen[recorded] += 1
+            if len(frames) == most:
+                break
     except Broken:
         raise
     except ReplayError as error:

@@ -16,7 +16,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from .data_files import TO_CONVERT, ZSTD, DataFiles, added
+from .data_files import ZSTD, DataFiles, added
 from .frames import ReplayError
 from .scanned_mcap import ScannedMcap
 
@@ -64,8 +64,8 @@ class Bag:
         self.foreign = sorted({_described(c) for c in connections if not _is_ros2(c)})
         if not ours and any(c.ext.serialization_format == "ros1" for c in connections):
             raise ReplayError(
-                f"{path}: an MCAP file of ROS 1, which is not read; {TO_CONVERT}, "
-                "such as the one that this file was made of"
+                f"{path}: an MCAP file of ROS 1, which is not read; give the .bag file that it was "
+                "made of, or what `rosbags-convert --src FILE.bag --dst FOLDER` makes of that"
             )
 
     def messages(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The data files of a rosbag2: which there are, in what order, and a reader for each.
+"""The data files of a bag: which there are, in what order, and a reader for each.
 
 A reader has what rosbags' readers have: `connections`, `messages`, `path`, `start_time`, `end_time`
 and `close`.
@@ -18,6 +18,7 @@ from rosbags.rosbag2 import Reader
 
 from . import metadata
 from .frames import ReplayError
+from .ros1_file import Ros1File
 from .scanned_mcap import ScannedMcap
 from .sqlite_file import SqliteFile
 
@@ -31,8 +32,6 @@ MCAP, SQLITE = b"\x89MCAP0\r\n", b"SQLite f"
 ZSTD, ROS1_START = b"\x28\xb5\x2f\xfd", b"#ROSBAG"
 """How files of these kinds begin."""
 ROS1 = ".bag"
-OF_ROS1 = "a recording of ROS 1, which is not read"
-TO_CONVERT = "`rosbags-convert --src FILE.bag --dst FOLDER` makes a rosbag2 of a .bag file"
 
 
 @dataclass
@@ -63,7 +62,7 @@ class DataFiles:
             raise errors[0]
         made.notes += [f"{error}; the other files are read" for error in errors]
         made._leave_out_copies()
-        if path.is_dir():
+        if path.is_dir() and not _only_ros1(path):
             found = metadata.Found(tuple(file.name for file in files), *made._contents())
             said = metadata.note(path, found)
             made.notes += [said] if said else []
@@ -96,7 +95,7 @@ class DataFiles:
             file = self._unpacked_copy(file)
             start = _start(file)
         if start.startswith(ROS1_START):
-            raise ReplayError(f"{file}: {OF_ROS1}; {TO_CONVERT}")
+            return Ros1File(file)
         if start == SQLITE or (start != MCAP and ".db3" in file.name.lower()):
             return SqliteFile(file)
         if not damaged and file.suffix == ".mcap":
@@ -153,11 +152,9 @@ def added(known: int | None, more: int) -> int | None:
 
 def data_files(path: Path) -> list[Path]:
     """The file itself, or those in a folder by name; ReplayError when there are none."""
-    if path.suffix == ROS1 or _only_ros1(path):
-        raise ReplayError(f"{path}: {OF_ROS1}; {TO_CONVERT}")
     if path.is_file():
         return [path]
-    files = [file for file in _inside(path) if _is_data(file)]
+    files = _inside(path) if _only_ros1(path) else [f for f in _inside(path) if _is_data(f)]
     if not files:
         raise ReplayError(f"{path}: holds no .mcap or .db3 files; give a rosbag2 folder")
     return sorted(files, key=_natural)

@@ -8,15 +8,12 @@ copied unless asked for.
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, quaternion_from_matrix
@@ -24,14 +21,14 @@ from hpe_vlm_ros.rays import unit_ray
 from hpe_vlm_ros.tasks import facing
 
 from .bag_recording import BagRecording
-from .bags import CAMERA_INFO, HEADS, shared_bag, typestore
+from .bag_writer import BagWriter
+from .bags import CAMERA_INFO, HEADS, shared_bag
 from .frames import Recording
 from .records import FrameRecord, Head
 from .topics import image_topic
 
 Item = tuple[int, str, str, "bytes | memoryview"]
 """Time of recording (ns), topic, type and bytes of a message."""
-VERSION: Literal[8] = 8  # of rosbag2's metadata: the newest that Humble, Jazzy and later all read
 TF = "tf2_msgs/msg/TFMessage"
 DEFAULT_TOPIC = "/perception/head_poses"
 
@@ -47,17 +44,10 @@ def write_bag(
 
     images_of: also copy this bag's images and camera_info.
     """
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    types = typestore()
-    streams = [_results(records, types, model, topic), _copies(images_of)]
-    with Writer(folder, version=VERSION, storage_plugin=StoragePlugin.MCAP) as writer:
-        made: dict[str, Connection] = {}
+    with BagWriter(folder) as writer:
+        streams = [_results(records, writer.types, model, topic), _copies(images_of)]
         for time, name, kind, data in merge(*streams, key=lambda item: item[0]):
-            if name not in made:
-                made[name] = writer.add_connection(name, kind, typestore=types)
-            writer.write(made[name], time, data)
+            writer.write(name, time, kind, data)
 
 
 def _results(

@@ -18,11 +18,15 @@ from .videos import open_video
 
 
 def open_sources(
-    texts: Sequence[str], topics: Sequence[str] = (), info_topic: str | None = None
+    texts: Sequence[str],
+    topics: Sequence[str] = (),
+    info_topic: str | None = None,
+    most: int | None = None,
 ) -> list[Recording]:
     """Recordings of all that is named; of bags, one for each of `topics` (none: the fullest).
 
-    A text may be a glob. ReplayError names what cannot be opened.
+    A text may be a glob. most: the first frames of each, None for all. ReplayError names what
+    cannot be opened.
     """
     paths = [_recording(path) for path in expand(texts)]
     recordings: list[Recording] = []
@@ -30,11 +34,12 @@ def open_sources(
         if looks_like_bag(path):
             for topic in topics or (None,):
                 id = f"{name}:{topic}" if len(topics) > 1 else name
-                recordings.append(open_bag(path, id, topic, info_topic))
+                recordings.append(open_bag(path, id, topic, info_topic, most))
         elif path.is_dir() or (is_picture(path) and not may_move(path)):
-            recordings.append(open_pictures(path, name))
+            pictures = open_pictures(path, name)
+            recordings.append(pictures.only(pictures.frames[:most]))
         else:
-            recordings.append(open_video(path, name))
+            recordings.append(open_video(path, name, most))
     return recordings
 
 

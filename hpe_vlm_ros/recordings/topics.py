@@ -97,6 +97,10 @@ def calibration_topic(bag: Bag, image: Topic, wanted: str | None) -> Topic | Non
             there = ", ".join(infos) or "none"
             raise ReplayError(f"{bag.path}: no camera_info on {wanted}; there are: {there}")
         return named
-    base = image.name.removesuffix("/compressed")
-    beside = infos.get(str(PurePosixPath(base).parent / "camera_info"))
+    beside = infos.get(camera_info_topic(image.name))
     return beside or (next(iter(infos.values())) if len(infos) == 1 else None)
+
+
+def camera_info_topic(image_topic: str) -> str:
+    """Where a camera driver puts the calibration of the images on this topic."""
+    return str(PurePosixPath(image_topic.removesuffix("/compressed")).parent / "camera_info")

@@ -56,15 +56,16 @@ class Video:
         return None
 
 
-def open_video(path: Path, id: str) -> Video:
-    """A video file; it is played through once, since files often misstate their length.
+def open_video(path: Path, id: str, most: int | None = None) -> Video:
+    """A video file; it is played through once, since files often misstate their length, or for its
+    first `most` frames.
 
     Frames have the times that the container gives them, which phones space unevenly; where it gives
     none, its frame rate.
     """
     capture = _capture(path)
     fps, times = capture.get(cv2.CAP_PROP_FPS), list[float]()
-    while capture.grab():
+    while len(times) != most and capture.grab():
         times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
     capture.release()
     if not times:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.pictures import shrunk
+
 from . import RemoteError
 
 # The public model sees 490 x 490 pixels whatever it is sent: twice that loses nothing.
@@ -16,16 +18,6 @@ LONGEST_SIDE = 980
 MOST_BYTES = 500_000
 QUALITIES = (90, 75, 50)  # of JPEG, tried in this order
 SMALLEST_SIDE = 64
-
-
-def shrink(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """(H, W, 3) with the longer side at most `side`; the aspect ratio stays."""
-    height, width = image.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def jpeg(
@@ -38,7 +30,7 @@ def jpeg(
     """
     side = longest_side
     while side >= SMALLEST_SIDE:
-        bgr = cv2.cvtColor(shrink(image, side), cv2.COLOR_RGB2BGR)
+        bgr = cv2.cvtColor(shrunk(image, side), cv2.COLOR_RGB2BGR)
         for quality in QUALITIES:
             _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
             if len(encoded) <= most_bytes:

@@ -18,19 +18,19 @@ from hpe_vlm_ros.drawing import draw_heads
 from hpe_vlm_ros.geometry import CameraIntrinsics
 from hpe_vlm_ros.people.people import ROBOT, People, Person, View
 from hpe_vlm_ros.people.tracking import Status
+from hpe_vlm_ros.pictures import shrunk
 from hpe_vlm_ros.rays import usual_camera
 from hpe_vlm_ros.recordings.frames import ReplayError
 from hpe_vlm_ros.recordings.videos import open_video
 
 Rgb = NDArray[np.uint8]
 FILM_RATE = 10.0  # frames of a video that are answered per second of it, at most
-LONGEST = 1280  # pixels; the model sees less, and larger drawings only cost time
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """drawing: the image with boxes and axes, at most `LONGEST` pixels long. people: from left to
-    right. seconds: time the model took."""
+    """drawing: the image with boxes and axes, at most `pictures.LONGEST` pixels long. people: from
+    left to right. seconds: time the model took."""
 
     drawing: Rgb
     people: list[Person]
@@ -55,7 +55,7 @@ class Viewer:
 
     def follow(self, rgb: Rgb, people: People, stamp: int) -> Seen:
         """The next image of a stream, taken at `stamp` (nanoseconds)."""
-        rgb = _shrunk(rgb)
+        rgb = shrunk(rgb)
         size = rgb.shape[1], rgb.shape[0]
         with self._one_at_a_time:
             started = time.perf_counter()
@@ -115,11 +115,3 @@ def looks(person: Person) -> bool:
 
 def _shows(person: Person) -> bool:
     return person.posed and person.head.status in (Status.OK, Status.PREDICTED)
-
-
-def _shrunk(rgb: Rgb) -> Rgb:
-    ratio = LONGEST / max(rgb.shape[:2])
-    if ratio >= 1:
-        return rgb
-    size = [max(1, round(side * ratio)) for side in (rgb.shape[1], rgb.shape[0])]
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)

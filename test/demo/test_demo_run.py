@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
-from demo.bags import BagWriter
+from demo.bags import write_message
 from demo.frames import camera_info, header
 from hpe_vlm_ros.geometry import (
     CameraIntrinsics,
@@ -19,6 +19,7 @@ from hpe_vlm_ros.geometry import (
 )
 from hpe_vlm_ros.images import rgb_to_image
 from hpe_vlm_ros.perceiver import HeadPerceiver
+from hpe_vlm_ros.recordings.bag_writer import BagWriter
 
 CAMERA = CameraIntrinsics(200.0, 200.0, 80.0, 60.0)
 STAMPS = [10**18 + 10**8 * i for i in range(6)]  # long ago: recordings keep their stamps
@@ -31,8 +32,8 @@ def bag(tmp_path_factory, faces):
         for stamp, face in zip(STAMPS, faces, strict=True):
             head = header(stamp, "robot_camera")
             info = camera_info(head, CAMERA, 160, 120)
-            writer.write("/robot/camera_info", stamp, info)
-            writer.write("/robot/image_raw", stamp, rgb_to_image(face, head))
+            write_message(writer, "/robot/camera_info", stamp, info)
+            write_message(writer, "/robot/image_raw", stamp, rgb_to_image(face, head))
     return folder
 
 

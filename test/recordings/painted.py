@@ -17,10 +17,11 @@ import cv2
 import numpy as np
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate, seen_by
+from hpe_vlm_ros.recordings.bag_writer import VERSION, BagWriter
 from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW, shared_bag, typestore
 from hpe_vlm_ros.recordings.frames import Recording
 from hpe_vlm_ros.recordings.records import FrameRecord
@@ -165,17 +166,11 @@ def write_bag(
     messages: Sequence[Entry],
     storage: StoragePlugin = StoragePlugin.MCAP,
     compression: CompressionMode = CompressionMode.NONE,
-    version: Any = 8,
+    version: Any = VERSION,
 ) -> Path:
-    writer = Writer(folder, version=version, storage_plugin=storage)
-    if compression is not CompressionMode.NONE:
-        writer.set_compression(compression, CompressionFormat.ZSTD)
-    with writer:
-        made: dict[str, Any] = {}
-        for topic, time, kind, message in messages:
-            if topic not in made:
-                made[topic] = writer.add_connection(topic, kind, typestore=TYPES)
-            writer.write(made[topic], time, TYPES.serialize_cdr(message, kind))
+    with BagWriter(folder, storage, compression, version) as bag:
+        for entry in messages:
+            bag.add(*entry)
     return folder
 
 

@@ -34,7 +34,9 @@ from painted import (
     write_bag,
     write_mcap,
 )
+from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
+from rosbags.typesys import Stores, get_typestore
 
 from hpe_vlm_ros.images import ImageError
 from hpe_vlm_ros.recordings.frames import ReplayError
@@ -170,7 +172,7 @@ def test_an_mcap_without_images_of_ros_2_says_what_it_holds(tmp_path):
         opened(file)
 
 
-def test_recordings_of_ros_1_get_the_hint_to_convert(tmp_path):
+def test_an_mcap_of_ros_1_gets_the_hint_to_convert(tmp_path):
     mcap = tmp_path / "one.mcap"
     with mcap.open("wb") as out:
         writer = McapWriter(out)
@@ -178,14 +180,51 @@ def test_recordings_of_ros_1_get_the_hint_to_convert(tmp_path):
         schema = writer.register_schema("sensor_msgs/Image", "ros1msg", b"")
         writer.add_message(writer.register_channel("/image", "ros1", schema), START, b"x", START)
         writer.finish()
+    with pytest.raises(ReplayError, match="of ROS 1.*rosbags-convert --src FILE.bag"):
+        opened(mcap)
+    with pytest.raises(ReplayError, match="rosbags-convert"):
+        read_arrays(mcap, None)
+
+
+def test_a_recording_of_ros_1_gives_the_same_frames(tmp_path):
     folder = tmp_path / "drive"
     folder.mkdir()
-    old = folder / "drive.bag"
+    store = get_typestore(Stores.ROS1_NOETIC)
+    topic, kind = "/cam/image/compressed", COMPRESSED
+    with Ros1Writer(folder / "drive.bag") as bag:
+        images = bag.add_connection(topic, kind, typestore=store)
+        infos = bag.add_connection("/cam/camera_info", CAMERA_INFO, typestore=store)
+        for number, (name, time, _, message) in enumerate(entries(6)):
+            if name == topic:
+                data = store.types[kind](old_header(store, number, message), "png", message.data)
+                bag.write(images, time, store.serialize_ros1(data, kind))
+                continue
+            calibration = store.types[CAMERA_INFO](
+                old_header(store, number, message), HEIGHT, WIDTH, "plumb_bob", message.d,
+                message.k, message.r, message.p, 0, 0,
+                store.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
+            )  # fmt: skip
+            bag.write(infos, time, store.serialize_ros1(calibration, CAMERA_INFO))
+    for path in (folder, folder / "drive.bag"):
+        recording = opened(path)
+        assert found(recording) == expected(range(6))
+        assert [f.stamp for f in recording.frames] == [START + n * STEP for n in range(6)]
+        assert recording.camera(recording.frames[3]).k[0] == FOCAL and recording.notes == ()
+
+
+def old_header(store, number, message):
+    stamp = message.header.stamp
+    time = store.types["builtin_interfaces/msg/Time"](stamp.sec, stamp.nanosec)
+    return store.types["std_msgs/msg/Header"](number, time, message.header.frame_id)
+
+
+def test_a_broken_recording_of_ros_1_is_named(tmp_path):
+    old = tmp_path / "drive.bag"
     old.write_bytes(b"#ROSBAG V2.0\n")
-    for path in (mcap, old, folder):
-        with pytest.raises(ReplayError, match="of ROS 1.*rosbags-convert --src FILE.bag"):
+    for path in (old, tmp_path):
+        with pytest.raises(ReplayError, match="of ROS 1 that cannot be read"):
             opened(path)
-        with pytest.raises(ReplayError, match="rosbags-convert"):
+        with pytest.raises(ReplayError, match="of ROS 1 that cannot be read"):
             read_arrays(path, None)
 
 

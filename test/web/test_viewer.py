@@ -16,7 +16,8 @@ from hpe_vlm_ros.drawing import MARKED_COLOUR, draw_heads
 from hpe_vlm_ros.geometry import HeadShape, rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate, Heads
 from hpe_vlm_ros.people.people import People
-from hpe_vlm_ros.web.viewer import LONGEST, Viewer, looks, thinned
+from hpe_vlm_ros.pictures import LONGEST
+from hpe_vlm_ros.web.viewer import Viewer, looks, thinned
 
 
 class Two:
