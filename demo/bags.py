@@ -11,7 +11,8 @@ from typing import Any
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from demo.frames import FRAME_ID, Frame, header, nanoseconds
+from demo.frames import FRAME_ID, Frame, header
+from hpe_vlm_ros.nodes.messages import nanoseconds
 from hpe_vlm_ros.recordings.bag_recording import BagRecording
 from hpe_vlm_ros.recordings.bag_writer import BagWriter
 from hpe_vlm_ros.recordings.bags import CAMERA_INFO, RAW

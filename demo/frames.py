@@ -9,12 +9,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
 from hpe_vlm_ros.geometry import CameraIntrinsics
+from hpe_vlm_ros.nodes.messages import nanoseconds, time_of
 
 Rgb = NDArray[np.uint8]
 FRAME_ID = "demo_camera_optical"
@@ -40,14 +40,9 @@ class Frame:
         return nanoseconds(self.image.header.stamp)
 
 
-def nanoseconds(stamp: Time) -> int:
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
-
-
 def header(stamp: int, frame_id: str = FRAME_ID) -> Header:
     """A header of a time in nanoseconds."""
-    seconds, rest = divmod(stamp, 10**9)
-    return Header(stamp=Time(sec=seconds, nanosec=rest), frame_id=frame_id)
+    return Header(stamp=time_of(stamp), frame_id=frame_id)
 
 
 def from_pixels(

@@ -20,9 +20,10 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
-from demo.frames import Frame, header, nanoseconds
+from demo.frames import Frame, header
 from demo.process import NodeError, NodeProcess, image_topic
 from hpe_vlm_ros.msg import HeadPoseArray
+from hpe_vlm_ros.nodes.messages import nanoseconds
 
 ASK_AGAIN = 2.0  # seconds without an answer to a question about the state
 SAY_AGAIN = 3.0  # seconds without an answer to the first image

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-import numpy as np
+import builtin_interfaces.msg
+import geometry_msgs.msg
 from builtin_interfaces.msg import Duration, Time
-from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped, Vector3
-from numpy.typing import NDArray
+from geometry_msgs.msg import TransformStamped
 from std_msgs.msg import Header
 
-from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, quaternion_from_matrix
+import hpe_vlm_ros.msg
+from hpe_vlm_ros import head_messages
 from hpe_vlm_ros.msg import GazeTarget, GazeTargets, HeadGesture, HeadPose
 from hpe_vlm_ros.people.attention import UNKNOWN
 from hpe_vlm_ros.people.distance import Source
@@ -21,28 +23,37 @@ from hpe_vlm_ros.people.people import ROBOT, Person
 from hpe_vlm_ros.rays import unit_ray
 from hpe_vlm_ros.tasks.gesture import LABELS
 
+_PACKAGES = {
+    "builtin_interfaces": builtin_interfaces.msg,
+    "geometry_msgs": geometry_msgs.msg,
+    "hpe_vlm_ros": hpe_vlm_ros.msg,
+}
+
 
 def head_pose(person: Person, header: Header) -> HeadPose:
     """The message of one person; what is unknown is NaN."""
-    head = person.head
-    message = HeadPose(header=header, id=head.id, status=int(head.status))
-    message.score, message.unseen, message.age = head.score, head.unseen, head.age
-    message.x_min, message.y_min, message.x_max, message.y_max = (float(v) for v in head.box)
-    message.yaw, message.pitch, message.roll = (math.radians(a) for a in person.angles)
-    message.position_source = int(person.position.source)
-    message.pose.pose = Pose(
-        position=Point(**_xyz(person.position.point)), orientation=_orientation(head.rotation)
+    head, gaze = person.head, person.gazes.get(ROBOT, UNKNOWN)
+    facing = None if person.facing is None else int(person.facing.argmax())
+    return head_messages.head_pose(
+        _make,
+        header,
+        box=head.box,
+        angles=person.angles,
+        rotation=person.rotation,
+        position=person.position.point,
+        covariance=person.covariance,
+        facing=facing,
+        facing_score=math.nan if person.facing is None else float(person.facing[facing]),
+        id=head.id,
+        score=head.score,
+        status=int(head.status),
+        unseen=head.unseen,
+        age=head.age,
+        position_source=int(person.position.source),
+        looking_at_robot=gaze.looking,
+        looking_at_robot_score=gaze.score,
+        looking_at_robot_angle=gaze.angle,
     )
-    message.pose.covariance = person.covariance.ravel()
-    gaze = person.gazes.get(ROBOT, UNKNOWN)
-    message.looking_at_robot = gaze.looking
-    message.looking_at_robot_score = gaze.score
-    message.looking_at_robot_angle = gaze.angle
-    message.facing_score = math.nan
-    if person.facing is not None:
-        best = int(person.facing.argmax())
-        message.facing, message.facing_score = best + 1, float(person.facing[best])
-    return message
 
 
 def head_gesture(gesture: Gesture, header: Header, judge: str) -> HeadGesture:
@@ -104,20 +115,11 @@ def head_transforms(
         origin = person.position.point
         if person.position.source is Source.NONE:
             origin = unit_ray(person.box, *size)
-        frames = ("face", face_rotation(person.rotation)), ("gaze", gaze_rotation(person.rotation))
-        for kind, rotation in frames:
-            yield TransformStamped(
-                header=parent,
-                child_frame_id=f"{kind}_{name}",
-                transform=Transform(
-                    translation=Vector3(**_xyz(origin)), rotation=_quaternion(rotation)
-                ),
-            )
+        yield from head_messages.head_frames(_make, parent, name, person.rotation, origin)
 
 
 def duration(seconds: float) -> Duration:
-    whole = int(seconds)
-    return Duration(sec=whole, nanosec=int((seconds - whole) * 1e9))
+    return head_messages.duration(_make, seconds)
 
 
 def time_of(nanoseconds: int) -> Time:
@@ -130,16 +132,6 @@ def nanoseconds(stamp: Time) -> int:
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
-def _xyz(vector: NDArray[np.float64]) -> dict[str, float]:
-    return dict(zip("xyz", (float(v) for v in vector), strict=True))
-
-
-def _orientation(rotation: NDArray[np.float64] | None) -> Quaternion:
-    if rotation is None:
-        return Quaternion(x=math.nan, y=math.nan, z=math.nan, w=math.nan)
-    return _quaternion(face_rotation(rotation))
-
-
-def _quaternion(rotation: NDArray[np.float64]) -> Quaternion:
-    x, y, z, w = quaternion_from_matrix(rotation)
-    return Quaternion(x=x, y=y, z=z, w=w)
+def _make(kind: str, **fields: Any) -> Any:
+    package, _, name = kind.split("/")
+    return getattr(_PACKAGES[package], name)(**fields)

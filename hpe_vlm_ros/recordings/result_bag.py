@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from rosbags.typesys.store import Typestore
 
-from hpe_vlm_ros.geometry import face_rotation, gaze_rotation, quaternion_from_matrix
+from hpe_vlm_ros.head_messages import duration, head_frames, head_pose
 from hpe_vlm_ros.rays import unit_ray
 from hpe_vlm_ros.tasks import facing
 
@@ -81,84 +81,51 @@ class Builder:
         self._types, self._model = types.types, model
 
     def array(self, record: FrameRecord) -> Any:
-        seconds = int(record.seconds)
-        took = self._make(
-            "builtin_interfaces/msg/Duration",
-            sec=seconds,
-            nanosec=int((record.seconds - seconds) * 1e9),
-        )
         header = self.header(record)
         return self._make(
             HEADS,
             header=header,
             heads=[self._pose(head, header) for head in record.heads],
-            inference_latency=took,
+            inference_latency=duration(self._make, record.seconds),
             dropped_frames=0,
             model_id=self._model,
         )
 
     def transforms(self, record: FrameRecord) -> Any:
         """face_<id> and gaze_<id> of each head as the node sends them."""
-        header = self.header(record, record.frame_id.lstrip("/"))
-        return self._make(TF, transforms=list(self._frames(record, header)))
-
-    def _frames(self, record: FrameRecord, header: Any) -> Iterator[Any]:
+        header, frames = self.header(record, record.frame_id.lstrip("/")), list[Any]()
         for index, head in enumerate(record.heads):
             place = head.position
             if place is None:
                 place = tuple(unit_ray(head.box, record.width, record.height))
-            parts = ("face", face_rotation(head.matrix)), ("gaze", gaze_rotation(head.matrix))
-            for name, rotation in parts:
-                yield self._make(
-                    "geometry_msgs/msg/TransformStamped",
-                    header=header,
-                    child_frame_id=f"{name}_{head.id or index}",
-                    transform=self._make(
-                        "geometry_msgs/msg/Transform",
-                        translation=self._xyz("Vector3", place),
-                        rotation=self._quaternion(rotation),
-                    ),
-                )
+            name = head.id or str(index)
+            frames += head_frames(self._make, header, name, head.matrix, place)
+        return self._make(TF, transforms=frames)
 
     def _pose(self, head: Head, header: Any) -> Any:
-        x0, y0, x1, y1 = head.box
-        yaw, pitch, roll = (math.radians(a) for a in head.angles)
-        looking = math.nan
-        if head.position is not None and head.looking is not None:
-            looking = math.radians(head.looking)
         covariance = np.zeros((6, 6))
         if head.covariance is not None:
             covariance[3:, 3:] = np.array(head.covariance).reshape(3, 3)
-        place = head.position or (math.nan,) * 3
-        pose = self._make(
-            "geometry_msgs/msg/Pose",
-            position=self._xyz("Point", place),
-            orientation=self._quaternion(face_rotation(head.matrix)),
-        )
-        return self._make(
-            "hpe_vlm_ros/msg/HeadPose",
-            header=header,
+        looking = None if head.position is None else head.looking
+        return head_pose(
+            self._make,
+            header,
+            box=head.box,
+            angles=head.angles,
+            rotation=head.matrix,
+            position=head.position or (math.nan,) * 3,
+            covariance=covariance,
+            facing=facing.LABELS.index(head.facing) if head.facing else None,
+            facing_score=_or_nan(head.facing_score),
             id=head.id,
-            x_min=x0,
-            y_min=y0,
-            x_max=x1,
-            y_max=y1,
-            score=math.nan if head.score is None else head.score,
+            score=_or_nan(head.score),
             status=head.status,
             unseen=head.unseen,
             age=head.age,
-            yaw=yaw,
-            pitch=pitch,
-            roll=roll,
-            pose=self._make(
-                "geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=covariance.ravel()
-            ),
             position_source=0 if head.position is None else head.position_source,
             looking_at_robot=head.looks,
-            looking_at_robot_score=math.nan if head.looks_score is None else head.looks_score,
-            looking_at_robot_angle=looking,
-            facing=1 + facing.LABELS.index(head.facing) if head.facing else 0,
-            facing_score=math.nan if head.facing_score is None else head.facing_score,
+            looking_at_robot_score=_or_nan(head.looks_score),
+            looking_at_robot_angle=math.radians(_or_nan(looking)),
         )
 
     def header(self, record: FrameRecord, frame_id: str | None = None) -> Any:
@@ -167,13 +134,9 @@ class Builder:
         name = record.frame_id if frame_id is None else frame_id
         return self._make("std_msgs/msg/Header", stamp=stamp, frame_id=name)
 
-    def _quaternion(self, rotation: Any) -> Any:
-        x, y, z, w = quaternion_from_matrix(rotation)
-        return self._make("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
-
-    def _xyz(self, kind: str, values: Sequence[float]) -> Any:
-        x, y, z = (float(v) for v in values)
-        return self._make(f"geometry_msgs/msg/{kind}", x=x, y=y, z=z)
-
     def _make(self, kind: str, **fields: Any) -> Any:
         return self._types[kind](**fields)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
