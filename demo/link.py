@@ -4,31 +4,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import Any
 
-import rclpy
 from geometry_msgs.msg import TransformStamped
-from lifecycle_msgs.srv import GetState
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
 from demo.frames import Frame, header
 from demo.process import NodeError, NodeProcess, image_topic
 from hpe_vlm_ros.msg import HeadPoseArray
+from hpe_vlm_ros.nodes.client import Client
 from hpe_vlm_ros.nodes.messages import nanoseconds
 
-ASK_AGAIN = 2.0  # seconds without an answer to a question about the state
 SAY_AGAIN = 3.0  # seconds without an answer to the first image
 READY = 600.0  # seconds; the largest models load for minutes
-TF_PATIENCE = 1.0  # seconds; TF follows the poses at once
+TF_TIMEOUT = 1.0  # seconds; TF follows the poses at once
 
 
 @dataclass
@@ -47,48 +39,34 @@ class Sent:
         return None if self.back_at is None else self.back_at - self.at
 
 
-class Link:
-    """A camera and a listener in one rclpy node, for the perception node in `namespace`.
+class Link(Client):
+    """A camera and a listener in one node, for the perception node in `namespace`.
 
     Answers are matched with frames by the stamp in their header. Ctrl-C stays with the caller.
     """
 
     def __init__(self, namespace: str, transport: str) -> None:
-        self._context = Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node("camera", namespace=namespace, context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
+        super().__init__("camera", namespace)
         self._by_stamp: dict[int, Sent] = {}
         self.perception = f"{namespace}/perception"
         kind = CompressedImage if transport == "compressed" else Image
-        node, qos = self._node, QoSProfile(depth=1)  # reliable, as a listener may ask for it
-        self._images = node.create_publisher(kind, image_topic(namespace, transport), qos)
-        self._infos = node.create_publisher(CameraInfo, f"{namespace}/camera_info", qos)
+        qos = QoSProfile(depth=1)  # reliable, as a listener may ask for it
+        self._images = self.create_publisher(kind, image_topic(namespace, transport), qos)
+        self._infos = self.create_publisher(CameraInfo, f"{namespace}/camera_info", qos)
         poses = f"{self.perception}/head_poses"
-        self._poses = node.create_subscription(HeadPoseArray, poses, self._on_poses, 50)
-        node.create_subscription(TFMessage, "/tf", self._on_transforms, QoSProfile(depth=100))
-
-    def __enter__(self) -> Link:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._executor.shutdown()
-        self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        self._poses = self.create_subscription(HeadPoseArray, poses, self._on_poses, 50)
+        self.create_subscription(TFMessage, "/tf", self._on_transforms, QoSProfile(depth=100))
 
     def wait_for(self, process: NodeProcess, first: Frame) -> None:
         """Until the node of this process answers `first`, which also warms it up; NodeError if it
         does not. The frame gets a stamp before all others."""
         give_up = time.monotonic() + READY
-        if (state := self._state(process, give_up)) != "active":
+        state = self.node_state(self.perception, READY, process.check)
+        if state is None:
+            raise NodeError(f"the node does not come up{process.last_words()}")
+        if state != "active":
             raise NodeError(f"the node is {state}, not active{process.last_words()}")
-        if self._node.count_publishers(self._poses.topic_name) > 1:
+        if self.count_publishers(self._poses.topic_name) > 1:
             raise NodeError(
                 f"somebody else publishes {self._poses.topic_name} as well: set ROS_DOMAIN_ID to "
                 "another number below 102, or stop the other demo"
@@ -97,7 +75,7 @@ class Link:
         pause = SAY_AGAIN
         while time.monotonic() < give_up:
             if self.receive(self.send(early), pause, process):
-                self.spin_until(lambda: False, 0.1)  # a second answer may be on its way
+                self.spin_for(0.1)  # a second answer may be on its way
                 return
             pause *= 2  # it may be slow rather than deaf
         raise NodeError(f"the node answers no image{process.last_words()}")
@@ -113,40 +91,14 @@ class Link:
 
     def receive(self, sent: Sent, timeout: float, process: NodeProcess) -> bool:
         """Waits for the poses of a frame, and for their TF; whether the poses came."""
-        answered = self.spin_until(lambda: sent.answer is not None, timeout, process)
+        answered = self.spin_until(lambda: sent.answer is not None, timeout, process.check)
         if sent.answer is not None and sent.answer.heads:
-            self.spin_until(lambda: sent.transforms, TF_PATIENCE, process)
+            self.spin_until(lambda: sent.transforms, TF_TIMEOUT, process.check)
         return answered
 
     def forget(self, sent: Sent) -> None:
         """Takes no more answers for this frame."""
         self._by_stamp.pop(sent.frame.stamp, None)
-
-    def spin_until(
-        self, condition: Callable[[], object], timeout: float, process: NodeProcess | None = None
-    ) -> bool:
-        """Serves callbacks until the condition holds; whether it did within `timeout` seconds."""
-        give_up = time.monotonic() + timeout
-        while not condition():
-            left = give_up - time.monotonic()
-            if left <= 0:
-                return False
-            if process is not None:
-                process.check()
-            self._executor.spin_once(timeout_sec=min(left, 0.1))
-        return True
-
-    def _state(self, process: NodeProcess, give_up: float) -> str:
-        """The node's state once it serves requests, which it does after it has started itself."""
-        client = self._node.create_client(GetState, f"{self.perception}/get_state")
-        while time.monotonic() < give_up:
-            if not self.spin_until(client.service_is_ready, ASK_AGAIN, process):
-                continue
-            future = client.call_async(GetState.Request())
-            if self.spin_until(future.done, ASK_AGAIN, process):
-                return str(future.result().current_state.label)
-            client.remove_pending_request(future)
-        raise NodeError(f"the node does not come up{process.last_words()}")
 
     def _on_poses(self, message: HeadPoseArray) -> None:
         sent = self._by_stamp.get(nanoseconds(message.header.stamp))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -59,7 +60,7 @@ def play(source: Source, options: Options, log: Path) -> Played:
     )
     values["rectified"] = source.rectified
     process = NodeProcess(log, NAMESPACE, values)
-    with process, Link(NAMESPACE, source.transport) as link:
+    with process, closing(Link(NAMESPACE, source.transport)) as link:
         print("starting the node and loading the model", flush=True)
         link.wait_for(process, first)
         print("playing; Ctrl-C ends it" if source.live else "playing", flush=True)
@@ -101,7 +102,7 @@ def _realtime(
     for frame in frames:
         begin = begin or (time.monotonic(), frame.stamp)
         due = begin[0] + (frame.stamp - begin[1]) / 1e9
-        link.spin_until(lambda: False, due - time.monotonic(), process)
+        link.spin_for(due - time.monotonic(), process.check)
         if played.sent:
             _keep_small(played.sent[-1])
         played.sent.append(link.send(frame))

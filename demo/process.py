@@ -14,7 +14,7 @@ from types import TracebackType
 ROOT = Path(__file__).parents[1]
 PARAMETERS = ROOT / "config" / "perception.yaml"
 NODE = "hpe_vlm_ros.nodes.perception"
-PATIENCE = 8.0  # seconds; the node needs 3 when it is asked to stop in the midst of an answer
+STOP_TIMEOUT = 8.0  # seconds; the node needs 3 when it is asked to stop in the midst of an answer
 
 
 def end_with_a_signal() -> None:
@@ -75,7 +75,7 @@ def node_parameters(
 class NodeProcess:
     """Runs `python -m module` until the context ends; what it prints goes to the file `log`.
 
-    parameters: values of the node's ROS parameters, above those of config/perception.yaml.
+    parameters: values of the node's ROS parameters, above those of the file.
     environment: variables beside this process's own.
     """
 
@@ -86,10 +86,11 @@ class NodeProcess:
         parameters: Mapping[str, object],
         module: str = NODE,
         environment: Mapping[str, str] | None = None,
+        parameters_file: Path = PARAMETERS,
     ) -> None:
         self._log = log
         self._command = [sys.executable, "-m", module, "--ros-args", "-r", f"__ns:={namespace}"]
-        self._command += ["--params-file", str(PARAMETERS)]
+        self._command += ["--params-file", str(parameters_file)]
         for name, value in parameters.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             self._command += ["-p", f"{name}:={text}"]
@@ -117,7 +118,7 @@ class NodeProcess:
         try:
             if self._process.poll() is None:
                 self._process.send_signal(signal.SIGINT)
-            self._process.wait(PATIENCE)
+            self._process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -15,7 +15,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.machine import say, take_cores
-from benchmarks.node.sending import ANSWER_TIMEOUT_S, frame
+from benchmarks.node.sending import answered, frame
 from demo.process import (
     NODE,
     NodeError,
@@ -35,7 +35,6 @@ from demo.process import (
 
 if TYPE_CHECKING:
     from benchmarks.pictures import Picture
-    from demo.frames import Frame
     from demo.link import Link
 
 NO_REUSE = "benchmarks.node.no_reuse"
@@ -108,7 +107,7 @@ def start(options: argparse.Namespace, folder: Path, stack: ExitStack) -> list[S
         space = f"/{name}"
         values = node_parameters(space, "raw", options.model, options.device, lossless=True)
         process = stack.enter_context(NodeProcess(folder / f"{name}.log", space, values, module))
-        sides.append(Side(process, stack.enter_context(Link(space, "raw"))))
+        sides.append(Side(process, stack.enter_context(closing(Link(space, "raw")))))
     for side in sides:
         side.link.wait_for(side.process, frame(np.zeros((480, 640, 3), np.uint8)))
     return sides
@@ -125,7 +124,7 @@ def row(heads: int, picture: Picture | None, sides: Sequence[Side], frames: int)
     for number in range(-2, frames):  # the first two warm up
         order = range(len(sides)) if number % 2 else reversed(range(len(sides)))
         for index in order:
-            seconds = latency(sides[index], frame(picture.pixels), heads)
+            seconds = latency(sides[index], picture.pixels, heads)
             if number >= 0:
                 taken[index].append(seconds)
     fps, without = (len(times) / sum(times) for times in taken)
@@ -141,14 +140,11 @@ def row(heads: int, picture: Picture | None, sides: Sequence[Side], frames: int)
     }
 
 
-def latency(side: Side, sent_frame: Frame, heads: int) -> float:
+def latency(side: Side, pixels: Any, heads: int) -> float:
     """Seconds from sending to the answer, which must name so many heads."""
-    sent = side.link.send(sent_frame)
-    if not side.link.receive(sent, ANSWER_TIMEOUT_S, side.process) or sent.latency is None:
-        raise NodeError(f"no answer within {ANSWER_TIMEOUT_S:g} s{side.process.last_words()}")
-    side.link.forget(sent)
-    if sent.answer is None or len(sent.answer.heads) != heads:
-        found = len(sent.answer.heads) if sent.answer else 0
+    sent = answered(side.link, side.process, pixels)
+    found = len(sent.answer.heads)
+    if found != heads:
         raise NodeError(f"the node found {found} heads where the model alone found {heads}")
     return sent.latency
 

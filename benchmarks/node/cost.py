@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import say
-from benchmarks.node.sending import ANSWER_TIMEOUT_S, frame
-from demo.process import NODE, NodeError, NodeProcess, node_parameters, prepare_environment
+from benchmarks.machine import resident_megabytes, say
+from benchmarks.node.sending import answered, frame
+from demo.process import NODE, NodeProcess, node_parameters, prepare_environment
 
 INSTANT_MODEL, ECHO = "benchmarks.node.instant_model", "benchmarks.node.echo"
 
@@ -42,20 +42,9 @@ def _run(module: str, model: str, pixels: np.ndarray, rounds: int) -> tuple[floa
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         values = node_parameters(space, "raw", model, "", lossless=True)
         process = stack.enter_context(NodeProcess(Path(folder) / "log", space, values, module))
-        link = stack.enter_context(Link(space, "raw"))
+        link = stack.enter_context(closing(Link(space, "raw")))
         link.wait_for(process, frame(pixels))
         times = []
         for _ in range(rounds):
-            sent = link.send(frame(pixels))
-            if not link.receive(sent, ANSWER_TIMEOUT_S, process) or sent.latency is None:
-                raise NodeError(f"no answer within {ANSWER_TIMEOUT_S:g} s{process.last_words()}")
-            link.forget(sent)
-            times.append(sent.latency)
-        return float(np.median(times)), resident(process.pid)
-
-
-def resident(pid: int) -> float:
-    """Megabytes (2**20 bytes) of a process in memory (Linux)."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+            times.append(answered(link, process, pixels).latency)
+        return float(np.median(times)), resident_megabytes(process.pid)

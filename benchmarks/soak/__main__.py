@@ -52,13 +52,13 @@ def run(
             if now >= next_pause and not frame.heads and seconds - now > pause / 2:
                 rig.pause()
                 next_pause = now + pause
-            rig.look_after()
+            rig.ask_for_transitions()
             if now >= next_look:
                 process.check()
                 record.resources.append((now, *resources(process.pid)))
                 bar.update(int(now) - bar.n)
                 next_look = now + 1.0
-            rig.spin(start + record.frames_in / rate)
+            rig.spin_for(start + record.frames_in / rate - time.monotonic())
 
 
 def summary(record: Record, seconds: float, max_age: float) -> dict[str, Any]:

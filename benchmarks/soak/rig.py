@@ -5,14 +5,25 @@ from __future__ import annotations
 
 import sys
 import time
-from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+
+from benchmarks.machine import resident_megabytes
 from benchmarks.scores import Identities
 from benchmarks.soak.people_stream import Frame
+from demo.frames import camera_info, header
 from demo.process import NodeProcess
+from hpe_vlm_ros.geometry import CameraIntrinsics
+from hpe_vlm_ros.images import rgb_to_image
+from hpe_vlm_ros.msg import HeadPoseArray
+from hpe_vlm_ros.nodes.client import Client
+from hpe_vlm_ros.nodes.messages import nanoseconds
 
 KEEP = 400  # frames whose truth is remembered until their answer comes
 UNANSWERED = 60.0  # seconds after which a transition that was asked for is lost
@@ -34,100 +45,61 @@ class Record:
 def resources(pid: int) -> tuple[float, int, int]:
     """Resident memory in MB, threads, and open files of a process."""
     folder = Path(f"/proc/{pid}")
-    status = dict(
-        line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line
-    )
-    memory = float(status["VmRSS"].split()[0]) / 1024
-    return memory, int(status["Threads"]), len(list((folder / "fd").iterdir()))
+    threads, files = (len(list((folder / part).iterdir())) for part in ("task", "fd"))
+    return resident_megabytes(pid), threads, files
 
 
-class Rig:
+class Rig(Client):
     """One ROS node beside the node under test, which runs in the namespace `space`."""
 
     def __init__(self, space: str, record: Record) -> None:
-        import rclpy
-        from lifecycle_msgs.srv import ChangeState
-        from rclpy.executors import SingleThreadedExecutor
-        from rclpy.node import Node
-        from rclpy.qos import QoSProfile
-        from sensor_msgs.msg import CameraInfo, Image
-
-        from hpe_vlm_ros.msg import HeadPoseArray
-
-        rclpy.init()
+        super().__init__("soak", space)
         self.record, self.started = record, time.monotonic()
-        self._node = Node("soak", namespace=space)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
-        self._images = self._node.create_publisher(Image, "image_raw", QoSProfile(depth=1))
-        self._infos = self._node.create_publisher(CameraInfo, "camera_info", 1)
-        self._node.create_subscription(
+        self._images = self.create_publisher(Image, "image_raw", QoSProfile(depth=1))
+        self._infos = self.create_publisher(CameraInfo, "camera_info", 1)
+        self.create_subscription(
             HeadPoseArray, "perception/head_poses", self._on_answer, QoSProfile(depth=50)
         )
-        self._change = self._node.create_client(ChangeState, "perception/change_state")
+        self._change = self.create_client(ChangeState, "perception/change_state")
         self._wanted: list[int] = []  # transitions still to be asked for
         self._asked: tuple[Any, float] | None = None
         self._truth: dict[int, Frame] = {}
         self._newest_stamp = 0
 
-    def close(self) -> None:
-        import rclpy
-
-        self._executor.shutdown()
-        self._node.destroy_node()
-        rclpy.try_shutdown()
-
     def send(self, frame: Frame) -> None:
-        from sensor_msgs.msg import CameraInfo, Image
-
         stamp = time.time_ns()
-        height, width, _ = frame.rgb.shape
-        image = Image(width=width, height=height, encoding="rgb8", step=3 * width)
-        image.data = array("B", frame.rgb.tobytes())
-        f = frame.focal
-        info = CameraInfo(
-            width=width, height=height, k=[f, 0.0, width / 2, 0.0, f, height / 2, 0.0, 0.0, 1.0]
-        )
-        for message in (image, info):
-            message.header.frame_id = "camera_optical"
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
         self._truth[stamp] = frame
         while len(self._truth) > KEEP:
             del self._truth[next(iter(self._truth))]
         if self._newest_stamp:
             age = (stamp - self._newest_stamp) / 1e9
             self.record.newest.append((time.monotonic() - self.started, age))
-        self._infos.publish(info)
-        self._images.publish(image)
+        head = header(stamp, "camera_optical")
+        height, width, _ = frame.rgb.shape
+        camera = CameraIntrinsics(frame.focal, frame.focal, width / 2, height / 2)
+        self._infos.publish(camera_info(head, camera, width, height))
+        self._images.publish(rgb_to_image(frame.rgb, head))
 
-    def spin(self, until: float) -> None:
-        while (left := until - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
-
-    def answered(self, process: NodeProcess, first: Frame, patience: float = 300.0) -> None:
+    def answered(self, process: NodeProcess, first: Frame, timeout: float = 300.0) -> None:
         """Sends the first frame until it is answered; NodeError or TimeoutError if it never is."""
-        give_up = time.monotonic() + patience
+        give_up = time.monotonic() + timeout
         while not self.record.answers:
             process.check()
             if time.monotonic() > give_up:
                 raise TimeoutError(f"the node answers nothing{process.last_words()}")
             self.send(first)
-            self.spin(time.monotonic() + 0.5)
+            self.spin_for(0.5)
         self.record.answers.clear()
         self.record.newest.clear()
         self.started = time.monotonic()
 
     def pause(self) -> None:
         """Asks the node to deactivate and then to activate, while images go on."""
-        from lifecycle_msgs.msg import Transition
-
         if not self._wanted and self._asked is None:
             self._wanted = [Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE]
 
-    def look_after(self) -> None:
+    def ask_for_transitions(self) -> None:
         """Asks for the next transition once the one before has been answered."""
-        from lifecycle_msgs.srv import ChangeState
-
         now = time.monotonic()
         if self._asked is not None:
             future, since = self._asked
@@ -147,7 +119,7 @@ class Rig:
             self.record.transitions += 1
 
     def _on_answer(self, message: Any, info: Any) -> None:
-        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        stamp = nanoseconds(message.header.stamp)
         latency = message.inference_latency.sec + message.inference_latency.nanosec / 1e9
         published = info["source_timestamp"]
         now = time.monotonic() - self.started

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ with stated():
     from hpe_vlm_ros.recordings.bag_writer import BagWriter
     from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW
     from hpe_vlm_ros.recordings.result_bag import DEFAULT_TOPIC, TF
+
+    from .client import Client
 
 _stopped = threading.Event()  # by a signal
 READY = 600.0  # seconds; the largest models load for minutes
@@ -105,32 +108,21 @@ def play(recording: BagRecording, out: Path, how: How) -> Played:
     if out.exists():
         raise ReplayError(f"{out} exists: name another --out")
     with BagWriter(out) as answers:
-        link = _Link(recording, answers, how)
-        try:
+        with closing(_Link(recording, answers, how)) as link:
             link.wait_for_listeners()
             link.play()
-        finally:
-            link.close()
     return link.played
 
 
-class _Link:
+class _Link(Client):
     """A camera and a recorder in one node."""
 
     def __init__(self, recording: BagRecording, answers: BagWriter, how: How) -> None:
-        import rclpy
-        from rclpy.context import Context
-        from rclpy.executors import SingleThreadedExecutor
-
+        super().__init__("replay_live")
         self._recording, self._how, self.played = recording, how, Played()
         self._answers = answers
-        self._context = Context()
-        rclpy.init(context=self._context)
-        self._node = rclpy.create_node("replay_live", context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
         self._out = {
-            t.name: self._node.create_publisher(_class(t.kind), t.name, 5) for t in recording.topics
+            t.name: self.create_publisher(_class(t.kind), t.name, 5) for t in recording.topics
         }
         self._record(how.poses, HEADS, self._note)
         self._record("/tf", TF, None)
@@ -140,10 +132,10 @@ class _Link:
         images = self._out[self._recording.topic]
 
         def ready() -> bool:
-            publishers = self._node.count_publishers(self._how.poses)
+            publishers = self.count_publishers(self._how.poses)
             return bool(images.get_subscription_count() and publishers)
 
-        if not self._spin_until(ready, READY):
+        if not self.spin_until(ready, READY, _check):
             raise ReplayError(
                 f"nobody takes {self._recording.topic} and publishes {self._how.poses}; is the "
                 "perception node active, with this image_topic and image_transport?"
@@ -156,7 +148,7 @@ class _Link:
         with tqdm(total=total, unit="frame", disable=None) as bar:
             for topic, recorded, data in self._recording.messages():
                 due = begin + (recorded - first) / 1e9 / self._how.rate
-                self._spin_until(lambda: False, due - time.monotonic())
+                self.spin_for(due - time.monotonic(), _check)
                 self._out[topic.name].publish(bytes(data))
                 if topic.name == self._recording.topic:
                     self.played.sent.append(header_stamp(data))
@@ -164,17 +156,10 @@ class _Link:
                     if self._how.wait:
                         self._answered()
         self._answered()
-        self._spin_until(lambda: False, 0.5)  # TF follows the poses
-
-    def close(self) -> None:
-        import rclpy
-
-        self._executor.shutdown()
-        self._node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        self.spin_for(0.5, _check)  # TF follows the poses
 
     def _answered(self) -> None:
-        self._spin_until(lambda: self.played.last_is_answered, self._how.timeout)
+        self.spin_until(lambda: self.played.last_is_answered, self._how.timeout, _check)
 
     def _record(self, topic: str, kind: str, note: Callable[[bytes], None] | None) -> None:
         def keep(data: bytes) -> None:
@@ -182,21 +167,15 @@ class _Link:
             if note is not None:
                 note(data)
 
-        self._node.create_subscription(_class(kind), topic, keep, 100, raw=True)
+        self.create_subscription(_class(kind), topic, keep, 100, raw=True)
 
     def _note(self, data: bytes) -> None:
         self.played.answered.add(header_stamp(data))
 
-    def _spin_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        give_up = time.monotonic() + timeout
-        while not condition():
-            left = give_up - time.monotonic()
-            if _stopped.is_set():
-                raise KeyboardInterrupt
-            if left <= 0:
-                return False
-            self._executor.spin_once(timeout_sec=min(left, 0.1))
-        return True
+
+def _check() -> None:
+    if _stopped.is_set():
+        raise KeyboardInterrupt
 
 
 def _class(kind: str) -> Any:

@@ -16,7 +16,7 @@ from domains import domain
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 900.0  # seconds; only a failing test waits that long
+TIMEOUT = 900.0  # seconds; only a failing test waits that long
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,7 +50,7 @@ class Running:
             start_new_session=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-        self._timer = threading.Timer(PATIENCE, self.kill)
+        self._timer = threading.Timer(TIMEOUT, self.kill)
         self._timer.start()
         self.output = ""
 

@@ -113,7 +113,7 @@ def crowd() -> Iterator[Peer]:
 
 @pytest.fixture(scope="session")
 def shared_scripted_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    process = NodeProcess(tmp_path_factory.mktemp("scripted") / "log", SCRIPTED, program=SCRIPT)
+    process = NodeProcess(tmp_path_factory.mktemp("scripted") / "log", SCRIPTED, module=SCRIPT)
     yield process
     process.end()
 

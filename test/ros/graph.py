@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from array import array
 from collections.abc import Callable
@@ -14,26 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 import yaml
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
+import demo.process
+from demo.process import PARAMETERS
 from hpe_vlm_ros.msg import HeadPoseArray
+from hpe_vlm_ros.nodes.client import Client
 
 ROOT = Path(__file__).parents[2]
-PARAMETERS = ROOT / "config" / "perception.yaml"
-SCRIPT = (str(Path(__file__).with_name("scripted_node.py")),)
-MODULE = ("-m", "hpe_vlm_ros.nodes.perception")
-PATIENCE = 240.0  # seconds; only a failing test waits that long
+HERE = Path(__file__).parent
+SCRIPT = "scripted_node"
+TIMEOUT = 240.0  # seconds; only a failing test waits that long
 SECOND = "/second"  # the namespace of nodes that a test starts for itself
 Stamp = tuple[int, int, str]
 TRANSITIONS = {
@@ -51,7 +48,7 @@ def shipped_parameters() -> dict[str, Any]:
     return dict(content["/**"]["ros__parameters"])
 
 
-class NodeProcess:
+class NodeProcess(demo.process.NodeProcess):
     """`python -m hpe_vlm_ros.nodes.perception`, or another program, with the shipped parameters."""
 
     def __init__(
@@ -59,24 +56,17 @@ class NodeProcess:
         log: Path,
         namespace: str = "/",
         path: Path | None = None,
-        program: tuple[str, ...] = MODULE,
+        module: str = demo.process.NODE,
+        parameters_file: Path = PARAMETERS,
         **parameters: object,
     ) -> None:
-        command = [sys.executable, *program, "--ros-args"]
-        command += ["--params-file", str(PARAMETERS), "-r", f"__ns:={namespace}"]
-        for name, value in parameters.items():
-            command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
-        self._log, self._seen = log, 0
-        environment = dict(os.environ)
         # Modules in this folder come before all others.
-        folders = [str(path)] if path else []
-        environment["PYTHONPATH"] = ":".join(
-            [*folders, str(ROOT), environment.get("PYTHONPATH", "")]
-        )
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-            )
+        folders = [str(folder) for folder in (path, HERE, ROOT) if folder]
+        folders.append(os.environ.get("PYTHONPATH", ""))
+        environment = {"PYTHONPATH": ":".join(folders)}
+        super().__init__(log, namespace, parameters, module, environment, parameters_file)
+        self._seen = 0
+        self.__enter__()
 
     @property
     def log(self) -> str:
@@ -105,11 +95,11 @@ class NodeProcess:
 
     def wait(self) -> int:
         """The exit status, once it ends by itself."""
-        return self._process.wait(PATIENCE)
+        return self._process.wait(TIMEOUT)
 
     def wait_for_words(self, words: str) -> None:
         """Until it has printed them."""
-        give_up = time.monotonic() + PATIENCE
+        give_up = time.monotonic() + TIMEOUT
         while words not in self.log:
             assert self.alive and time.monotonic() < give_up, self.log
             time.sleep(0.05)
@@ -125,15 +115,11 @@ class NodeProcess:
             self._process.wait()
 
 
-class Peer(Node):
+class Peer(Client):
     """Publishes camera images, keeps what comes back, and asks for transitions."""
 
     def __init__(self, namespace: str = "/") -> None:
-        self._own = Context()
-        rclpy.init(context=self._own)
-        super().__init__("peer", namespace=namespace, context=self._own)
-        self._executor = SingleThreadedExecutor(context=self._own)
-        self._executor.add_node(self)
+        super().__init__("peer", namespace)
         self._clients_by_name: dict[str, Any] = {}
         self.sent: list[Stamp] = []
         self.arrays: list[HeadPoseArray] = []
@@ -146,18 +132,10 @@ class Peer(Node):
             TFMessage, "/tf", lambda message: self.transforms.extend(message.transforms), tf_qos
         )
 
-    def close(self) -> None:
-        self._executor.shutdown()
-        self.destroy_node()
-        rclpy.shutdown(context=self._own)
-
-    def spin_until(self, condition: Callable[[], object], patience: float = PATIENCE) -> bool:
-        give_up = time.monotonic() + patience
-        while not condition():
-            if time.monotonic() > give_up:
-                return False
-            self._executor.spin_once(timeout_sec=0.02)
-        return True
+    def spin_until(
+        self, condition: Callable[[], object], timeout: float = TIMEOUT, check: Any = None
+    ) -> bool:
+        return super().spin_until(condition, timeout, check)
 
     def frames_of(self, array: HeadPoseArray) -> dict[str, Any]:
         """The TF frames that have come for this array, by name."""
@@ -167,23 +145,10 @@ class Peer(Node):
         """A client that has found its service, and that the service's node knows."""
         if name not in self._clients_by_name:
             self._clients_by_name[name] = self.create_client(kind, name)
-            self._meet()
+            assert self.node_state("perception", TIMEOUT), "no answer from get_state"
         client = self._clients_by_name[name]
         assert self.spin_until(client.service_is_ready), f"no service {name}"
         return client
-
-    def _meet(self) -> None:
-        """Until the node under test knows all clients made so far. It drops its answers to those
-        that it has not heard of, and hears of them in the order in which they were made: once the
-        newest gets an answer, all will. Asking this one again does no harm."""
-        newest = self.create_client(GetState, "perception/get_state")
-        assert self.spin_until(newest.service_is_ready), "no service get_state"
-        asked: list[Any] = []
-        while not any(future.done() for future in asked):
-            assert len(asked) < PATIENCE, "no answer from get_state"
-            asked.append(newest.call_async(GetState.Request()))
-            self.spin_until(asked[-1].done, 1.0)
-        self.destroy_client(newest)
 
     def call(self, kind: Any, name: str, request: Any) -> Any:
         """The response of a service of the node under test."""

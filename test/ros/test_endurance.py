@@ -70,7 +70,7 @@ def test_a_parameter_that_changes_while_an_image_is_in_work(scripted, crowd):
     while not all(head.id for head in crowd.answer(painted(HEADS)).heads):
         pass
     stamp = crowd.send(painted(HEADS, SLOWER))
-    crowd.spin_until(lambda: False, 0.3)  # the model takes far longer
+    crowd.spin_for(0.3)  # the model takes far longer
     assert all(result.successful for result in crowd.set_parameters(tracking=False, max_heads=1))
     assert crowd.spin_until(lambda: stamp_of(crowd.arrays[-1]) == stamp), "it was lost"
     assert [head.id for head in crowd.arrays[-1].heads] == [""]
@@ -82,7 +82,7 @@ def test_two_nodes_in_two_namespaces(scripted, crowd, start_node, second_peer):
     statuses, tracked = [], []
     crowd.create_subscription(DiagnosticArray, "/diagnostics", statuses.append, 10)
     crowd.create_subscription(IdsList, "/humans/faces/tracked", tracked.append, 10)
-    start_node(program=SCRIPT, autostart=True, max_age=0.0, max_rate=0.0)
+    start_node(module=SCRIPT, autostart=True, max_age=0.0, max_rate=0.0)
     crowd.activate()
     second_peer.wait_for_node()
     sides = (crowd, 0), (second_peer, 60)
@@ -130,7 +130,7 @@ def test_simulated_time(start_node, second_peer):
     message = Clock()
     message.clock.sec = past // 10**9
     second_peer.create_timer(0.05, lambda: clock.publish(message))
-    start_node(program=SCRIPT, autostart=True, use_sim_time=True, max_rate=0.0, max_age=600.0)
+    start_node(module=SCRIPT, autostart=True, use_sim_time=True, max_rate=0.0, max_age=600.0)
     second_peer.wait_for_node()
     assert second_peer.spin_until(clock.get_subscription_count)
     assert second_peer.answer(painted(HEADS), age=1300.0).heads  # 300 s old where the bag is
@@ -147,12 +147,12 @@ def pester(process, *numbers):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_the_model_hangs(start_node, second_peer, number):
-    process = start_node(program=SCRIPT, autostart=True, max_age=0.0, max_rate=0.0)
+    process = start_node(module=SCRIPT, autostart=True, max_age=0.0, max_rate=0.0)
     second_peer.wait_for_node()
     second_peer.answer(painted(HEADS))
     for _ in range(5):
         second_peer.send(painted(HEADS, HANG))
-        second_peer.spin_until(lambda: False, 0.1)
+        second_peer.spin_for(0.1)
     assert process.stop(number) == 0
     assert "Traceback" not in process.log, process.log
     assert left_the_graph(second_peer)
@@ -178,7 +178,7 @@ def test_signals_that_come_again_and_again(
         process.wait_for_words("importing")
     else:
         monkeypatch.setenv("SCRIPTED_LOAD", "3600" if state == "configuring" else "0")
-        process = start_node(program=SCRIPT, autostart=state != "unconfigured")
+        process = start_node(module=SCRIPT, autostart=state != "unconfigured")
         process.wait_for_words({"configuring": "loading", "active": "waiting"}.get(state, ""))
         assert second_peer.spin_until(lambda: in_the_graph(second_peer))
     assert pester(process, *numbers) == 0, process.log
@@ -190,7 +190,7 @@ def test_signals_that_come_again_and_again(
 def test_under_nohup_a_terminal_that_closes_ends_nothing(start_node, second_peer):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which the node inherits
     try:
-        process = start_node(program=SCRIPT, autostart=True)
+        process = start_node(module=SCRIPT, autostart=True)
     finally:
         signal.signal(signal.SIGHUP, before)
     second_peer.wait_for_node()
@@ -203,12 +203,12 @@ def test_under_nohup_a_terminal_that_closes_ends_nothing(start_node, second_peer
 def test_shutdown_by_lifecycle_ends_the_program(start_node, second_peer, state):
     """Even while the model hangs."""
     active = state == "active"
-    process = start_node(program=SCRIPT, autostart=active, max_age=0.0, max_rate=0.0)
+    process = start_node(module=SCRIPT, autostart=active, max_age=0.0, max_rate=0.0)
     if active:
         second_peer.wait_for_node()
         second_peer.answer(painted(HEADS))
         second_peer.send(painted(HEADS, HANG))
-        second_peer.spin_until(lambda: False, 0.2)
+        second_peer.spin_for(0.2)
     assert second_peer.transition(f"{state} shutdown")
     assert process.wait() == 0
     assert "Traceback" not in process.log, process.log
@@ -216,7 +216,7 @@ def test_shutdown_by_lifecycle_ends_the_program(start_node, second_peer, state):
 
 def test_a_signal_while_the_weights_are_loaded(start_node, second_peer, monkeypatch):
     monkeypatch.setenv("SCRIPTED_LOAD", "3600")
-    process = start_node(program=SCRIPT, autostart=True)
+    process = start_node(module=SCRIPT, autostart=True)
     process.wait_for_words("loading")
     assert second_peer.spin_until(lambda: in_the_graph(second_peer))
     assert process.stop(signal.SIGTERM) == 0

@@ -63,7 +63,7 @@ def test_a_model_that_fails_is_reported_and_the_next_image_served(
     crowd.answer(painted(HEADS))
     while not warnings_of(scripted.log, words):
         crowd.send(painted(HEADS, command))
-        crowd.spin_until(lambda: False, 0.2)
+        crowd.spin_for(0.2)
     says(crowd, health, "model", DiagnosticStatus.ERROR, words)
     assert crowd.state() == "active"
     message = crowd.answer(painted(HEADS))
@@ -77,7 +77,7 @@ def test_a_model_that_hangs_is_given_up_and_activate_tries_again(scripted, crowd
     crowd.answer(painted(HEADS))
     while crowd.state() == "active":
         crowd.send(painted(HEADS, HANG))
-        crowd.spin_until(lambda: False, 0.2)
+        crowd.spin_for(0.2)
     assert crowd.state() == "inactive"
     says(crowd, health, "model", DiagnosticStatus.ERROR, "has not answered an image")
     assert "going to inactive" in scripted.log
@@ -99,12 +99,12 @@ def test_no_answer_is_published_that_is_older_than_max_age(scripted, crowd, heal
     # Measured by the node itself, right after publishing.
     assert SLOW_SECONDS <= float(facts["age p95, ms"]) / 1000 <= limit + 0.1
     crowd.set_parameters(max_age=SLOW_SECONDS / 2)  # less than the model takes
-    crowd.spin_until(lambda: False, 2 * SLOW_SECONDS)
+    crowd.spin_for(2 * SLOW_SECONDS)
     before = len(crowd.arrays)
     while not warnings_of(scripted.log, "older than max_age"):
         crowd.send(painted(HEADS, SLOW))
-        crowd.spin_until(lambda: False, 0.1)
-    crowd.spin_until(lambda: False, 2 * SLOW_SECONDS)
+        crowd.spin_for(0.1)
+    crowd.spin_for(2 * SLOW_SECONDS)
     assert len(crowd.arrays) == before
     crowd.set_parameters(max_age=limit)
     assert crowd.answer(painted(HEADS)).heads
@@ -139,7 +139,7 @@ def test_a_thousand_malformed_images_cost_some_warnings_and_nothing_else(scripte
     scripted.forget_log()
     for number in range(1000):
         crowd.send(malformed(number))
-        crowd.spin_until(lambda: False, 0.002)
+        crowd.spin_for(0.002)
     assert crowd.answer(painted(HEADS)).heads
     assert warnings_of(scripted.log, "image dropped")
     # One for each of some five kinds in five seconds.
@@ -159,7 +159,7 @@ def test_truncated_pictures_and_noise_in_their_place(scripted, crowd):
         message = CompressedImage(format="jpeg")
         message.data.frombytes(cut)
         crowd.send(message, camera)
-        crowd.spin_until(lambda: False, 0.002)
+        crowd.spin_for(0.002)
     good = CompressedImage(format="jpeg")
     good.data.frombytes(whole)
     assert crowd.answer(good, camera).heads
@@ -183,7 +183,7 @@ def test_depth_in_the_place_of_colour_is_not_answered(scripted, crowd):
 
         def refused(message=message):
             crowd.send(message, camera)
-            crowd.spin_until(lambda: False, 0.05)
+            crowd.spin_for(0.05)
             return warnings_of(scripted.log, "is a depth image: set image_topic")
 
         assert crowd.spin_until(refused)
@@ -234,7 +234,7 @@ def test_a_camera_whose_quality_of_service_does_not_fit_is_named(start_node, sec
 
     second_peer.create_subscription(DiagnosticArray, "/diagnostics", keep, 10)
     name = "qos_overrides./second/image_raw.subscription.reliability"
-    process = start_node(program=SCRIPT, autostart=True, **{name: "reliable"})
+    process = start_node(module=SCRIPT, autostart=True, **{name: "reliable"})
     assert second_peer.spin_until(lambda: any("quality of service" in text for text in found))
     assert any("set qos_overrides./second/image_raw.subscription" in text for text in found)
     assert process.stop(signal.SIGTERM) == 0

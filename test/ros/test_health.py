@@ -113,7 +113,7 @@ def test_camera_info_that_was_published_once_is_heard(start_node, second_peer):
     once = second_peer.create_publisher(CameraInfo, "camera_info", qos)
     once.publish(calibration())
     second_peer.destroy_publisher(second_peer.calibration)
-    start_node(program=SCRIPT, autostart=True, max_age=0.0)
+    start_node(module=SCRIPT, autostart=True, max_age=0.0)
     second_peer.wait_for_node()
     while not second_peer.answer(painted(HEADS)).heads[0].position_source:
         pass
@@ -134,7 +134,7 @@ def test_camera_info_of_ordinary_cameras_is_subscribed_to_once(scripted, crowd):
 def test_durability_can_be_overridden(start_node, second_peer):
     name = "qos_overrides./second/camera_info.subscription"
     start_node(
-        program=SCRIPT,
+        module=SCRIPT,
         autostart=True,
         **{f"{name}.durability": "transient_local", f"{name}.reliability": "reliable"},
     )
@@ -158,7 +158,7 @@ def test_after_a_reset_of_the_clock_no_old_place_is_used(start_node, second_peer
         DiagnosticArray, "/diagnostics", lambda a: node_time.append(seconds(a.header.stamp)), 10
     )
     start_node(
-        program=SCRIPT, autostart=True, use_sim_time=True, tracking=False, max_age=0.0,
+        module=SCRIPT, autostart=True, use_sim_time=True, tracking=False, max_age=0.0,
         max_rate=0.0, robot_frame="robot",
     )  # fmt: skip
     peer.wait_for_node()
@@ -188,7 +188,7 @@ def test_after_a_reset_of_the_clock_no_old_place_is_used(start_node, second_peer
     found = np.nan
     while np.isnan(found):
         frames.publish(TFMessage(transforms=aside))
-        peer.spin_until(lambda: False, 0.1)
+        peer.spin_for(0.1)
         found = angle(reset + 0.33)
     assert found < 0.1
 

@@ -12,7 +12,7 @@ from typing import List  # noqa: UP035, launch compares with exactly this
 import launch_stand_ins
 import pytest
 import yaml
-from graph import PATIENCE, ROOT, SCRIPT, SECOND, shipped_parameters
+from graph import HERE, ROOT, SCRIPT, SECOND, TIMEOUT, shipped_parameters
 from lifecycle_msgs.msg import TransitionEvent
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
@@ -158,7 +158,7 @@ class Launched:
         return self.ended()
 
     def ended(self):
-        status = self.process.wait(PATIENCE)
+        status = self.process.wait(TIMEOUT)
         self._io.on_stderr(launch_stand_ins.ProcessIO(self._log.read_bytes()))
         if self._given["on_exit"] is not None:
             self._given["on_exit"](launch_stand_ins.ProcessExited(status), self.context)
@@ -168,13 +168,16 @@ class Launched:
 
     def _run(self):
         given = self._given
-        command = [sys.executable, *SCRIPT, *given["arguments"]]
+        command = [sys.executable, "-m", SCRIPT, *given["arguments"]]
         command += ["-r", f"__node:={given['name']}", "-r", f"__ns:={given['namespace']}"]
         for name, value in self._set:
             command += ["-p", f"{name}:={value}"]
         for number, parameters in enumerate(given["parameters"]):
             command += ["--params-file", self._file(number, parameters)]
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{HERE}:{ROOT}:{os.environ.get('PYTHONPATH', '')}",
+        }
         with self._log.open("ab") as log:
             return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
 
@@ -205,7 +208,7 @@ def launch(launch_file, second_peer, tmp_path):
     for launched in made:
         print(launched.log)
         launched.process.send_signal(signal.SIGINT)
-        launched.process.wait(PATIENCE)
+        launched.process.wait(TIMEOUT)
 
 
 def values_of(peer, *names):

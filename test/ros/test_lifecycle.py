@@ -7,7 +7,7 @@ import signal
 
 import numpy as np
 import pytest
-from graph import MODULE, NodeProcess, Peer, picture
+from graph import NodeProcess, Peer, picture
 from lifecycle_msgs.srv import ChangeState
 
 
@@ -148,7 +148,7 @@ def test_a_parameter_file_that_cannot_be_read_is_named(start_node, tmp_path, tex
     file = tmp_path / "robot.yaml"
     if text is not None:
         file.write_text(text)
-    process = start_node(program=(*MODULE, "--ros-args", "--params-file", str(file)))
+    process = start_node(parameters_file=file)
     assert process.wait() == 2
     assert "not started" in process.log and "robot.yaml" in process.log, process.log
     assert "Traceback" not in process.log, process.log

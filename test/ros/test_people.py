@@ -76,7 +76,7 @@ def test_who_is_not_found_is_predicted_and_then_given_up(scripted, crowd):
         missing = next(h for h in message.heads if h.id == right)
         states.append(missing.status)
         assert 0 < missing.unseen <= 3.0
-        crowd.spin_until(lambda: False, 0.2)
+        crowd.spin_for(0.2)
     assert ids(message) == [left]
     assert states and states == sorted(states), "stale comes after predicted"
     assert set(states) <= {HeadPose.STATUS_PREDICTED, HeadPose.STATUS_STALE}
@@ -214,7 +214,7 @@ def test_several_cameras_share_the_model_and_the_ids(scripted, crowd):
     def everybody_known():
         for name, camera in cameras.items():
             crowd.send(painted(TWO if name == "front" else TWO[:1]), camera)
-            crowd.spin_until(lambda: False, 0.05)
+            crowd.spin_for(0.05)
         return all(heard[n] and heard[n][-1].heads and all(ids(heard[n][-1])) for n in cameras)
 
     assert crowd.spin_until(everybody_known)
