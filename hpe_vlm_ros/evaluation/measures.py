@@ -9,6 +9,7 @@ invalid answers when no grammar rules them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from hpe_vlm_ros.recordings.records import FrameRecord
 
 from .bootstrap import Area, Measure, Quantile, Ratio
 from .calibration import within_sigma
-from .metrics import halves, sides
+from .metrics import between, bins, halves, sides
 from .scored import Array, Index, Mask, Scored
 
 Row = tuple[str, dict[str, Measure]]
@@ -90,24 +91,23 @@ def by_size(table: Scored) -> list[Row]:
     """
     return [
         (name, _row(table, a & table.seen) | {"precision": precision(table, b & table.seen, c)})
-        for name, a, b, c in _bins(SIZES, "px", table.size, table.size_found, table.alarm_size)
+        for name, a, b, c in _bins(SIZES, " px", table.size, table.size_found, table.alarm_size)
     ]
 
 
 def by_yaw(table: Scored) -> list[Row]:
     """Bins of |yaw|; heads without a triple have a row of their own."""
-    turns = [np.abs(yaw) for yaw in (table.yaw, table.yaw_found, table.alarm_yaw)]
-    rows = []
-    for low, high in zip(YAWS, YAWS[1:], strict=False):
-        last = high == YAWS[-1]
-        a, b, c = ((t >= low) & ((t < high) | (last & (t == high))) for t in turns)
-        rows.append(
-            (
-                f"{low:g}-{high:g}°",
-                _row(table, a & table.counts)
-                | {"precision": precision(table, b & table.counts, c)},
-            )
+    bounds = {f"{a:g}-{b:g}°": (a, np.inf if b == YAWS[-1] else b) for a, b in pairwise(YAWS)}
+    columns = table.yaw, table.yaw_found, table.alarm_yaw
+    turns, found, alarms = (between(np.abs(yaw), bounds) for yaw in columns)
+    rows = [
+        (
+            name,
+            _row(table, turns[name] & table.counts)
+            | {"precision": precision(table, found[name] & table.counts, alarms[name])},
         )
+        for name in bounds
+    ]
     return [*rows, ("no triple", _row(table, table.counts & np.isnan(table.yaw)))]
 
 
@@ -117,14 +117,14 @@ def by_side(table: Scored) -> list[Row]:
 
 
 def by_distance(table: Scored) -> list[Row]:
-    bins = _bins(DISTANCES, "m", table.distance)
-    return [(name, _row(table, a & table.counts)) for name, a in bins]
+    found = _bins(DISTANCES, " m", table.distance)
+    return [(name, _row(table, a & table.counts)) for name, a in found]
 
 
 def by_visible(table: Scored) -> list[Row]:
     """Bins of the share of the head that shows; heads too hidden to count have rows as well."""
-    bins = _bins(VISIBLE, "", table.visible)
-    return [(name, _row(table, a & table.large)) for name, a in bins]
+    found = _bins(VISIBLE, "", table.visible)
+    return [(name, _row(table, a & table.large)) for name, a in found]
 
 
 def by_people(table: Scored) -> list[Row]:
@@ -162,17 +162,9 @@ def _row(table: Scored, part: Mask) -> dict[str, Measure]:
 
 def _bins(edges: Sequence[float], unit: str, *columns: Array) -> list[tuple[Any, ...]]:
     """A name and a mask for each column, for each bin that any column has something in."""
-    limits = [-np.inf, *edges, np.inf]
-    unit = f" {unit}" if unit else ""
-    found = []
-    for low, high in zip(limits, limits[1:], strict=False):
-        masks = tuple((column >= low) & (column < high) for column in columns)
-        name = f"{low:g}-{high:g}{unit}"
-        name = f"< {high:g}{unit}" if low == -np.inf else name
-        name = f">= {low:g}{unit}" if high == np.inf else name
-        if any(mask.any() for mask in masks):
-            found.append((name, *masks))
-    return found
+    masks = [bins(column, edges, unit) for column in columns]
+    rows = ((name, *(mask[name] for mask in masks)) for name in masks[0])
+    return [row for row in rows if any(mask.any() for mask in row[1:])]
 
 
 def _mean(table: Scored, rows: Mask, values: Array | Mask) -> Ratio:

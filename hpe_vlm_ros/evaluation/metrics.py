@@ -6,8 +6,9 @@ counts; `merge` joins images, `score` sums up, `by_yaw` and `by_size` break down
 exist only where the true head has a (yaw, pitch, roll) triple, geodesic errors for all found heads.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,6 +45,19 @@ def sides(yaw: ArrayLike) -> dict[str, Mask]:
     """
     turn = np.abs(np.asarray(yaw, dtype=float))
     return {"front": turn < 60, "side": (turn >= 60) & (turn <= 120), "back": turn > 120}
+
+
+def between(values: ArrayLike, bounds: Mapping[str, tuple[float, float]]) -> dict[str, Mask]:
+    """Masks (N,) of values in [low, high), by name. NaN is in none."""
+    column = np.asarray(values, dtype=float)
+    return {name: (column >= low) & (column < high) for name, (low, high) in bounds.items()}
+
+
+def bins(values: ArrayLike, edges: Sequence[float], unit: str = "") -> dict[str, Mask]:
+    """Masks (N,) of values below, between and above edges, named such as "16-32 px"."""
+    bounds = {f"< {edges[0]:g}{unit}": (-np.inf, edges[0])}
+    bounds |= {f"{a:g}-{b:g}{unit}": (a, b) for a, b in pairwise(edges)}
+    return between(values, bounds | {f">= {edges[-1]:g}{unit}": (edges[-1], np.inf)})
 
 
 @dataclass(frozen=True)
@@ -241,19 +255,14 @@ def score(records: Records) -> Score:
 
 def by_yaw(records: Records) -> list[tuple[str, Score]]:
     """Scores of `sides` and of heads without a triple."""
-    bins = sides(records.yaw) | {"no triple": np.isnan(records.yaw)}
-    return [(name, score(_part(records, mask))) for name, mask in bins.items()]
+    masks = sides(records.yaw) | {"no triple": np.isnan(records.yaw)}
+    return [(name, score(part(records, mask))) for name, mask in masks.items()]
 
 
 def by_size(records: Records, edges: tuple[float, ...] = SIZE_EDGES) -> list[tuple[str, Score]]:
     """Scores of heads between `edges` (pixels of the model's input), and below and above them."""
-    rows = [(f"< {edges[0]:g}", records.size < edges[0])]
-    rows += [
-        (f"{low:g}-{high:g}", (records.size >= low) & (records.size < high))
-        for low, high in zip(edges, edges[1:], strict=False)
-    ]
-    rows.append((f">= {edges[-1]:g}", records.size >= edges[-1]))
-    return [(name, score(_part(records, mask))) for name, mask in rows if mask.any()]
+    masks = bins(records.size, edges)
+    return [(name, score(part(records, mask))) for name, mask in masks.items() if mask.any()]
 
 
 def format_table(title: str, rows: Iterable[tuple[str, Score]]) -> str:
@@ -310,7 +319,8 @@ def _absorbed(boxes: Array, ignored: Array, iou: float) -> Mask:
     return np.asarray(((box_iou(boxes, ignored) >= iou) | within).any(axis=1))
 
 
-def _part(records: Records, mask: Mask) -> Records:
+def part(records: Records, mask: Mask) -> Records:
+    """The records of some heads; of false alarms nothing can be said then."""
     return Records(
         records.size[mask], records.yaw[mask], records.found[mask], records.error[mask],
         records.geodesic[mask], false_alarms=None,

@@ -94,12 +94,6 @@ def camera_elevation(head: Head, sample: Sample) -> float:
     return math.degrees(math.asin(float(np.clip(down, -1, 1))))
 
 
-def part(records: metrics.Records, mask: Mask) -> metrics.Records:
-    """The records of some heads; of false alarms nothing can be said then."""
-    chosen = (records.size, records.yaw, records.found, records.error, records.geodesic)
-    return metrics.Records(*(column[mask] for column in chosen), false_alarms=None)
-
-
 def angle_errors(records: metrics.Records) -> dict[str, float]:
     """Mean degrees of yaw, pitch and roll, and of the geodesic error, over heads with a triple."""
     triple = np.isfinite(records.error).all(axis=1)
@@ -113,7 +107,7 @@ def angle_errors(records: metrics.Records) -> dict[str, float]:
 def by_range(records: metrics.Records) -> dict[str, dict[str, float]]:
     """`angle_errors` of both `metrics.halves`, as in the paper's Table X."""
     half = metrics.halves(records.yaw)
-    return {name: angle_errors(part(records, mask)) for name, mask in half.items()}
+    return {name: angle_errors(metrics.part(records, mask)) for name, mask in half.items()}
 
 
 def by_scene(scored: Evaluation) -> dict[str, dict[str, float]]:
@@ -124,7 +118,7 @@ def by_scene(scored: Evaluation) -> dict[str, dict[str, float]]:
         for count, chosen in (("single", scored.alone), ("multi", ~scored.alone))
         for side in half
     }
-    rows = {name: metrics.score(part(scored.free, mask)) for name, mask in groups.items()}
+    rows = {name: metrics.score(metrics.part(scored.free, mask)) for name, mask in groups.items()}
     return {
         name: {"heads": row.heads, "invalid": row.heads - row.found, "e_angle": 1 - row.recall}
         for name, row in rows.items()
@@ -138,16 +132,12 @@ def by_tone(scored: Evaluation) -> dict[str, dict[str, float]]:
 
 def by_visibility(scored: Evaluation) -> dict[str, dict[str, float]]:
     """`_groups` by how much of a head shows."""
-    return _groups(scored, _between(scored.visible, SHOWN))
+    return _groups(scored, metrics.between(scored.visible, SHOWN))
 
 
 def by_view(scored: Evaluation) -> dict[str, dict[str, float]]:
     """`_groups` by how far above a head's own plane the camera is."""
-    return _groups(scored, _between(scored.elevation, VIEWS))
-
-
-def _between(values: np.ndarray, bounds: Mapping[str, tuple[float, float]]) -> dict[str, Mask]:
-    return {name: (low <= values) & (values < high) for name, (low, high) in bounds.items()}
+    return _groups(scored, metrics.between(scored.elevation, VIEWS))
 
 
 def _groups(scored: Evaluation, masks: Mapping[str, Mask]) -> dict[str, dict[str, float]]:
@@ -155,8 +145,8 @@ def _groups(scored: Evaluation, masks: Mapping[str, Mask]) -> dict[str, dict[str
     rows = {}
     for name, mask in masks.items():
         if mask.any():
-            own = metrics.score(part(scored.end_to_end, mask))
-            told = metrics.score(part(scored.true_boxes, mask))
+            own = metrics.score(metrics.part(scored.end_to_end, mask))
+            told = metrics.score(metrics.part(scored.true_boxes, mask))
             rows[name] = {
                 "heads": own.heads, "recall": own.recall, "mae": told.mae,
                 "geodesic_median": told.geodesic_median,
