@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.machine import described
 from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import box_iou
 from hpe_vlm_ros.heads import HeadEstimate
@@ -116,11 +117,7 @@ def table(measured: dict[str, Any]) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        "python -m benchmarks.int8",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    result = described("python -m benchmarks.int8", __doc__)
     add = result.add_argument
     add("--model", metavar="DIR", help="model folder (default: the embedded one)")
     add("--data", type=Path, default=SCENES, metavar="DIR", help="labelled scenes")

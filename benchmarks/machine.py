@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What benchmarks share: the cores they run on, and progress on stderr."""
+"""What benchmarks share: their options, the cores they run on, and progress on stderr."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
+
+
+def described(program: str, text: str | None) -> argparse.ArgumentParser:
+    """A parser that prints `text` as it stands."""
+    how = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(program, description=text, formatter_class=how)
 
 
 def take_cores(count: int) -> None:

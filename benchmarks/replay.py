@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import described
 from hpe_vlm_ros.recordings.bag_recording import BagRecording
 from hpe_vlm_ros.recordings.bags import Bag, shared_bag
 from hpe_vlm_ros.recordings.frames import ReplayError
@@ -75,11 +76,7 @@ class _Interrupted:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        "python -m benchmarks.replay",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = described("python -m benchmarks.replay", __doc__)
     add = made.add_argument
     add("--bags", type=int, default=10, metavar="N", help="how many (10)")
     add("--frames", type=int, default=20, metavar="N", help="in each (20)")

@@ -10,7 +10,6 @@ with the visible share of each head, which messages do not hold. Needs no ROS.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from rosbags.typesys.store import Typestore
 
+from benchmarks.machine import described
 from hpe_vlm_ros.recordings.bag_writer import VERSION, BagWriter
 from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED, HEADS, RAW
 from hpe_vlm_ros.recordings.records import FrameRecord
@@ -127,11 +127,7 @@ def _image(types: Typestore, header: Any, sample: Sample, raw: bool) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.scene_bag",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = described("python -m benchmarks.scene_bag", __doc__)
     parser.add_argument("folder", type=Path, help="of the new bag")
     parser.add_argument("--scenes", type=int, default=100, metavar="N", help="how many (100)")
     parser.add_argument("--fps", type=float, default=2.0, metavar="F", help="frames a second (2)")

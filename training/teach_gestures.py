@@ -83,7 +83,7 @@ class Packer:
         self._numbers = np.flatnonzero(np.isin(self._question - self._first, gesture.CENTRES))
         end = int(tokenizer.eos_token_id or 0)
         self._answers = np.array(
-            [[*encode(gesture.format_answer(label)), end] for label in gesture.LABELS]
+            [[*encode(gesture.TASK.format(label)), end] for label in gesture.LABELS]
         )
         (self._word,) = np.flatnonzero((self._answers != self._answers[0]).any(0))
         self.words = torch.from_numpy(self._answers[:, self._word])

@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import say, take_cores
+from benchmarks.machine import described, say, take_cores
 
 HEADS, WITH_GENERATE = (1, 2, 4, 10), (2, 4)
 TITLES = (
@@ -49,11 +49,7 @@ TITLES = (
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        "python -m benchmarks.engine",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    result = described("python -m benchmarks.engine", __doc__)
     add = result.add_argument
     add("--model", metavar="DIR", help="model folder (default: the embedded one)")
     add("--backend", default="auto", metavar="B", help="of ours and apart: auto, torch, onnx")

@@ -29,6 +29,7 @@ import torch
 
 from benchmarks.full_size.random_model import always_another, cogvlm_config, random_engine
 from benchmarks.full_size.roofline import Card, Counter, Work, card_called, least_seconds
+from benchmarks.machine import described
 from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.backend import ImageCache, Pixels
@@ -40,11 +41,7 @@ PHASES = ("vision", "prefix", "detect", "pose")
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        "python -m benchmarks.full_size",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    result = described("python -m benchmarks.full_size", __doc__)
     add = result.add_argument
     best = "cuda" if torch.cuda.is_available() else "cpu"
     add("--device", default=best, metavar="D", help=f"such as cuda or cpu ({best})")

@@ -28,6 +28,7 @@ from transformers.cache_utils import Cache, DynamicCache
 
 from benchmarks.full_size.__main__ import PHASES, known_card, peak_memory, table, timed
 from benchmarks.full_size.roofline import Card, Work, least_seconds
+from benchmarks.machine import described
 
 # published sizes; 8.77e9 parameters is what the makers state of the larger one
 TEXT = {
@@ -258,11 +259,7 @@ def measure(options: argparse.Namespace, size: str, precision: str, card: Card |
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        "python -m benchmarks.full_size.qwen3_vl",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    result = described("python -m benchmarks.full_size.qwen3_vl", __doc__)
     add = result.add_argument
     best = "cuda" if torch.cuda.is_available() else "cpu"
     add("--device", default=best, metavar="D", help=f"such as cuda or cpu ({best})")

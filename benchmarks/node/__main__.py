@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.machine import say, take_cores
+from benchmarks.machine import described, say, take_cores
 from benchmarks.node.sending import answered, frame
 from demo.process import (
     NODE,
@@ -50,11 +50,7 @@ class Side:
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        "python -m benchmarks.node",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    result = described("python -m benchmarks.node", __doc__)
     add = result.add_argument
     add("--model", default="", metavar="DIR", help="model folder (default: the embedded one)")
     add("--device", default="cpu", metavar="D", help="cpu, cuda, ... (default: cpu)")

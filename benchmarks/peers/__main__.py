@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import described
 from benchmarks.peers import photos, scenes
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from training.evaluation.photos import LABELS
@@ -37,11 +38,7 @@ MOST_HEADS = 60  # in a picture; some photographs show crowds
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
-        "python -m benchmarks.peers",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    result = described("python -m benchmarks.peers", __doc__)
     add = result.add_argument
     add("--images", type=int, default=100, metavar="N", help="scenes to score (100)")
     add("--fit-images", type=int, default=100, metavar="N", help="others to fit peers on (100)")

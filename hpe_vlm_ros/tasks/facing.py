@@ -8,9 +8,7 @@ where EFHQ's rule of angles would call the back of a head left or right. See `hp
 from __future__ import annotations
 
 from .grid import Box, box_text
-from .label import check_label, parse_label
-from .speller import Grammar, Speller
-from .task import Parsed, Task
+from .label import label_task
 
 LABELS = ("frontal", "left", "right", "up", "down", "extreme")
 
@@ -20,26 +18,4 @@ def question(box: Box) -> str:
     return f"What is the head facing inside the bounding box [[{box_text(box)}]]?"
 
 
-def format_answer(label: str) -> str:
-    """The answer naming one of LABELS; left and right are the image's."""
-    return f"The head facing is {check_label(label, LABELS)}."
-
-
-def parse(text: str) -> Parsed[str]:
-    """The class that an answer names, or why there is none."""
-    return parse_label(text, LABELS)
-
-
-def grammar(speller: Speller) -> Grammar:
-    """Answers of one label."""
-    return speller.words([format_answer(label) for label in LABELS])
-
-
-TASK: Task[str] = Task(
-    name="facing",
-    question=question,
-    format=format_answer,
-    parse=parse,
-    grammar=grammar,
-    examples=LABELS,
-)
+TASK = label_task("facing", question, LABELS)

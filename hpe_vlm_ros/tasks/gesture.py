@@ -13,9 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .label import check_label, parse_label
-from .speller import Grammar, Speller
-from .task import Parsed, Task
+from .label import label_task
 
 LABELS = ("none", "nod", "shake", "turn", "tilt", "updown")
 SAMPLES, NUMBERS = 20, 5  # of a window: 2 s at 10 Hz; yaw, pitch, roll, right, down
@@ -49,28 +47,4 @@ def numbers_of(window: ArrayLike) -> Iterable[list[int]]:
     return whole
 
 
-def format_answer(gesture: str) -> str:
-    """The answer naming one of LABELS."""
-    return f"The head gesture is {check_label(gesture, LABELS)}."
-
-
-def parse(text: str) -> Parsed[str]:
-    """The gesture that an answer names, or why there is none."""
-    return parse_label(text, LABELS)
-
-
-def grammar(speller: Speller) -> Grammar:
-    """Answers of one label."""
-    return speller.words([format_answer(label) for label in LABELS])
-
-
-TASK: Task[str] = Task(
-    name="gesture",
-    question=question,
-    format=format_answer,
-    parse=parse,
-    grammar=grammar,
-    examples=LABELS,
-    sees_image=False,
-    experts="signals",
-)
+TASK = label_task("gesture", question, LABELS, sees_image=False, experts="signals")

@@ -4,12 +4,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from .task import Parsed, Reason
+from .speller import Grammar, Speller
+from .task import Parsed, Reason, Task
 
 _WORD = re.compile(r"[A-Za-z]+")
 _DELIMITER = re.compile(r"[\[\]{}]")
+
+
+def label_task(
+    name: str, question: Callable[..., str], labels: tuple[str, ...], **facts: Any
+) -> Task[str]:
+    """A task whose answers say "The head <name> is <label>."; facts: other fields of the task."""
+
+    def answer(label: str) -> str:
+        return f"The head {name} is {check_label(label, labels)}."
+
+    def parse(text: str) -> Parsed[str]:
+        return parse_label(text, labels)
+
+    def grammar(speller: Speller) -> Grammar:
+        return speller.words([answer(label) for label in labels])
+
+    return Task(name, question, answer, parse, grammar, labels, **facts)
 
 
 def parse_label(text: str, labels: Sequence[str]) -> Parsed[str]:

@@ -27,7 +27,7 @@ def test_a_window_becomes_its_question_and_answer(drawn):
         question, answer = row[: packer.asked], row[packer.asked :]
         label = gesture.LABELS[window.labels[-1]]
         assert tokenizer.decode(question) == gesture.question(window.values)
-        assert tokenizer.decode(answer[:-1]) == gesture.format_answer(label)
+        assert tokenizer.decode(answer[:-1]) == gesture.TASK.format(label)
         assert row[packer.word + 1] == int(packer.words[window.labels[-1]])
     assert labels.tolist() == [window.labels.tolist() for window in drawn]
 

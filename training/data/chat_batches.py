@@ -19,11 +19,10 @@ from torch import Tensor
 from hpe_vlm_ros.vlm.families.family import Picture
 from hpe_vlm_ros.vlm.families.processing import ChatProcessor
 
-from .augment import Augmentation, resized_heads
+from .augment import resized_heads
 from .batches import StepBatches
-from .collage import Collage
 from .packing import Part, attention_mask, laid_out
-from .prompts import PackingOptions, Prompt
+from .prompts import Prompt
 from .sample import Head, Sample
 
 
@@ -56,26 +55,15 @@ class ChatBatch:
 
 
 class ChatBatches(StepBatches):
-    """As `StepBatches`, for a ChatProcessor."""
+    """As `StepBatches`, for a ChatProcessor, which knows the sizes itself: arguments go on with
+    `batch_size`."""
 
     def __init__(
-        self,
-        samples: list[Sample],
-        processor: ChatProcessor,
-        batch_size: int,
-        seed: int,
-        packing: PackingOptions,
-        augmentation: Augmentation | None,
-        collage: Collage | None = None,
-        rehearsal: Sequence[Sample] = (),
-        unit: str = "picture",
+        self, samples: list[Sample], processor: ChatProcessor, *more: Any, **named: Any
     ) -> None:
         known: Any = processor  # of the other kind, but offers what is asked of it here
         side = processor.facts.image_size  # about; each picture has its own size
-        super().__init__(
-            samples, known, (side, side), 0, batch_size, seed, packing, augmentation, collage,
-            rehearsal, unit,
-        )  # fmt: skip
+        super().__init__(samples, known, (side, side), 0, *more, **named)
         self._chat = processor
 
     def _view(

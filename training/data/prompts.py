@@ -110,7 +110,7 @@ def _facing_prompts(
     for index in chosen:
         asked = _jittered(heads[index], options.box_jitter, rng)
         question = facing.question(answers.grid_box(asked, size[1], size[0]))
-        answer = facing.format_answer(words[index])
+        answer = facing.TASK.format(words[index])
         prompts.append(_prompt(question, answer, NO_NUMBER, [], tokenizer))
     return prompts
 
