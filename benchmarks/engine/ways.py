@@ -15,7 +15,7 @@ from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.backend import Backend
 from hpe_vlm_ros.vlm.decoding.constrained import Answer
 from hpe_vlm_ros.vlm.decoding.grammar import Grammar
-from hpe_vlm_ros.vlm.decoding.lanes import Lanes
+from hpe_vlm_ros.vlm.decoding.sequences import Sequences
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 Rgb = NDArray[np.uint8]
@@ -49,14 +49,14 @@ def greedy(
     backend: Backend, processor: CogVLMProcessor, image: Rgb, prompt: str, grammar: Grammar
 ) -> list[int]:
     """Tokens of the answer under its grammar, one forward each."""
-    lanes = Lanes(backend.encode(processor.pixels(image)))
-    (lane,) = lanes.open(1)
+    sequences = Sequences(backend.encode(processor.pixels(image)))
+    (sequence,) = sequences.open(1)
     answer: list[int] = []
     chunk = processor.encode_prompt(prompt)
     try:
         choice = next(grammar)
         while True:
-            ((row,),) = lanes.feed([lane], [chunk], [1])
+            ((row,),) = sequences.feed([sequence], [chunk], [1])
             token = int(choice.allowed[row[choice.allowed].argmax()])
             answer.append(token)
             chunk = [token]

@@ -104,7 +104,7 @@ def phases(engine: Engine, heads: int, pixels: Pixels) -> tuple[dict[str, float]
     picture = torch.from_numpy(pixels)[None].to(device, model.dtype)
     vision, _ = timed(device, lambda: model.model.vision(picture))
     look = counted.look(pixels, pick=always_another)
-    encode, look._lanes = timed(device, look._encode)
+    encode, look._sequences = timed(device, look._encode)
     detect, boxes = timed(device, lambda: look.detect(heads))
     detected, counting.forwards = counting.forwards, []
     pose, _ = timed(device, lambda: look.poses([box.box for box in boxes]))

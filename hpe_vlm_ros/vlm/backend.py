@@ -6,7 +6,7 @@ A backend turns a picture into an `ImageCache`: the keys and values of
     [BOS] [begin image] [patches] [end image]
 
 to which tokens are then appended. Which question a token belongs to, and so what it may attend to,
-is `lanes`' business; a backend is handed positions and a mask and does as told. All arrays are
+is `sequences`' business; a backend is handed positions and a mask and does as told. All arrays are
 numpy's, on the CPU.
 """
 
@@ -59,8 +59,8 @@ class Backend(Protocol):
     """How many tokens are worth feeding on the chance that they are right; None for any number."""
 
     packs: bool
-    """Whether several questions can share a row; if not, `encode` gives a `decoding.batch_lanes`
-    BranchCache in place of an ImageCache."""
+    """Whether several questions can share a row; if not, `encode` gives a BranchCache of
+    `decoding.batch_sequences` in place of an ImageCache."""
 
     @property
     def device(self) -> str:

@@ -24,8 +24,8 @@ from . import CheckpointError
 from .backend import Ids, Logits
 from .decoding.constrained import ask
 from .decoding.grammar import AnswerGrammar
-from .decoding.lanes import Lanes
 from .decoding.scores import label_probabilities
+from .decoding.sequences import Sequences
 from .decoding.tokens import TOKENIZER_FILE, FileTokenizer
 from .model_folder import WEIGHTS, digest, read_json
 
@@ -193,7 +193,7 @@ class TextExperts:
         out = []
         for question in questions:
             prompt = self._tokenizer.encode(question, add_special_tokens=False)
-            cache = Lanes(TextCache(self._weights))
+            cache = Sequences(TextCache(self._weights))
             (answer,) = ask(cache, [prompt], [task.grammar(self._grammar)])
             runs = {label: self._grammar.fixed(task.format(label), 0)[0] for label in task.examples}
             out.append(label_probabilities(answer, runs))

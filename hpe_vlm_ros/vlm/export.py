@@ -25,7 +25,7 @@ import torch
 
 from . import CheckpointError
 from .backend import Backend
-from .decoding.lanes import Lanes
+from .decoding.sequences import Sequences
 from .hub import find_model
 from .model_folder import EXPORTS, SUMMARY, digest, fingerprint, load_facts
 from .onnxruntime.backend import FORMAT, IMAGE_GRAPH, PRECISIONS, STEP_GRAPH, OnnxBackend
@@ -129,9 +129,9 @@ def largest_difference(one: Backend, other: Backend, size: int) -> float:
     pixels = np.random.default_rng(0).normal(size=(3, size, size)).astype(np.float32)
     logits = []
     for backend in (one, other):
-        lanes = Lanes(backend.encode(pixels))
-        (lane,) = lanes.open(1)
-        logits.append(lanes.feed([lane], [PROBE], [len(PROBE)])[0])
+        sequences = Sequences(backend.encode(pixels))
+        (sequence,) = sequences.open(1)
+        logits.append(sequences.feed([sequence], [PROBE], [len(PROBE)])[0])
     return float(np.abs(logits[0] - logits[1]).max())
 
 

@@ -11,7 +11,7 @@ from benchmarks.engine.__main__ import summary, table
 from benchmarks.engine.ways import follow, greedy
 from hpe_vlm_ros.answers import DETECTION_PROMPT, pose_prompt
 from hpe_vlm_ros.vlm.decoding.constrained import ask
-from hpe_vlm_ros.vlm.decoding.lanes import Lanes
+from hpe_vlm_ros.vlm.decoding.sequences import Sequences
 from hpe_vlm_ros.vlm.loading import load_engine
 
 BOXES = [(10, 20, 300, 400), (0, 0, 999, 999)]
@@ -21,10 +21,10 @@ def test_prompt_by_prompt_gives_the_engines_tokens(tiny_model: Path) -> None:
     engine = load_engine(tiny_model, "cpu", "torch")
     backend, processor, rules = engine.backend, engine.processor, engine.grammar
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    lanes = Lanes(backend.encode(processor.pixels(image)))
+    sequences = Sequences(backend.encode(processor.pixels(image)))
     prompts = [DETECTION_PROMPT, *map(pose_prompt, BOXES)]
     grammars = [rules.boxes(3), rules.angles(), rules.angles()]
-    answers = ask(lanes, [processor.encode_prompt(prompt) for prompt in prompts], grammars)
+    answers = ask(sequences, [processor.encode_prompt(prompt) for prompt in prompts], grammars)
     again = [rules.boxes(3), rules.angles(), rules.angles()]
     for prompt, grammar, answer in zip(prompts, again, answers, strict=True):
         assert greedy(backend, processor, image, prompt, grammar) == answer.tokens

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.vlm.backend import Ids, Logits
 
-from .batch_lanes import BatchLanes
+from .batch_sequences import BatchSequences
 from .digit_tree import CIRCLE, Tree, angle_probabilities, angle_tree, path
 from .grammar import Choice, Grammar, Kind
-from .lanes import Lanes
 from .numbers import by_digits, circular_mean, near_mean
+from .sequences import Sequences
 
 END = 0.65  # what is named against such odds has a low score, by which it can still be dropped
 
@@ -75,7 +75,7 @@ def expected(choice: Choice, probabilities: Probabilities) -> int:
     return round(near_mean(probabilities, mode))
 
 
-class _Lane:
+class _Sequence:
     """One answer in the making: a grammar, and tokens not yet fed to the model."""
 
     def __init__(
@@ -191,7 +191,7 @@ class _Lane:
 
 
 def ask(
-    lanes: Lanes | BatchLanes,
+    sequences: Sequences | BatchSequences,
     prompts: Sequence[Sequence[int]],
     grammars: Sequence[Grammar],
     pick: Pick = most_likely,
@@ -205,24 +205,26 @@ def ask(
     as much of a draft as there is, or `lookahead` tokens of it, up to the first wrong one. Answers
     are those without a draft, unless there is some `slack`: a drafted whole number as near as that
     to the decided one is let stand in the cache, where it influences what follows; the answer still
-    has the decided one. Lanes that cannot take tokens back are fed no draft and nothing on the
+    has the decided one. Sequences that cannot take tokens back are fed no draft and nothing on the
     chance that it is right.
     """
     shared = shared_beginning(prompts)
-    numbers = lanes.open(len(prompts), prompts[0][:shared] if shared else ())
+    numbers = sequences.open(len(prompts), prompts[0][:shared] if shared else ())
     prompts = [prompt[shared:] for prompt in prompts]
     drafted = [()] * len(prompts) if drafts is None else drafts
     made = [
-        _Lane(*each, slack, lookahead, lanes.rolls_back)
+        _Sequence(*each, slack, lookahead, sequences.rolls_back)
         for each in zip(prompts, grammars, drafted, strict=True)
     ]
-    while active := [(n, lane) for n, lane in zip(numbers, made, strict=True) if lane.choice]:
-        chunks, keep, trees = zip(*(lane.chunk() for _, lane in active), strict=True)
-        logits = lanes.feed([n for n, _ in active], chunks, keep, trees)
-        for (number, lane), rows in zip(active, logits, strict=True):
-            lanes.adopt(number, lane.decide(rows, pick))
-            lanes.take_back(number, lane.surplus)
-    return [Answer(lane.tokens, lane.decisions) for lane in made]
+    while active := [
+        (n, sequence) for n, sequence in zip(numbers, made, strict=True) if sequence.choice
+    ]:
+        chunks, keep, trees = zip(*(sequence.chunk() for _, sequence in active), strict=True)
+        logits = sequences.feed([n for n, _ in active], chunks, keep, trees)
+        for (number, sequence), rows in zip(active, logits, strict=True):
+            sequences.adopt(number, sequence.decide(rows, pick))
+            sequences.take_back(number, sequence.surplus)
+    return [Answer(sequence.tokens, sequence.decisions) for sequence in made]
 
 
 def shared_beginning(prompts: Sequence[Sequence[int]]) -> int:

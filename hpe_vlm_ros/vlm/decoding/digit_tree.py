@@ -23,13 +23,14 @@ SIZE = HUNDREDS + TENS
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Tokens (N,) that branch off behind a lane; parents (N,) are indices in it, -1 the lane."""
+    """Tokens (N,) that branch off behind a sequence; parents (N,) are their indices, -1 for the
+    sequence."""
 
     tokens: Ids
     parents: Ids
 
     def depths(self) -> Ids:
-        """(N,): 0 right behind the lane."""
+        """(N,): 0 right behind the sequence."""
         depths = np.zeros(len(self.tokens), np.int64)
         for index, parent in enumerate(self.parents):
             depths[index] = 0 if parent < 0 else depths[parent] + 1

@@ -24,13 +24,13 @@ from hpe_vlm_ros.vlm.backend import Backend, Pixels
 from hpe_vlm_ros.vlm.facts import ModelFacts
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
-from .batch_lanes import BatchLanes
+from .batch_sequences import BatchSequences
 from .constrained import Answer, Pick, ask, expected, most_likely
 from .grammar import AnswerGrammar, Grammar
-from .lanes import Lanes
 from .poses import Pose, pose_of
 from .presence import ScoreWeights
 from .scores import box_scores
+from .sequences import Sequences
 
 if TYPE_CHECKING:
     from hpe_vlm_ros.vlm.families.processing import ChatProcessor
@@ -100,12 +100,12 @@ class Look:
         self._pixels = pixels
         self._reuse_prefix = reuse_prefix
         self._pick = pick
-        self._lanes: Lanes | BatchLanes | None = None
+        self._sequences: Sequences | BatchSequences | None = None
 
-    def _encode(self) -> Lanes | BatchLanes:
+    def _encode(self) -> Sequences | BatchSequences:
         backend = self._engine.backend
         cache: Any = backend.encode(self._pixels)
-        return Lanes(cache) if backend.packs else BatchLanes(cache)
+        return Sequences(cache) if backend.packs else BatchSequences(cache)
 
     def ask(
         self,
@@ -121,11 +121,11 @@ class Look:
             return [ask(self._encode(), [i], [g], self._pick)[0] for i, g in pairs]
         if not ids:
             return []
-        if self._lanes is None:
-            self._lanes = self._encode()
+        if self._sequences is None:
+            self._sequences = self._encode()
         lookahead = self._engine.backend.lookahead
-        answers = ask(self._lanes, ids, grammars, self._pick, drafts, slack, lookahead)
-        self._lanes.clear()
+        answers = ask(self._sequences, ids, grammars, self._pick, drafts, slack, lookahead)
+        self._sequences.clear()
         return answers
 
     def detect(
@@ -159,7 +159,7 @@ class Look:
     @property
     def presence(self) -> NDArray[np.float32] | None:
         """The tower's read-out of this picture, see `backend.ImageCache`."""
-        return (self._lanes or self._encode()).presence
+        return (self._sequences or self._encode()).presence
 
     def poses(self, boxes: Sequence[Box]) -> list[Angles]:
         """Yaw, pitch, roll in whole degrees of the head in each box: what the answers print."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from hpe_vlm_ros.vlm.backend import Ids, Logits
-from hpe_vlm_ros.vlm.decoding.batch_lanes import State
+from hpe_vlm_ros.vlm.decoding.batch_sequences import State
 from hpe_vlm_ros.vlm.pytorch.backend import ROOM, DeviceCache, Rows, RowsCache, within_memory
 
 from .family import Picture
@@ -91,7 +91,7 @@ class PackedCache(_Cache, RowsCache):
 
 
 class StateCache(_Cache):
-    """Of a model with recurrent layers; see `decoding.batch_lanes.BranchCache`."""
+    """Of a model with recurrent layers; see `decoding.batch_sequences.BranchCache`."""
 
     @within_memory
     @torch.inference_mode()

@@ -14,7 +14,7 @@ from hpe_vlm_ros.answers import DETECTION_PROMPT, parse_boxes, pose_prompt
 from hpe_vlm_ros.vlm.decoding.constrained import Decision, ask, expected, most_likely
 from hpe_vlm_ros.vlm.decoding.engine import Engine, Look
 from hpe_vlm_ros.vlm.decoding.grammar import Choice, Grammar, Kind, allowed_after, spell
-from hpe_vlm_ros.vlm.decoding.lanes import Lanes
+from hpe_vlm_ros.vlm.decoding.sequences import Sequences
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor, ImageSettings
 from hpe_vlm_ros.vlm.pytorch.backend import Rows, TorchBackend
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
@@ -46,19 +46,19 @@ def generated(
     return made[0, start:].tolist()
 
 
-def lanes_of(engine: Engine, picture: Picture) -> Lanes:
-    return Lanes(engine.backend.encode(engine.processor.pixels(picture)))
+def sequences_of(engine: Engine, picture: Picture) -> Sequences:
+    return Sequences(engine.backend.encode(engine.processor.pixels(picture)))
 
 
 def check_against_generate(engine: Engine, picture: Picture) -> int:
     """Detection, then three poses in one batch over the same cache; returns the boxes found."""
     grammar, encode = engine.grammar, engine.processor.encode_prompt
-    lanes = lanes_of(engine, picture)
-    (found,) = ask(lanes, [encode(DETECTION_PROMPT)], [grammar.boxes(4)])
+    sequences = sequences_of(engine, picture)
+    (found,) = ask(sequences, [encode(DETECTION_PROMPT)], [grammar.boxes(4)])
     expected_tokens = generated(engine, picture, DETECTION_PROMPT, lambda: grammar.boxes(4))
     assert found.tokens == expected_tokens
     prompts = [pose_prompt(box) for box in BOXES]
-    answers = ask(lanes, [encode(p) for p in prompts], [grammar.angles() for _ in prompts])
+    answers = ask(sequences, [encode(p) for p in prompts], [grammar.angles() for _ in prompts])
     for prompt, answer in zip(prompts, answers, strict=True):
         assert answer.tokens == generated(engine, picture, prompt, grammar.angles)
     return len(parse_boxes(engine.processor.decode(found.tokens)).value or [])
@@ -123,15 +123,15 @@ def test_the_image_is_encoded_once_per_frame(tiny_engine: Engines, picture: Pict
 
 def test_forced_tokens_cost_no_forward(tiny_engine: Engines, picture: Picture) -> None:
     engine = tiny_engine(0)
-    lanes = lanes_of(engine, picture)
+    sequences = sequences_of(engine, picture)
     calls: list[int] = []
     engine.backend.model.lm_head.register_forward_hook(lambda *_: calls.append(1))
     prompts = [engine.processor.encode_prompt(pose_prompt(box)) for box in BOXES]
-    ask(lanes, prompts, [engine.grammar.angles() for _ in prompts])
+    ask(sequences, prompts, [engine.grammar.angles() for _ in prompts])
     assert len(calls) == 3  # yaw, pitch, roll: for all heads together
     calls.clear()
     prompt = engine.processor.encode_prompt(DETECTION_PROMPT)
-    (answer,) = ask(lanes, [prompt], [engine.grammar.boxes(3)])
+    (answer,) = ask(sequences, [prompt], [engine.grammar.boxes(3)])
     boxes = parse_boxes(engine.processor.decode(answer.tokens)).value
     assert boxes is not None and len(calls) <= max(1, 4 * len(boxes)) + 1
 
@@ -153,8 +153,8 @@ def test_computing_ahead_changes_no_answer(tiny_engine: Engines, picture: Pictur
         engine = tiny_engine(seed)
         prompt = engine.processor.encode_prompt(DETECTION_PROMPT)
         for between in ([], [1012]):
-            lanes = lanes_of(engine, picture)
-            answers = [ask(lanes, [prompt], [grammar(a, between)])[0] for a in (True, False)]
+            sequences = sequences_of(engine, picture)
+            answers = [ask(sequences, [prompt], [grammar(a, between)])[0] for a in (True, False)]
             assert answers[0].tokens == answers[1].tokens
             lengths.add(len(answers[0].tokens))
     assert len(lengths) > 2
@@ -199,7 +199,7 @@ def test_expected_list_ends_where_the_end_is_sure(end: float, ends: bool) -> Non
 def test_decisions_hold_probabilities(tiny_engine: Engines, picture: Picture) -> None:
     engine = tiny_engine(0)
     prompt = engine.processor.encode_prompt(DETECTION_PROMPT)
-    (answer,) = ask(lanes_of(engine, picture), [prompt], [engine.grammar.boxes(2)])
+    (answer,) = ask(sequences_of(engine, picture), [prompt], [engine.grammar.boxes(2)])
     assert answer.decisions
     for decision in answer.decisions:
         assert isinstance(decision, Decision)
@@ -284,9 +284,9 @@ def test_the_image_is_viewed_not_copied(tiny_engine: Engines, picture: Picture) 
     rows, length = cache._rows, cache.length
     places = [t.data_ptr() for pair in rows.layers for t in pair]
     before = [t[:, :, :length].clone() for pair in rows.layers for t in pair]
-    lanes = Lanes(cache)
+    sequences = Sequences(cache)
     prompts = [engine.processor.encode_prompt(pose_prompt(box)) for box in BOXES]
-    ask(lanes, prompts, [engine.grammar.angles() for _ in prompts])
+    ask(sequences, prompts, [engine.grammar.angles() for _ in prompts])
     assert cache.length > length
     seen = [t for pair in rows.layers for t in pair]
     assert [t.data_ptr() for t in seen] == places
@@ -294,7 +294,7 @@ def test_the_image_is_viewed_not_copied(tiny_engine: Engines, picture: Picture) 
     with torch.inference_mode():
         key, value = rows.update(seen[0][:, :, :1], seen[1][:, :, :1], 0)
     assert (key.data_ptr(), value.data_ptr()) == (places[0], places[1])
-    lanes.clear()
+    sequences.clear()
     assert cache.length == rows.length == length
 
 
@@ -316,13 +316,13 @@ def test_rows_grow_without_forgetting() -> None:
 
 def test_words_that_questions_share_are_fed_once(tiny_engine: Engines, picture: Picture) -> None:
     engine = tiny_engine(0)
-    lanes = lanes_of(engine, picture)
+    sequences = sequences_of(engine, picture)
     fed: list[int] = []
     engine.backend.model.model.embed_tokens.register_forward_hook(
         lambda _, inputs, __: fed.append(inputs[0].numel())
     )
     prompts = [engine.processor.encode_prompt(pose_prompt(box)) for box in BOXES]
-    ask(lanes, prompts, [engine.grammar.angles() for _ in prompts])
+    ask(sequences, prompts, [engine.grammar.angles() for _ in prompts])
     encode = engine.processor.encode
     beginning = encode("What is the head yaw pitch roll inside the bounding box [[")
     said = encode("The head orientation angles are {")

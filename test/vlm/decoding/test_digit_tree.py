@@ -14,7 +14,7 @@ from hpe_vlm_ros.answers import format_angles, parse_angles, pose_prompt
 from hpe_vlm_ros.vlm.decoding.constrained import ask, expected, most_likely
 from hpe_vlm_ros.vlm.decoding.digit_tree import SIZE, angle_probabilities, angle_tree, path
 from hpe_vlm_ros.vlm.decoding.engine import Engine
-from hpe_vlm_ros.vlm.decoding.lanes import Lanes
+from hpe_vlm_ros.vlm.decoding.sequences import Sequences
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor, ImageSettings
 from hpe_vlm_ros.vlm.pytorch.backend import TorchBackend
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
@@ -56,11 +56,11 @@ def one_by_one(engine: Engine, picture: NDArray[np.uint8], prompt: str, said: st
 
 
 def test_the_tree_gives_the_exact_distribution(engine: Engine, picture: NDArray[np.uint8]) -> None:
-    """Two heads at once, so that trees of other lanes lie between; yaw, then pitch after it."""
+    """Two heads at once, so that trees of other sequences lie between; yaw, then pitch after it."""
     prompts = [pose_prompt(box) for box in BOXES]
-    lanes = Lanes(engine.backend.encode(engine.processor.pixels(picture)))
+    sequences = Sequences(engine.backend.encode(engine.processor.pixels(picture)))
     ids = [engine.processor.encode_prompt(prompt) for prompt in prompts]
-    answers = ask(lanes, ids, [engine.grammar.angles() for _ in ids], expected)
+    answers = ask(sequences, ids, [engine.grammar.angles() for _ in ids], expected)
     for prompt, answer in zip(prompts, answers, strict=True):
         text = engine.processor.decode(answer.tokens).strip()
         yaw, pitch, roll = answer.decisions

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm import CheckpointError, loading
-from hpe_vlm_ros.vlm.decoding.lanes import Lanes
+from hpe_vlm_ros.vlm.decoding.sequences import Sequences
 from hpe_vlm_ros.vlm.export import export, largest_difference
 from hpe_vlm_ros.vlm.loading import load_engine
 from hpe_vlm_ros.vlm.model_folder import default_folder
@@ -108,8 +108,10 @@ def test_int8_is_near_and_smaller(folder: Path, exported: Path) -> None:
     onnx_backend = load_engine(only(folder, "int8"), "cpu", "onnx", threads=1).backend
     pixels = np.random.default_rng(0).normal(size=(3, 64, 64)).astype(np.float32)
     logits = [
-        lanes.feed(lanes.open(1), [[5, 17, 42, 256]], [4])[0].ravel()
-        for lanes in (Lanes(backend.encode(pixels)) for backend in (torch_backend, onnx_backend))
+        sequences.feed(sequences.open(1), [[5, 17, 42, 256]], [4])[0].ravel()
+        for sequences in (
+            Sequences(backend.encode(pixels)) for backend in (torch_backend, onnx_backend)
+        )
     ]
     assert 0.99 < np.corrcoef(logits)[0, 1] < 1 - 1e-6
     sizes = [(exported / f"onnx/{name}/step.onnx").stat().st_size for name in ("int8", "fp32")]

@@ -13,7 +13,7 @@ from hpe_vlm_ros.people.gestures.reader import Rule
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.tasks import gesture
 from hpe_vlm_ros.vlm import CheckpointError
-from hpe_vlm_ros.vlm.decoding.lanes import Lanes
+from hpe_vlm_ros.vlm.decoding.sequences import Sequences
 from hpe_vlm_ros.vlm.experts import FOLDER, TextCache, TextExperts, Weights, find_experts
 from hpe_vlm_ros.vlm.model_folder import WEIGHTS, default_folder
 from hpe_vlm_ros.vlm.pytorch.configuration import embedded
@@ -52,9 +52,9 @@ def test_no_tower_and_no_vision_experts(model):
 
 
 def test_numpy_computes_what_pytorch_does(model, folder):
-    lanes = Lanes(TextCache(Weights(folder)))
-    (lane,) = lanes.open(1)
-    ours = [lanes.feed([lane], [part], [len(part)])[0] for part in PARTS]
+    sequences = Sequences(TextCache(Weights(folder)))
+    (sequence,) = sequences.open(1)
+    ours = [sequences.feed([sequence], [part], [len(part)])[0] for part in PARTS]
     ids = torch.tensor([sum(PARTS, [])])
     with torch.no_grad():
         theirs = model(input_ids=ids).logits[0].numpy()
@@ -62,7 +62,7 @@ def test_numpy_computes_what_pytorch_does(model, folder):
 
 
 def test_lanes_do_not_hear_each_other(folder):
-    alone, shared = (Lanes(TextCache(Weights(folder))) for _ in range(2))
+    alone, shared = (Sequences(TextCache(Weights(folder))) for _ in range(2))
     (one,) = alone.open(1)
     first, second = shared.open(2)
     (expected,) = alone.feed([one], [[5, 6, 7]], [1])

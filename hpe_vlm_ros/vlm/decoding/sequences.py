@@ -2,9 +2,9 @@
 """One image in the key-value cache, many questions beside each other.
 
 CogVLM is causal and the image comes first, so its keys and values depend on no question. All
-questions are packed into one row: a mask lets each token see the image and its own lane only, so
-the image's cache is neither copied nor repeated. Words with which several questions begin are not
-repeated either: they are a lane that those questions see.
+questions are packed into one row: a mask lets each token see the image and its own sequence only,
+so the image's cache is neither copied nor repeated. Words with which several questions begin are
+not repeated either: they are a sequence that those questions see.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from hpe_vlm_ros.vlm.backend import ImageCache, Logits
 
 from .digit_tree import Tree
 
-IMAGE = -1  # the owner of cached tokens that every lane sees
+IMAGE = -1  # the owner of cached tokens that every sequence sees
 NOBODY = -2  # the owner of tokens that were taken back
 
 
-class Lanes:
+class Sequences:
     """The cache of one image and of the questions asked about it."""
 
     rolls_back = True  # tokens can be taken back, so that what may be right can be fed
@@ -32,10 +32,10 @@ class Lanes:
         self._cache = cache
         self._image = cache.length
         self._owners = np.full(cache.length, IMAGE)
-        self._positions: list[int] = []  # the next one in each lane
-        self._parents: list[int] = []  # the lane that each one sees beside its own
-        self._beginning: tuple[int, Sequence[int]] | None = None  # a lane not fed yet
-        self._trees: dict[int, int] = {}  # where a lane's newest tree begins
+        self._positions: list[int] = []  # the next one in each sequence
+        self._parents: list[int] = []  # the sequence that each one sees beside its own
+        self._beginning: tuple[int, Sequence[int]] | None = None  # a sequence not fed yet
+        self._trees: dict[int, int] = {}  # where a sequence's newest tree begins
 
     @property
     def presence(self) -> NDArray[np.float32] | None:
@@ -43,7 +43,7 @@ class Lanes:
         return self._cache.presence
 
     def open(self, count: int, beginning: Sequence[int] = ()) -> range:
-        """Numbers of `count` new lanes, all behind the same first tokens, if any; these are fed
+        """Numbers of `count` new sequences, all behind the same first tokens, if any; these are fed
         along with the next chunks."""
         parent = IMAGE
         if beginning:
@@ -56,37 +56,39 @@ class Lanes:
 
     def feed(
         self,
-        lanes: Sequence[int],
+        sequences: Sequence[int],
         chunks: Sequence[Sequence[int]],
         keep: Sequence[int],
         trees: Sequence[Tree | None] | None = None,
     ) -> list[Logits]:
-        """Append chunks[i] to lanes[i]; logits (keep[i], vocabulary) after its last tokens.
+        """Append chunks[i] to sequences[i]; logits (keep[i], vocabulary) after its last tokens.
 
-        Behind a chunk a tree may branch off, whose logits follow. Its tokens see the lane and their
-        own branch, and nobody sees them later, except those that `adopt` makes the lane's.
+        Behind a chunk a tree may branch off, whose logits follow. Its tokens see the sequence and
+        their own branch, and nobody sees them later, except those that `adopt` keeps.
         """
-        behind = [None] * len(lanes) if trees is None else trees
+        behind = [None] * len(sequences) if trees is None else trees
         if self._beginning is not None:
-            (lane, tokens), self._beginning = self._beginning, None
-            return self.feed([lane, *lanes], [tokens, *chunks], [0, *keep], [None, *behind])[1:]
+            (sequence, tokens), self._beginning = self._beginning, None
+            return self.feed(
+                [sequence, *sequences], [tokens, *chunks], [0, *keep], [None, *behind]
+            )[1:]
         ids: list[int] = []
         positions: list[int] = []
         owners: list[int] = []
         wanted: list[int] = []
         counts: list[int] = []
         grown: list[tuple[int, Tree]] = []
-        for lane, chunk, last, tree in zip(lanes, chunks, keep, behind, strict=True):
+        for sequence, chunk, last, tree in zip(sequences, chunks, keep, behind, strict=True):
             ids += chunk
-            positions += range(self._positions[lane], self._positions[lane] + len(chunk))
-            self._positions[lane] += len(chunk)
+            positions += range(self._positions[sequence], self._positions[sequence] + len(chunk))
+            self._positions[sequence] += len(chunk)
             first = len(ids) - last
             if tree is not None:
                 grown.append((len(ids), tree))
-                self._trees[lane] = len(self._owners) + len(ids)
+                self._trees[sequence] = len(self._owners) + len(ids)
                 ids += tree.tokens.tolist()
-                positions += (self._positions[lane] + tree.depths()).tolist()
-            owners += [lane] * (len(ids) - len(owners))
+                positions += (self._positions[sequence] + tree.depths()).tolist()
+            owners += [sequence] * (len(ids) - len(owners))
             wanted += range(first, len(ids))
             counts.append(len(ids) - first)
         before = len(self._owners)
@@ -100,21 +102,21 @@ class Lanes:
         ends = list(itertools.accumulate(counts, initial=0))
         return [logits[a:b] for a, b in itertools.pairwise(ends)]
 
-    def adopt(self, lane: int, path: Sequence[int]) -> None:
-        """Make these tokens of the lane's newest tree, one behind the other, the lane's own."""
+    def adopt(self, sequence: int, path: Sequence[int]) -> None:
+        """Make these tokens of the sequence's newest tree, one behind the other, its own."""
         if path:
-            self._owners[self._trees[lane] + np.asarray(path)] = lane
-            self._positions[lane] += len(path)
+            self._owners[self._trees[sequence] + np.asarray(path)] = sequence
+            self._positions[sequence] += len(path)
 
-    def take_back(self, lane: int, count: int) -> None:
-        """Make the lane's last `count` tokens as if never fed."""
+    def take_back(self, sequence: int, count: int) -> None:
+        """Make the sequence's last `count` tokens as if never fed."""
         if count:
-            own = np.flatnonzero(self._owners == lane)[-count:]
+            own = np.flatnonzero(self._owners == sequence)[-count:]
             self._owners[own] = NOBODY
-            self._positions[lane] -= count
+            self._positions[sequence] -= count
 
     def clear(self) -> None:
-        """Forget all lanes, not the image: what is asked next is computed over fewer tokens."""
+        """Forget all sequences, not the image: what is asked next is computed over fewer tokens."""
         self._cache.shrink(self._image)
         self._owners = self._owners[: self._image]
         self._positions, self._parents, self._beginning = [], [], None

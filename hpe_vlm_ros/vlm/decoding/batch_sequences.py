@@ -38,8 +38,8 @@ class BranchCache(Protocol):
         and the logits (B, keep, vocabulary) after the last tokens."""
 
 
-class BatchLanes:
-    """As `lanes.Lanes`, with a batch in place of the row."""
+class BatchSequences:
+    """As `sequences.Sequences`, with a batch in place of the row."""
 
     rolls_back = False
 
@@ -47,12 +47,14 @@ class BatchLanes:
         self._cache = cache
         self.presence = None
         self._states: list[State] = []
-        self._positions: list[int] = []  # the next one in each lane
-        self._trees: dict[int, Tree] = {}  # a lane's newest tree
-        self._owed: dict[int, list[int]] = {}  # tokens of it that are the lane's, but not fed yet
+        self._positions: list[int] = []  # the next one in each sequence
+        self._trees: dict[int, Tree] = {}  # a sequence's newest tree
+        self._owed: dict[
+            int, list[int]
+        ] = {}  # tokens of it that are the sequence's, but not fed yet
 
     def open(self, count: int, beginning: Sequence[int] = ()) -> range:
-        """Numbers of `count` new lanes, all behind the same first tokens, if any."""
+        """Numbers of `count` new sequences, all behind the same first tokens, if any."""
         state, start = self._cache.picture, self._cache.start
         if beginning:
             places = start + np.arange(len(beginning))[None]
@@ -64,63 +66,66 @@ class BatchLanes:
 
     def feed(
         self,
-        lanes: Sequence[int],
+        sequences: Sequence[int],
         chunks: Sequence[Sequence[int]],
         keep: Sequence[int],
         trees: Sequence[Tree | None] | None = None,
     ) -> list[Logits]:
-        """As `Lanes.feed`. Chunks of one length are one batch."""
-        behind = [None] * len(lanes) if trees is None else trees
+        """As `Sequences.feed`. Chunks of one length are one batch."""
+        behind = [None] * len(sequences) if trees is None else trees
         whole = [
-            [*self._owed.pop(lane, []), *chunk] for lane, chunk in zip(lanes, chunks, strict=True)
+            [*self._owed.pop(sequence, []), *chunk]
+            for sequence, chunk in zip(sequences, chunks, strict=True)
         ]
         logits: dict[int, Logits] = {}
         for length in {len(chunk) for chunk in whole}:
             these = [index for index, chunk in enumerate(whole) if len(chunk) == length]
             most = max(keep[index] for index in these)
             ids = np.array([whole[i] for i in these])
-            rows = self._append([lanes[i] for i in these], ids, most)
+            rows = self._append([sequences[i] for i in these], ids, most)
             logits |= {i: row[most - keep[i] :] for i, row in zip(these, rows, strict=True)}
-        for index, (lane, tree) in enumerate(zip(lanes, behind, strict=True)):
+        for index, (sequence, tree) in enumerate(zip(sequences, behind, strict=True)):
             if tree is not None:
-                self._trees[lane] = tree
-                logits[index] = np.concatenate([logits[index], self._tried(lane, tree)])
-        return [logits[index] for index in range(len(lanes))]
+                self._trees[sequence] = tree
+                logits[index] = np.concatenate([logits[index], self._tried(sequence, tree)])
+        return [logits[index] for index in range(len(sequences))]
 
-    def _append(self, lanes: Sequence[int], ids: Ids, keep: int) -> Logits:
-        states = [self._states[lane] for lane in lanes]
-        first = np.array([self._positions[lane] for lane in lanes])[:, None]
+    def _append(self, sequences: Sequence[int], ids: Ids, keep: int) -> Logits:
+        states = [self._states[sequence] for sequence in sequences]
+        first = np.array([self._positions[sequence] for sequence in sequences])[:, None]
         after, logits = self._cache.feed(states, ids, first + np.arange(ids.shape[1]), keep)
-        for lane, state in zip(lanes, after, strict=True):
-            self._states[lane] = state
-            self._positions[lane] += ids.shape[1]
+        for sequence, state in zip(sequences, after, strict=True):
+            self._states[sequence] = state
+            self._positions[sequence] += ids.shape[1]
         return logits
 
-    def _tried(self, lane: int, tree: Tree) -> Logits:
+    def _tried(self, sequence: int, tree: Tree) -> Logits:
         """Logits (N, vocabulary) after each token of a tree: its branches as a batch."""
         seen, depths = tree.ancestors(), tree.depths()
         deepest = int(depths.max())
         leaves = np.flatnonzero(depths == deepest)
         branches = [np.flatnonzero(seen[leaf]) for leaf in leaves]
         ids = np.stack([tree.tokens[branch] for branch in branches])
-        places = np.tile(self._positions[lane] + np.arange(deepest + 1), (len(leaves), 1))
-        _, logits = self._cache.feed([self._states[lane]] * len(leaves), ids, places, deepest + 1)
+        places = np.tile(self._positions[sequence] + np.arange(deepest + 1), (len(leaves), 1))
+        _, logits = self._cache.feed(
+            [self._states[sequence]] * len(leaves), ids, places, deepest + 1
+        )
         out = np.empty((len(tree.tokens), logits.shape[-1]), logits.dtype)
         for branch, rows in zip(branches, logits, strict=True):
             out[branch] = rows
         return out
 
-    def adopt(self, lane: int, path: Sequence[int]) -> None:
-        """Make these tokens of the lane's newest tree, one behind the other, the lane's own."""
+    def adopt(self, sequence: int, path: Sequence[int]) -> None:
+        """Make these tokens of the sequence's newest tree, one behind the other, its own."""
         if path:
-            self._owed[lane] = self._trees[lane].tokens[np.asarray(path)].tolist()
+            self._owed[sequence] = self._trees[sequence].tokens[np.asarray(path)].tolist()
 
-    def take_back(self, lane: int, count: int) -> None:
+    def take_back(self, sequence: int, count: int) -> None:
         """Nothing is fed ahead here, so there is nothing to take back."""
         if count:
             raise RuntimeError("a recurrent model cannot take tokens back: a bug")
 
     def clear(self) -> None:
-        """Forget all lanes, not the image."""
+        """Forget all sequences, not the image."""
         self._states, self._positions = [], []
         self._trees, self._owed = {}, {}
