@@ -25,7 +25,7 @@ from std_msgs.msg import Float64MultiArray
 from hpe_vlm_ros.msg import HeadPose, HeadPoseArray
 from hpe_vlm_ros.nodes import signals
 
-PATIENCE = 0.7  # seconds for which somebody may look away and still count as looking
+AWAY_TIMEOUT = 0.7  # seconds for which somebody may look away and still count as looking
 
 
 class Onlookers:
@@ -42,7 +42,7 @@ class Onlookers:
             if head.id and head.looking_at_robot:
                 since, _ = self._looks.get(head.id, (time, time))
                 self._looks[head.id] = since, time
-        self._looks = {i: look for i, look in self._looks.items() if time - look[1] <= PATIENCE}
+        self._looks = {i: look for i, look in self._looks.items() if time - look[1] <= AWAY_TIMEOUT}
         return min(self._looks, key=lambda i: (self._looks[i][0], i), default=None)
 
 
