@@ -50,3 +50,18 @@ def step(time, axis, size, start=3.0, span=0.6):
     out = [0.0, 0.0, 0.0]
     out[axis] = size * float(np.clip((time - start) / span, 0, 1))
     return tuple(out)
+
+
+MOTIONS = {
+    "nod": nod,
+    "shake": shake,
+    "turn": lambda time: step(time, 0, 40.0),
+    "tilt": lambda time: step(time, 2, 20.0),
+    "updown": lambda time: step(time, 1, 25.0),
+}
+
+
+def stamps(rate, seconds=7.0, jitter=0.0, seed=0):
+    """Times of a camera's images in seconds, each off by up to `jitter` of the time between two."""
+    times = np.arange(0.0, seconds, 1 / rate)
+    return times + np.random.default_rng(seed).uniform(-jitter, jitter, len(times)) / rate

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moving import BOX, local, nod, played, shake, step, tracked
+from moving import BOX, MOTIONS, local, nod, played, stamps, tracked
 
 from hpe_vlm_ros.geometry import rotation_from_angles, rotation_from_vector, rotation_vectors
 from hpe_vlm_ros.people.gestures.events import Hysteresis
@@ -13,11 +13,6 @@ from hpe_vlm_ros.people.gestures.reader import GestureReader
 from hpe_vlm_ros.people.gestures.window import LENGTH, PoseWindow
 from hpe_vlm_ros.people.tracking import Status
 from hpe_vlm_ros.tasks.gesture import LABELS
-
-
-def stamps(rate, seconds=7.0, jitter=0.0, seed=0):
-    times = np.arange(0.0, seconds, 1 / rate)
-    return times + np.random.default_rng(seed).uniform(-jitter, jitter, len(times)) / rate
 
 
 def said(label, sure):
@@ -30,13 +25,6 @@ def still(_time):
     return 0.0, 0.0, 0.0
 
 
-MOTIONS = {
-    "nod": nod,
-    "shake": shake,
-    "turn": lambda time: step(time, 0, 40.0),
-    "tilt": lambda time: step(time, 2, 20.0),
-    "updown": lambda time: step(time, 1, 25.0),
-}
 CAMERAS = {"10 Hz": (10.0, 0.0), "60 Hz": (60.0, 0.0), "30 Hz": (30.0, 0.1), "jitter": (10.0, 0.25)}
 
 

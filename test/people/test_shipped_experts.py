@@ -3,31 +3,19 @@
 
 import numpy as np
 import pytest
-from moving import nod, played, shake, step
+from moving import MOTIONS, nod, played, stamps
 
 from hpe_vlm_ros.people.gestures.asking import judge_in
 from hpe_vlm_ros.people.gestures.reader import GestureReader
 from hpe_vlm_ros.vlm.model_folder import default_folder
 
 JUDGE = judge_in(default_folder())
-MOTIONS = {
-    "nod": nod,
-    "shake": shake,
-    "turn": lambda time: step(time, 0, 40.0),
-    "tilt": lambda time: step(time, 2, 20.0),
-    "updown": lambda time: step(time, 1, 25.0),
-}
-
-
-def stamps(rate, jitter=0.0, seconds=7.0):
-    times = np.arange(0.0, seconds, 1 / rate)
-    return times + np.random.default_rng(0).uniform(-jitter, jitter, len(times)) / rate
 
 
 @pytest.mark.parametrize(("rate", "jitter"), [(10, 0), (60, 0), (30, 0.1), (10, 0.25), (6.5, 0)])
 @pytest.mark.parametrize("name", MOTIONS)
 def test_cameras_of_all_rates_tell_the_same(name, rate, jitter):
-    told = played(GestureReader(JUDGE), MOTIONS[name], stamps(rate, jitter))
+    told = played(GestureReader(JUDGE), MOTIONS[name], stamps(rate, jitter=jitter))
     assert JUDGE.name.startswith("signals-")
     assert [(g.name, g.ended) for g in told] == [(name, False), (name, True)]
 

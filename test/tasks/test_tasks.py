@@ -81,16 +81,16 @@ def test_parsers_never_raise(name, text):
     assert parsed.valid is (parsed.reason is None)
 
 
-@pytest.mark.parametrize("task", [facing, gesture])
+@pytest.mark.parametrize("task", [facing.TASK, gesture.TASK])
 def test_labels_are_read_out_of_sentences(task):
-    for label in task.LABELS:
+    for label in task.examples:
         assert task.parse(f"It is {label.upper()}, {label}!").value == label
         with pytest.raises(ValueError, match="nothing"):
-            task.format_answer("nothing")
+            task.format("nothing")
     assert task.parse("").reason is Reason.TEXT
     assert task.parse("[[left]]").reason is Reason.MIXED
     assert task.parse("somehow").reason is Reason.UNKNOWN_LABEL
-    assert task.parse(" ".join(task.LABELS[:2])).reason is Reason.UNKNOWN_LABEL
+    assert task.parse(" ".join(task.examples[:2])).reason is Reason.UNKNOWN_LABEL
 
 
 def test_numbers_of_a_window_are_centred_and_bounded():

@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 import torch
 from public_folder import make_public_folder
-from sentencepiece import sentencepiece_model_pb2 as schema
 from transformers import AutoConfig, AutoModelForCausalLM
+from vicuna import sentencepiece_file
 
-from benchmarks.llama_subset import llama_subset
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training import stage3_merge
 
@@ -46,20 +45,6 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 SIZES = {4096: 64, 12288: 192, 11008: 96, 1792: 48, 5376: 144, 15360: 80}
-
-
-def sentencepiece_file() -> bytes:
-    known = {number: piece for piece, number in llama_subset().get_vocab().items()}
-    model = schema.ModelProto()
-    model.trainer_spec.model_type = schema.TrainerSpec.BPE
-    model.trainer_spec.byte_fallback = True
-    model.normalizer_spec.add_dummy_prefix = True
-    kinds = {0: 2, 1: 3, 2: 3}  # unknown, control, control
-    for number in range(32000):
-        name = known.get(number, f"<0x{number - 3:02X}>" if 3 <= number < 259 else f"<no{number}>")
-        kind = kinds.get(number, 6 if 3 <= number < 259 else 1)
-        model.pieces.add(piece=name, score=259.0 - number if number >= 259 else 0.0, type=kind)
-    return model.SerializeToString()
 
 
 def test_the_public_folder_runs_no_code_and_asks_nothing(public: Path, tmp_path: Path) -> None:

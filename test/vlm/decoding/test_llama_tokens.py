@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vicuna import sentencepiece_file
 
 from benchmarks.llama_subset import llama_subset
 from hpe_vlm_ros.answers import (
@@ -116,21 +117,7 @@ def test_both_first_answers_can_be_reached() -> None:
 
 
 def test_the_sentencepiece_file_of_vicuna_gives_the_same(tmp_path: Path) -> None:
-    """tokenizer.model, as lmsys/vicuna-7b-v1.5 brings it: 32000 pieces, merges only by score."""
-    from sentencepiece import sentencepiece_model_pb2 as schema
-
-    known = {number: piece for piece, number in TOKENIZER.get_vocab().items()}
-    model = schema.ModelProto()
-    model.trainer_spec.model_type = schema.TrainerSpec.BPE
-    model.trainer_spec.byte_fallback = True
-    model.normalizer_spec.add_dummy_prefix = True
-    kinds = {0: 2, 1: 3, 2: 3}  # unknown, control, control
-    for number in range(32000):
-        name = known.get(number, f"<0x{number - 3:02X}>" if 3 <= number < 259 else f"<no{number}>")
-        kind = kinds.get(number, 6 if 3 <= number < 259 else 1)
-        score = 259.0 - number if number >= 259 else 0.0
-        model.pieces.add(piece=name, score=score, type=kind)
-    (tmp_path / "tokenizer.model").write_bytes(model.SerializeToString())
+    (tmp_path / "tokenizer.model").write_bytes(sentencepiece_file())
     (tmp_path / "tokenizer_config.json").write_text(
         '{"tokenizer_class": "LlamaTokenizer", "legacy": false, "add_bos_token": true,'
         ' "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}'
