@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .geometry import box_area, box_iou, box_overlap
 
-DUPLICATE_IOU = 0.55
+DUPLICATE_IOU = 0.55  # boxes that overlap more are two answers about one head
 PixelBox = tuple[float, float, float, float]
 
 

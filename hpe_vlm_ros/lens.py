@@ -19,6 +19,7 @@ from .geometry import CameraIntrinsics
 
 Array = NDArray[np.float64]
 
+# OpenCV stops after five rounds if not told otherwise: too early at the border of wide lenses.
 STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 200, 1e-10)
 EXACT = 0.1  # pixels by which a ray may miss its pixel; a ray that misses by more is not one
 OUTLINE = np.linspace(0, 2 * np.pi, 181)[:-1]  # points of a sphere's outline

@@ -150,6 +150,7 @@ def apart(ours: Sequence[FrameRecord], theirs: Sequence[FrameRecord]) -> dict[st
     """How far the answers lie apart, truth or no truth: heads of the same place in both runs."""
     turns, moves, alone_a, alone_b = [], [], 0, 0
     for x, y in zip(ours, theirs, strict=True):
+        # neither run is the truth, so both boxes may be off: a smaller overlap will do
         pairs = match_boxes([h.box for h in x.heads], [h.box for h in y.heads], 0.3)
         alone_a, alone_b = alone_a + len(x.heads) - len(pairs), alone_b + len(y.heads) - len(pairs)
         for i, j in pairs.tolist():

@@ -15,7 +15,7 @@ from pathlib import Path
 from hpe_vlm_ros.recordings.frames import ReplayError
 
 SHUT = 3
-"""Exit status of a run whose gate is shut."""
+"""Exit status of a run whose gate is shut; 1 means an error, 2 options that are wrong."""
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,

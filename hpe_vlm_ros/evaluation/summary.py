@@ -109,7 +109,7 @@ def worst(
 ) -> list[dict[str, Any]]:
     """The heads that count and were found, but turned the farthest from the truth."""
     by_key = {record.key: record for record in records}
-    error = np.where(_posed(table), table.geodesic, -1.0)
+    error = np.where(_posed(table), table.geodesic, -1.0)  # those without a pose come last
     cases = []
     for row in np.argsort(-error, kind="stable")[:count]:
         if error[row] < 0:

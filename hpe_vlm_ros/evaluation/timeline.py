@@ -78,6 +78,7 @@ def _nice(width: float) -> float:
     """The next of 1, 2, 5, 10, 20 ... from `width` on."""
     step = 1.0
     while step < width:
+        # from 2, 20, ... to 5, 50, ... by 2.5; the other two steps double
         step *= 2.5 if str(step)[0] == "2" else 2.0
     return step
 

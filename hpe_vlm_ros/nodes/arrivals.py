@@ -33,6 +33,7 @@ class Arrivals:
         self._waiting_since: float | None = None
         self._losing_since = self._losing_last = -2 * WINDOW
         self._share = 0.0
+        # bounded, for nothing is thrown away before `losing` is asked
         self._images: deque[tuple[float, int]] = deque(maxlen=2000)  # when, stamp
         self._infos: deque[tuple[float, int]] = deque(maxlen=2000)
         self._lost: deque[tuple[float, int]] = deque(maxlen=2000)  # when, how many
@@ -107,10 +108,12 @@ def share_lost(stamps: Sequence[int], infos: int, lost: int) -> float:
     intervals = intervals[intervals > 0]
     if len(intervals) < 2:
         return max(shares)
+    # 1.5: from there on, an interval is nearer to two periods than to one
     low, middle, high = np.percentile(intervals, (10, 50, 90))
     if high > 1.5 * low and infos > came:
         shares.append(1 - came / infos)
     if len(intervals) >= FEW and middle > 1.5 * low:
+        # where even the shortest intervals lack images, they are two or three periods long
         candidates = [low / parts for low in (low, intervals.min()) for parts in (1, 2, 3)]
         found = [_missing(intervals, candidate) for candidate in candidates]
         shares.append(min((share for share in found if share), default=0.0))  # the longest period
@@ -120,9 +123,11 @@ def share_lost(stamps: Sequence[int], infos: int, lost: int) -> float:
 def _missing(intervals: NDArray[np.float64], period: float) -> float:
     """Share of the images that are missing where a camera sends one each period (s), or about that;
     0 where the intervals are not of such a camera."""
+    # a small error of the period adds up over long gaps, so they do not help to correct it
     near = intervals[intervals < 8.5 * period]
     period = float(near.sum() / max(np.round(near / period).sum(), 1))
     steps = intervals / period
+    # a camera's stamps jitter: most intervals, not all, must be near to whole numbers of periods
     if np.mean(np.abs(steps - np.round(steps)) < 0.15) < 0.8:
         return 0.0
     return 1 - len(intervals) / float(np.round(steps).sum())

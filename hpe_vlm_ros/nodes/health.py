@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 SILENT = 3.0  # seconds without an image
 WORRYING, GRAVE = 2.0, 10.0  # seconds without an answer, or in which most images get lost
-INVALID_RATIO = 0.1
+INVALID_RATIO = 0.1  # of the answers about heads; single ones do no harm
 DROPPED_LATE = 0.5  # of the answers
 LOSSES = (
     ": large ones are lost on the way where quality of service is best effort. With Fast DDS, use "

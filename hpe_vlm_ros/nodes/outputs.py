@@ -27,6 +27,7 @@ TOPICS = {
     "/tf": TFMessage,
     "~/image_annotated": Image,
 }
+# Of queues: TF as in tf2; of drawings the newest alone, as they are large.
 DEPTHS = {"/tf": 100, "~/image_annotated": 1, "~/head_gestures": 20}
 SWITCHES = {"~/image_annotated": "publish_image", "~/head_gestures": "gestures"}
 """Parameters without which a topic is not made."""

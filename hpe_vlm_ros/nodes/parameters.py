@@ -25,7 +25,7 @@ __all__ = ["SPECIFICATIONS", "TRANSPORTS", "Specification"]
 BY_NAMESPACE = "auto"
 """The id_prefix that is the last part of the node's namespace."""
 PREFIX = re.compile(r"([A-Za-z](_?[A-Za-z0-9])*)?")  # of a part of a topic's name
-LONGEST_PREFIX = 64
+LONGEST_PREFIX = 64  # it becomes a part of names of frames and topics, which have a limit
 _CHOICES: dict[str, tuple[Any, ...]] = {"image_transport": TRANSPORTS, "rectified": RECTIFIED}
 _LOOSE = ("mirror", "rectified")  # of words and booleans
 _BY_NAME = {specification.name: specification for specification in SPECIFICATIONS}

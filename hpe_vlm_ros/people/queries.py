@@ -48,7 +48,7 @@ FACING = (
     "to an extreme side or away",
 )
 _ROBOT = r"(?:the )?(?:robot|camera|you|me|us)"
-_LEAST_OVERLAP = 0.1
+_LEAST_OVERLAP = 0.1  # IoU: boxes in questions are rough, but one beside a head is not about it
 
 
 class Refused(ValueError):

@@ -158,7 +158,7 @@ def _add_camera(cameras: list[Calibration], bag: Bag, recorded: int, data: bytes
 
 def header_stamp(data: bytes) -> int:
     """Nanoseconds of a message's header, after the four bytes that say the byte order."""
-    if len(data) < 12:
+    if len(data) < 12:  # those, then four bytes each of seconds and nanoseconds
         return 0
     order = _STAMP if data[1] == 1 else struct.Struct(">iI")
     seconds, rest = order.unpack_from(data, 4)

@@ -50,6 +50,7 @@ def open_pictures(path: Path, id: str) -> Pictures:
     if not names:
         why = f"neither a rosbag2 nor pictures ({' '.join(PICTURES)})"
         raise ReplayError("; ".join((f"{path}: {why}", *notes)))
+    # a second apart, and from 1 on: a stamp of zero would mean that there is none
     frames = [FrameInfo(i, 0, (i + 1) * 10**9, name=name) for i, name in enumerate(names)]
     return Pictures(id, str(path), tuple(frames), notes)
 

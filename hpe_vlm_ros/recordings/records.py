@@ -169,7 +169,7 @@ def head_from(values: dict[str, Any]) -> Head:
 
 def _angle(degrees: float) -> float | None:
     """None where the rotation has no such triple."""
-    return None if math.isnan(degrees) else round(float(degrees), 4) + 0.0
+    return None if math.isnan(degrees) else round(float(degrees), 4) + 0.0  # no -0.0 in files
 
 
 def looking(
@@ -196,7 +196,7 @@ def looking(
 
 
 def rounded(values: Any, digits: int) -> tuple[float, ...]:
-    """Plain floats of an array, row by row."""
+    """Plain floats of an array, row by row; minus zero becomes zero."""
     return tuple(round(float(v), digits) + 0.0 for v in np.asarray(values, dtype=float).ravel())
 
 

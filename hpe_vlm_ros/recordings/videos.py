@@ -74,7 +74,7 @@ def open_video(path: Path, id: str, most: int | None = None) -> Video:
         )
     notes: tuple[str, ...] = ()
     if not _in_order(times):
-        known = 1 <= fps <= 1000
+        known = 1 <= fps <= 1000  # without a rate, files give zero or the ticks of their clock
         fps = fps if known else 25.0
         times = [number / fps for number in range(len(times))]
         why = "as the file says" if known else "since the file says nothing"

@@ -15,9 +15,9 @@ from . import RemoteError
 
 # The public model sees 490 x 490 pixels whatever it is sent: twice that loses nothing.
 LONGEST_SIDE = 980
-MOST_BYTES = 500_000
+MOST_BYTES = 500_000  # in base64 a third more, with each of the questions about an image
 QUALITIES = (90, 75, 50)  # of JPEG, tried in this order
-SMALLEST_SIDE = 64
+SMALLEST_SIDE = 64  # pixels; where that is too large, the limit is wrong, not the picture
 
 
 def jpeg(

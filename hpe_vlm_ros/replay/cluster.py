@@ -17,7 +17,7 @@ from hpe_vlm_ros.recordings.records import FrameRecord
 from .plan import Settings, Slice
 from .work import Load, perceive_slice
 
-RETRIES = 5
+RETRIES = 5  # of a slice whose worker died: machines of a cluster come and go
 AHEAD = 4  # slices waiting per running one: enough to keep workers busy
 
 

@@ -39,6 +39,7 @@ def parse_boxes(text: str) -> Parsed[list[Box]]:
 
 
 LAST = GRID - 1
+# Any numbers of three digits: of this example the grammar keeps what stands between them.
 _TWO = [(111, 111, 222, 222)] * 2
 
 

@@ -31,6 +31,7 @@ def parse_referred(text: str) -> Parsed[Box]:
 
 def grammar(speller: Speller) -> Grammar:
     """Answers of one box with x0 < x1 and y0 < y1."""
+    # as in heads.py, the numbers of the example do not matter
     head, comma, _, _, end = speller.fixed(format_referred((111, 111, 222, 222)), 4)
     yield from speller.spell(head)
     x0 = yield from speller.number(0, GRID - 2)

@@ -100,7 +100,7 @@ class Viewer:
 def thinned(stamps: list[int], rate: float) -> list[int]:
     """Indices of frames (stamps in nanoseconds, in order) of which at most `rate` fall into a
     second; the first is among them."""
-    chosen, due = [], -(2**63)
+    chosen, due = [], -(2**63)  # before every stamp
     for index, stamp in enumerate(stamps):
         if stamp >= due:
             chosen.append(index)
