@@ -23,7 +23,7 @@ BONES = {
     "shoulder": "upperarm01",
     "elbow": "lowerarm01",
     "wrist": "wrist",
-    "hip": "upperleg02",
+    "hip": "upperleg01",  # of MakeHuman's two it lies at the joint, the other below it
     "knee": "lowerleg01",
     "ankle": "foot",
 }

@@ -33,12 +33,15 @@ def missing_joints(file: Rigged) -> list[str]:
 
 
 def joints_of(file: Rigged, rig: Rig) -> Array:
-    """Where the rig's bones turn in this body (J, 3); those that never turn by themselves at 0."""
+    """Where the rig's bones turn in this body (J, 3); most of those that never turn are at 0."""
     at = dict(zip(file.names, file.joints, strict=True))
     out = np.zeros((len(rig.labels), 3))
     out[0] = at[ROOT]
     for joint, bone in BONES.items():
         out[rig.labels.index(bone)] = at[joint]
+    for side in "LR":  # never turns by itself; the hip's keypoint is there
+        upper, lower = (rig.labels.index(f"upperleg0{n}.{side}") for n in (1, 2))
+        out[upper] = out[lower]
     spine = [rig.labels.index(name) for name in SPINE]
     for between in (1, 3):
         out[spine[between]] = (out[spine[between - 1]] + out[spine[between + 1]]) / 2
