@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import facing, gesture, heads, pose, referring
+from . import facing, gesture, heads, keypoints, pose, referring
 from .task import Parsed, Reason, Task
 
 __all__ = ["TASKS", "Parsed", "Reason", "Task", "register"]
@@ -22,5 +22,5 @@ def register(task: Task[Any]) -> None:
         raise ValueError(f"there is a task {task.name!r} already")
 
 
-for _module in (heads, pose, referring, facing, gesture):
+for _module in (heads, pose, referring, facing, gesture, keypoints):
     register(_module.TASK)

@@ -35,5 +35,9 @@ class Speller(Protocol):
         """Either run, `other` being an end; whether that was taken. `ahead`: `one` may be computed
         before it is decided."""
 
+    def one_of(self, runs: Sequence[Run]) -> Generator[Any, int, int]:
+        """One of these runs, none of which begins another; its index. What they share is no
+        choice."""
+
     def words(self, answers: Sequence[str]) -> Grammar:
         """One of these whole answers; what they share is no choice."""

@@ -41,7 +41,9 @@ WORDS = (
     "pink brown blond dark light striped plain standing sitting walking occluded visible hidden "
     "picture which that this there it he she they his her their out other group row "
     # gestures and facing, appended so that all older ids stay
-    "gesture nod shake tilt turn updown none frontal extreme"
+    "gesture nod shake tilt turn updown none frontal extreme "
+    # keypoints, appended too
+    "where point absent at nose eye ear elbow wrist hip knee ankle joint tip lower leg foot"
 ).split()
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe_vlm_ros.tasks import TASKS, Parsed, Reason, Task, facing, gesture, register
+from hpe_vlm_ros.skeleton import KEYPOINTS
+from hpe_vlm_ros.tasks import TASKS, Parsed, Reason, Task, facing, gesture, keypoints, register
 from hpe_vlm_ros.tasks.label import parse_label
 from hpe_vlm_ros.vlm.decoding.constrained import Answer, Decision
 from hpe_vlm_ros.vlm.decoding.grammar import AnswerGrammar, Choice, Kind, allowed_after
@@ -20,6 +21,7 @@ ABOUT = {
     "referring": ("the person on the left",),
     "facing": (BOX,),
     "gesture": (np.zeros((20, 5)),),
+    "keypoints": (BOX, "left wrist"),
 }
 GRAMMAR_ARGUMENTS = {"heads": (5,)}
 
@@ -91,6 +93,54 @@ def test_labels_are_read_out_of_sentences(task):
     assert task.parse("[[left]]").reason is Reason.MIXED
     assert task.parse("somehow").reason is Reason.UNKNOWN_LABEL
     assert task.parse(" ".join(task.examples[:2])).reason is Reason.UNKNOWN_LABEL
+
+
+@pytest.mark.parametrize("name", KEYPOINTS)
+def test_every_keypoint_can_be_asked_for_in_words_that_are_known(name):
+    tokenizer = build_tokenizer()
+    plain, described = keypoints.question(BOX, name, ""), keypoints.question(BOX, name)
+    place = "For the person inside the bounding box [[100,200,300,400]]"
+    assert plain == f"{place}, where is the {name}?"
+    assert described.startswith(plain[:-1] + ", the ")
+    assert tokenizer.unk_token_id not in tokenizer.encode(described, add_special_tokens=False)
+
+
+def test_points_are_asked_for_by_description_alone():
+    text = keypoints.question(BOX, "tail", "the end of the back")
+    assert text.endswith("where is the tail, the end of the back?")
+    with pytest.raises(ValueError, match="'tail' is no keypoint: describe it, or ask for one of n"):
+        keypoints.question(BOX, "tail")
+
+
+@given(st.integers(0, 999), st.integers(0, 999), st.integers(0, 2))
+def test_points_are_read_out_of_answers(x, y, seen):
+    point = (x, y, seen) if seen else (0, 0, 0)
+    text = keypoints.format_answer(point)
+    assert keypoints.parse(text) == Parsed(point)
+    assert keypoints.parse(f"So, {text.upper()}") == Parsed(point)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("The point is visible.", Reason.TEXT),
+        ("", Reason.TEXT),
+        ("The point is there.", Reason.UNKNOWN_LABEL),
+        ("The point is at [[111,222]].", Reason.UNKNOWN_LABEL),
+        ("The point is visible and hidden at [[111,222]].", Reason.UNKNOWN_LABEL),
+        ("The point is absent at [[111,222]].", Reason.LOGICAL_ERROR),
+        ("The point is visible at [[111,222,333,444]].", Reason.WRONG_NUMBER),
+        ("The point is visible at [[11,222]].", Reason.WRONG_NUMBER),
+        ("The point is visible at [[]].", Reason.WRONG_NUMBER),
+        ("The point is visible at {111,222}.", Reason.ANGLE_FORMAT),
+        ("The point is visible at [[111,222]] {1}.", Reason.MIXED),
+        ("The point is visible at [[111,222", Reason.RECYCLED_OUTPUT),
+    ],
+)
+def test_why_an_answer_about_a_point_is_invalid(text, reason):
+    assert keypoints.parse(text).reason is reason
+    with pytest.raises(ValueError, match="0..999"):
+        keypoints.format_answer((1000, 0, 2))
 
 
 def test_numbers_of_a_window_are_centred_and_bounded():

@@ -178,14 +178,20 @@ class AnswerGrammar:
 
     def words(self, answers: Sequence[str]) -> Grammar:
         """One of these whole answers, as a tree of what tells them apart."""
-        left = [self._only_run(answer) for answer in answers]
-        if len(set(left)) != len(answers):
+        runs = [self._only_run(answer) for answer in answers]
+        if len(set(runs)) != len(answers):
             raise ValueError(f"the tokenizer cannot tell the answers {answers} apart")
-        place = 0
-        while any(len(run) > place for run in left):
-            token = yield _word(tuple(dict.fromkeys(run[place] for run in left)))
-            left = [run for run in left if run[place] == token]
+        yield from self.one_of(runs)
+
+    def one_of(self, runs: Sequence[tuple[int, ...]]) -> Generator[Choice, int, int]:
+        """One of these runs, none of which begins another, as such a tree; its index."""
+        left, place = dict(enumerate(runs)), 0
+        while any(len(run) > place for run in left.values()):
+            token = yield _word(tuple(dict.fromkeys(run[place] for run in left.values())))
+            left = {index: run for index, run in left.items() if run[place] == token}
             place += 1
+        (taken,) = left
+        return taken
 
     def _only_run(self, answer: str) -> tuple[int, ...]:
         (run,) = self.fixed(answer, 0)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a named point of a body is, and whether it is seen.
+
+Points are asked for by name and description, one a question, as in LocLLM (Wang et al., 2024): the
+model is told what a wrist is, so that a point that it was not taught can be asked for as well. The
+answer names a cell of the grid of 1000 x 1000 over the picture, see `grid`.
+"""
+
+from __future__ import annotations
+
+from hpe_vlm_ros.skeleton import ABSENT, KEYPOINTS, SEEN
+
+from .grid import GRID, Box, box_text
+from .label import parse_label
+from .speller import Grammar, Speller
+from .task import Parsed, Reason, Task
+from .text import BRACKETS, numbers_of, only_group
+
+Point = tuple[int, int, int]
+"""Column and row of a cell, and a visibility of `skeleton`; ABSENT has the cell 0, 0."""
+
+LABELS = ("absent", "hidden", "visible")  # by visibility
+_PARTS = {
+    "nose": "the tip of the nose in the middle of the face",
+    "eye": "the middle of the eye on the {side} of the face",
+    "ear": "the middle of the ear on the {side} of the head",
+    "shoulder": "the joint of the {side} upper arm and the body",
+    "elbow": "the joint between the {side} upper and lower arm",
+    "wrist": "the joint between the {side} lower arm and hand",
+    "hip": "the joint of the {side} upper leg and the body",
+    "knee": "the joint between the {side} upper and lower leg",
+    "ankle": "the joint between the {side} lower leg and foot",
+}
+
+
+def _description(name: str) -> str:
+    side, _, part = name.rpartition(" ")
+    return _PARTS[part].format(side=side)
+
+
+DESCRIPTIONS = {name: _description(name) for name in KEYPOINTS}
+"""What each of the 17 keypoints is; left and right are the person's own."""
+
+
+def question(box: Box, name: str, description: str | None = None) -> str:
+    """The question for a point of the person in `box` (grid cells).
+
+    description: what the point is; None: as in DESCRIPTIONS; "": the name alone. ValueError for a
+    name without a description that is none of KEYPOINTS.
+    """
+    if description is None:
+        if name not in DESCRIPTIONS:
+            known = ", ".join(KEYPOINTS)
+            raise ValueError(f"{name!r} is no keypoint: describe it, or ask for one of {known}")
+        description = DESCRIPTIONS[name]
+    what = f"the {name}, {description}" if description else f"the {name}"
+    return f"For the person inside the bounding box [[{box_text(box)}]], where is {what}?"
+
+
+def format_answer(point: Point) -> str:
+    """The answer naming a point; ValueError for one that no answer may hold."""
+    x, y, seen = point
+    if not (0 <= x < GRID and 0 <= y < GRID and ABSENT <= seen <= SEEN):
+        raise ValueError(f"point {point}: need a cell 0..999, 0..999 and a visibility 0, 1 or 2")
+    if seen == ABSENT:
+        return f"The point is {LABELS[ABSENT]}."
+    return f"The point is {LABELS[seen]} at [[{x:03d},{y:03d}]]."
+
+
+def parse(text: str) -> Parsed[Point]:
+    """The point that an answer names, or why there is none.
+
+    Valid: one of LABELS; without a bracket where that is "absent", else with exactly one group
+    ``[[...]]`` of two three-digit integers; any text around. Never raises.
+    """
+    content = only_group(text, BRACKETS, "[[]]", Reason.ANGLE_FORMAT)
+    if content is Reason.TEXT:
+        said = parse_label(text, LABELS)
+        if said.value is None:
+            return Parsed(reason=said.reason)
+        return Parsed((0, 0, ABSENT)) if said.value == LABELS[ABSENT] else Parsed(reason=content)
+    if isinstance(content, Reason):
+        return Parsed(reason=content)
+    said = parse_label(text.replace(f"[[{content}]]", ""), LABELS)
+    if said.value is None:
+        return Parsed(reason=said.reason)
+    if said.value == LABELS[ABSENT]:
+        return Parsed(reason=Reason.LOGICAL_ERROR)
+    numbers = numbers_of(content, 2)
+    if isinstance(numbers, Reason):
+        return Parsed(reason=numbers)
+    return Parsed((numbers[0], numbers[1], LABELS.index(said.value)))
+
+
+def grammar(speller: Speller) -> Grammar:
+    """Answers of one point: first whether it is seen, then where."""
+    absent = speller.fixed(format_answer((0, 0, ABSENT)), 0)
+    there = [speller.fixed(format_answer((111, 222, seen)), 2) for seen in range(1, SEEN + 1)]
+    chosen = yield from speller.one_of([absent[0], *(head for head, *_ in there)])
+    if chosen == ABSENT:
+        return
+    for between in there[chosen - 1][1:]:
+        yield from speller.number(0, GRID - 1)
+        yield from speller.spell(between)
+
+
+TASK: Task[Point] = Task(
+    name="keypoints",
+    question=question,
+    format=format_answer,
+    parse=parse,
+    grammar=grammar,
+    examples=((0, 0, 0), (452, 310, 2), (7, 999, 1)),
+)
