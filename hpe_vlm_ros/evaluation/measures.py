@@ -163,8 +163,8 @@ def _row(table: Scored, part: Mask) -> dict[str, Measure]:
 def _bins(edges: Sequence[float], unit: str, *columns: Array) -> list[tuple[Any, ...]]:
     """A name and a mask for each column, for each bin that any column has something in."""
     masks = [bins(column, edges, unit) for column in columns]
-    rows = ((name, *(mask[name] for mask in masks)) for name in masks[0])
-    return [row for row in rows if any(mask.any() for mask in row[1:])]
+    rows = [(name, [mask[name] for mask in masks]) for name in masks[0]]
+    return [(name, *found) for name, found in rows if any(mask.any() for mask in found)]
 
 
 def _mean(table: Scored, rows: Mask, values: Array | Mask) -> Ratio:
