@@ -39,9 +39,9 @@ class NoLabel(ValueError):
 class Report:
     """What a reader kept and what it left out, with the reason, the count and a few names.
 
-    `str(report)` is a table for people. `left_out` counts by reason; `kept` counts images, heads
-    and expressions; `source` holds how many the source says there are, where it says so. What is
-    amiss is logged as a warning, unless it is `printed` anyway.
+    `str(report)` is a table for people. `left_out` counts by reason; `kept` counts images, heads,
+    expressions and things; `source` holds how many the source says there are, where it says so.
+    What is amiss is logged as a warning, unless it is `printed` anyway.
     """
 
     def __init__(self, printed: bool = False) -> None:
@@ -73,6 +73,7 @@ class Report:
         self.kept["images"] += len(samples)
         self.kept["heads"] += sum(len(sample.heads) for sample in samples)
         self.kept["expressions"] += sum(len(sample.expressions) for sample in samples)
+        self.kept["things"] += sum(len(sample.things) for sample in samples)
         for unit, count in (source or {}).items():
             self.source[unit] = self.source.get(unit, 0) + count
         differs = any(self.kept[unit] != count for unit, count in self.source.items())

@@ -11,6 +11,7 @@ from .agora import read_agora
 from .coco import read_coco
 from .crowdhuman import read_crowdhuman
 from .directmhp import read_directmhp
+from .mp100 import read_mp100
 from .panoptic import read_panoptic
 from .refcoco import read_refcoco
 
@@ -20,6 +21,7 @@ READERS: dict[str, Callable[..., list[Sample]]] = {
     "coco": read_coco,
     "crowdhuman": read_crowdhuman,
     "directmhp": read_directmhp,
+    "mp100": read_mp100,
     "panoptic": read_panoptic,
     "refcoco": read_refcoco,
     "scenes": read_labels,
