@@ -46,7 +46,7 @@ HELD = 256  # windows
 def new_model(seed: int = 0) -> CogVLMForCausalLM:
     """Untrained experts whose number tokens are alike as what they stand for is."""
     torch.manual_seed(seed)
-    config = embedded(text_only=True, **SIZE)
+    config = embedded(text_only=True, tasks=[gesture.TASK.name], **SIZE)
     model = CogVLMForCausalLM(config)
     number = torch.arange(1000, dtype=torch.float32)[:, None]
     beside = number - torch.tensor(gesture.CENTRES, dtype=torch.float32)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import facing, gesture, heads, keypoints, pose, referring
+from . import act, facing, gesture, heads, keypoints, pose, referring, yes_no
 from .task import Parsed, Reason, Task
 
 __all__ = ["TASKS", "Parsed", "Reason", "Task", "register"]
@@ -22,5 +22,5 @@ def register(task: Task[Any]) -> None:
         raise ValueError(f"there is a task {task.name!r} already")
 
 
-for _module in (heads, pose, referring, facing, gesture, keypoints):
+for _module in (heads, pose, referring, facing, gesture, keypoints, act, yes_no):
     register(_module.TASK)

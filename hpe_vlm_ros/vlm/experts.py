@@ -31,6 +31,7 @@ from .model_folder import WEIGHTS, digest, read_json
 
 Floats = NDArray[np.float32]
 FOLDER = "experts"  # in a model folder: a folder for each set of experts, such as experts/signals
+TAUGHT = ("gesture",)  # of experts whose config names no tasks
 KINDS = {"F32": np.float32, "F16": np.float16}
 
 
@@ -174,7 +175,8 @@ def _turned(x: Floats, rotation: Floats) -> Floats:
 
 
 class TextExperts:
-    """One set of experts. `name`: of the set, with what tells its weights apart."""
+    """One set of experts. `name`: of the set, with what tells its weights apart; `tasks`: names of
+    those that it has learnt."""
 
     def __init__(self, folder: str | Path) -> None:
         place = Path(folder)
@@ -186,10 +188,17 @@ class TextExperts:
         except Exception as error:  # the tokenizers library raises bare Exception
             raise CheckpointError(f"the tokenizer in {place} cannot be read: {error}") from error
         self._grammar = AnswerGrammar(self._tokenizer)
+        self.tasks = tuple(read_json(place / "config.json").get("tasks", TAUGHT))
         self.name = f"{place.name}-{digest(place / WEIGHTS)[:8]}"
 
     def labels(self, task: Task[str], questions: Sequence[str]) -> list[dict[str, float]]:
-        """The probability of each label of a task whose answers are one, for each question."""
+        """The probability of each label of a task whose answers are one, for each question;
+        ValueError for a task that they have not learnt."""
+        if task.name not in self.tasks:
+            raise ValueError(
+                f"{self.name} has not learnt the question {task.name!r}, only "
+                f"{', '.join(self.tasks)}"
+            )
         out = []
         for question in questions:
             prompt = self._tokenizer.encode(question, add_special_tokens=False)
@@ -198,6 +207,14 @@ class TextExperts:
             runs = {label: self._grammar.fixed(task.format(label), 0)[0] for label in task.examples}
             out.append(label_probabilities(answer, runs))
         return out
+
+
+def signals_in(folder: str | Path, task: Task[str]) -> TextExperts | None:
+    """The experts in a model folder that answer a task; None where they have not learnt it.
+    CheckpointError where they are damaged."""
+    place = find_experts(folder, task.experts)
+    experts = None if place is None else TextExperts(place)
+    return experts if experts is not None and task.name in experts.tasks else None
 
 
 def find_experts(folder: str | Path, name: str) -> Path | None:

@@ -7,10 +7,11 @@ and meaning are the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+TAUGHT = ("heads", "pose", "referring")  # names of tasks that every model here has learnt
 NUMBER_DECODINGS = ("most_likely", "expected")
 # how the public checkpoints wrap a question, by config.template_version
 TEMPLATES = {
@@ -23,7 +24,8 @@ EMBEDDED_SIZE = 320  # pixels, side of the square that the embedded model sees
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Facts of one checkpoint; the last two but one are sizes in pixels."""
+    """Facts of one checkpoint; `image_size` and `patch_size` are pixels, `tasks` the names of those
+    of `hpe_vlm_ros.tasks` that it has learnt."""
 
     vocab_size: int = 32000
     bos_token_id: int | None = 1
@@ -34,11 +36,13 @@ class ModelFacts:
     mirror: bool = False
     score_weights: Mapping[str, Any] | None = None
     calibration: Mapping[str, Any] | None = None
+    tasks: Sequence[str] = TAUGHT
     image_size: int = 490
     patch_size: int = 14
     merge_size: int = 1
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", tuple(self.tasks))
         if self.template_version not in TEMPLATES:
             raise ValueError(
                 f"template_version is {self.template_version!r}; it must be one of "

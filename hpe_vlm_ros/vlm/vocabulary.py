@@ -43,8 +43,12 @@ WORDS = (
     # gestures and facing, appended so that all older ids stay
     "gesture nod shake tilt turn updown none frontal extreme "
     # keypoints, appended too
-    "where point absent at nose eye ear elbow wrist hip knee ankle joint tip lower leg foot"
+    "where point absent at nose eye ear elbow wrist hip knee ankle joint tip lower leg foot "
+    # what a person does
+    "doing hands arms raised crossed knees bent yes"
 ).split()
+
+BEGINNINGS = ("Is",)  # of further questions, behind all words so that older ids stay
 
 
 def words_of(text: str) -> list[str]:
@@ -60,6 +64,7 @@ def build_vocabulary() -> list[str]:
     for text in (*texts, *TEMPLATES):
         known.update(dict.fromkeys(words_of(text)))
     known.update(dict.fromkeys(f"▁{word}" for word in WORDS))
+    known.update(dict.fromkeys(BEGINNINGS))
     spare = VOCABULARY_SIZE - len(known)
     if spare < 0:
         raise ValueError(f"{len(known)} tokens do not fit a vocabulary of {VOCABULARY_SIZE}")

@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe_vlm_ros.skeleton import KEYPOINTS
-from hpe_vlm_ros.tasks import TASKS, Parsed, Reason, Task, facing, gesture, keypoints, register
+from hpe_vlm_ros.tasks import (
+    TASKS,
+    Parsed,
+    Reason,
+    Task,
+    act,
+    facing,
+    gesture,
+    keypoints,
+    register,
+    yes_no,
+)
+from hpe_vlm_ros.tasks.body_text import body_numbers, body_text
 from hpe_vlm_ros.tasks.label import parse_label
 from hpe_vlm_ros.vlm.decoding.constrained import Answer, Decision
 from hpe_vlm_ros.vlm.decoding.grammar import AnswerGrammar, Choice, Kind, allowed_after
@@ -15,6 +27,7 @@ from hpe_vlm_ros.vlm.decoding.scores import label_probabilities
 from hpe_vlm_ros.vlm.vocabulary import build_tokenizer, build_vocabulary
 
 BOX = (100, 200, 300, 400)
+BODY = np.array([[10.0 * k, 200 - 7 * k, 2] for k in range(17)])
 ABOUT = {
     "heads": (),
     "pose": (BOX,),
@@ -22,6 +35,8 @@ ABOUT = {
     "facing": (BOX,),
     "gesture": (np.zeros((20, 5)),),
     "keypoints": (BOX, "left wrist"),
+    "act": (BODY,),
+    "yes_no": ("arms crossed", BODY),
 }
 GRAMMAR_ARGUMENTS = {"heads": (5,)}
 
@@ -83,7 +98,7 @@ def test_parsers_never_raise(name, text):
     assert parsed.valid is (parsed.reason is None)
 
 
-@pytest.mark.parametrize("task", [facing.TASK, gesture.TASK])
+@pytest.mark.parametrize("task", [facing.TASK, gesture.TASK, yes_no.TASK])
 def test_labels_are_read_out_of_sentences(task):
     for label in task.examples:
         assert task.parse(f"It is {label.upper()}, {label}!").value == label
@@ -155,6 +170,54 @@ def test_numbers_of_a_window_are_centred_and_bounded():
     for wrong in (np.zeros((19, 5)), np.full((20, 5), np.nan)):
         with pytest.raises(ValueError, match="20 x 5"):
             gesture.question(wrong)
+
+
+def test_acts_are_two_words_that_are_read_out_of_sentences():
+    assert len(act.LABELS) == len(set(act.LABELS)) == 12
+    for label in act.LABELS:
+        assert act.parse(f"A person, {label.upper()}.").value == label
+    swapped = "With both hands raised the person is sitting."
+    assert act.parse(swapped).value == "sitting, both hands raised"
+    for text in ("standing", "arms crossed", "standing, sitting, arms down", "walking, arms down"):
+        assert act.parse(text).reason is Reason.UNKNOWN_LABEL
+    assert act.parse("{standing, arms down}").reason is Reason.MIXED
+    with pytest.raises(ValueError, match="standing"):
+        act.format_answer("standing")
+
+
+def test_probabilities_of_an_act_are_those_of_its_parts():
+    said = dict.fromkeys(act.LABELS, 0.0)
+    said |= {"standing, arms crossed": 0.5, "sitting, arms crossed": 0.3, "sitting, arms down": 0.2}
+    postures, arms = act.parts(said)
+    assert postures == pytest.approx({"standing": 0.5, "sitting": 0.5})
+    assert arms["arms crossed"] == pytest.approx(0.8) and sum(arms.values()) == pytest.approx(1)
+
+
+def test_yes_no_asks_about_statements_alone(speller):
+    tokenizer = build_tokenizer()
+    for statement in yes_no.STATEMENTS:
+        ids = tokenizer.encode(yes_no.question(statement, BODY), add_special_tokens=False)
+        assert tokenizer.unk_token_id not in ids
+    with pytest.raises(ValueError, match="'flying' is none of standing, sitting"):
+        yes_no.question("flying", BODY)
+
+
+def test_bodies_are_numbers_wherever_and_however_large_they_are():
+    numbers = body_numbers(BODY)
+    # 160 pixels across and 112 down: the square about them is as wide as the points are
+    assert numbers[0].tolist() == [1, 849] and numbers[16].tolist() == [999, 151]
+    moved = BODY * [3.5, 3.5, 1] + [40, -900, 0]
+    assert (body_numbers(moved) == numbers).all()
+    covered = BODY.copy()
+    covered[5, 2], covered[6] = 1, 0
+    assert body_text(covered).split(";")[5:7] == ["000000", "000000"]
+    assert body_text(covered).split(";")[4] == body_text(BODY).split(";")[4]
+
+
+@pytest.mark.parametrize("body", [np.zeros((16, 3)), np.zeros((17, 3)), np.ones((17, 3)) * 2])
+def test_bodies_of_which_too_little_is_seen_are_refused(body):
+    with pytest.raises(ValueError, match="17 x 3|fewer than two"):
+        body_text(body)
 
 
 def test_three_decimals_of_papers_are_our_grid():

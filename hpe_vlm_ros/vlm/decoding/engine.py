@@ -20,6 +20,7 @@ from hpe_vlm_ros.answers import (
     pose_prompt,
 )
 from hpe_vlm_ros.looks import Detection
+from hpe_vlm_ros.tasks import Task
 from hpe_vlm_ros.vlm.backend import Backend, Pixels
 from hpe_vlm_ros.vlm.facts import ModelFacts
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
@@ -29,7 +30,7 @@ from .constrained import Answer, Pick, ask, expected, most_likely
 from .grammar import AnswerGrammar, Grammar
 from .poses import Pose, pose_of
 from .presence import ScoreWeights
-from .scores import box_scores
+from .scores import box_scores, label_probabilities
 from .sequences import Sequences
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Engine:
     @property
     def at_once(self) -> int:
         return self.backend.at_once
+
+    def signals(self, task: Task[str]) -> None:
+        """Nobody: experts for such questions lie in the model's folder, see `vlm.experts`."""
 
     def diagnostics(self) -> dict[str, str]:
         """Nothing but what every model tells."""
@@ -172,6 +176,13 @@ class Look:
         texts = [self._text(answer) for answer in answers]
         written = [_value(parse_angles(text), text) for text in texts]
         return [pose_of(angles, answer) for angles, answer in zip(written, answers, strict=True)]
+
+    def labels(self, task: Task[str], questions: Sequence[str]) -> list[dict[str, float]]:
+        """The probability of each label of a task whose answers are one, for each question."""
+        grammar = self._engine.grammar
+        answers = self.ask(questions, [task.grammar(grammar) for _ in questions])
+        runs = {label: grammar.fixed(task.format(label), 0)[0] for label in task.examples}
+        return [label_probabilities(answer, runs) for answer in answers]
 
     def free(
         self, prompts: Sequence[str], limit: int = FREE_LIMIT, symbols: bool = False

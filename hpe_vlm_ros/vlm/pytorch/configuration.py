@@ -11,7 +11,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
-from hpe_vlm_ros.vlm.facts import EMBEDDED_SIZE, NUMBER_DECODINGS
+from hpe_vlm_ros.vlm.facts import EMBEDDED_SIZE, NUMBER_DECODINGS, TAUGHT
 
 STEMS = (None, "efficientnet_lite0")
 
@@ -86,8 +86,9 @@ class CogVLMConfig(PreTrainedConfig):
     number is the most likely one or the mean of its distribution (`number_decoding` "most_likely"
     or "expected"), whether the mirror image is looked at as well, unless the user says otherwise
     (`mirror`), how scores are joined out of the text's and the tower's (`score_weights`,
-    `presence.ScoreWeights`), and what makes spreads and scores honest (`calibration`,
-    `spread.Calibration`).
+    `presence.ScoreWeights`), what makes spreads and scores honest (`calibration`,
+    `spread.Calibration`), and the names of the questions that it has learnt (`tasks`,
+    `hpe_vlm_ros.tasks`).
     """
 
     model_type = "cogvlm"
@@ -118,6 +119,7 @@ class CogVLMConfig(PreTrainedConfig):
     mirror: bool = False
     score_weights: dict[str, Any] | None = None
     calibration: dict[str, Any] | None = None
+    tasks: list[str] | tuple[str, ...] = TAUGHT
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)

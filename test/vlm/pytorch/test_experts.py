@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Experts for signals: numpy computes what PyTorch does, and heads are told as without them."""
+"""Experts for signals: numpy computes what PyTorch does; what is not learnt is not answered."""
 
 import json
 import shutil
@@ -10,12 +10,11 @@ import torch
 
 from hpe_vlm_ros.people.gestures.asking import judge_in
 from hpe_vlm_ros.people.gestures.reader import Rule
-from hpe_vlm_ros.perceiver import HeadPerceiver
-from hpe_vlm_ros.tasks import gesture
+from hpe_vlm_ros.tasks import act, gesture
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.decoding.sequences import Sequences
-from hpe_vlm_ros.vlm.experts import FOLDER, TextCache, TextExperts, Weights, find_experts
-from hpe_vlm_ros.vlm.model_folder import WEIGHTS, default_folder
+from hpe_vlm_ros.vlm.experts import FOLDER, TextCache, TextExperts, Weights, signals_in
+from hpe_vlm_ros.vlm.model_folder import WEIGHTS
 from hpe_vlm_ros.vlm.pytorch.configuration import embedded
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
@@ -27,7 +26,8 @@ PARTS = ([5, 17, 999, 42], [3], [256, 1, 7])
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    config = embedded(text_only=True, intermediate_size=48, initializer_range=0.3, **SMALL)
+    sizes = SMALL | {"intermediate_size": 48, "initializer_range": 0.3}
+    config = embedded(text_only=True, tasks=["gesture"], **sizes)
     made = CogVLMForCausalLM(config).eval()
     with torch.no_grad():
         for name, weight in made.named_parameters():
@@ -86,6 +86,21 @@ def test_a_model_without_experts_has_the_rule(folder, tmp_path):
     assert judge([np.zeros((20, 5))])[0].sum() == pytest.approx(1.0)
 
 
+def test_experts_answer_what_they_have_learnt(folder):
+    model = folder.parents[1]
+    assert signals_in(model, gesture.TASK) is not None and signals_in(model, act.TASK) is None
+    config = folder / "config.json"
+    before = config.read_text()
+    config.write_text(json.dumps(json.loads(before) | {"tasks": ["act"]}))
+    experts = signals_in(model, act.TASK)
+    config.write_text(before)
+    body = np.random.default_rng(0).uniform(0, 99, (17, 3)).round() * [1, 1, 0] + [0, 0, 2]
+    (said,) = experts.labels(act.TASK, [act.question(body)])
+    assert set(said) == set(act.LABELS) and sum(said.values()) == pytest.approx(1)
+    with pytest.raises(ValueError, match="signals-.* has not learnt the question 'gesture'"):
+        experts.labels(gesture.TASK, ["What?"])
+
+
 @pytest.mark.parametrize("damage", ["cut", "config", "tokenizer", "tensor", "missing"])
 def test_damaged_experts_are_named(folder, tmp_path, damage):
     place = tmp_path / "signals"
@@ -102,24 +117,3 @@ def test_damaged_experts_are_named(folder, tmp_path, damage):
         (place / ("tokenizer.json" if damage == "tokenizer" else WEIGHTS)).unlink()
     with pytest.raises(CheckpointError, match="signals"):
         TextExperts(place)
-
-
-def test_answers_about_heads_do_not_change_with_experts(tmp_path):
-    """Bit for bit: without experts, with them, and after they were asked."""
-    plain = tmp_path / "plain"
-    shutil.copytree(default_folder(), plain, ignore=shutil.ignore_patterns(FOLDER))
-    assert find_experts(default_folder(), "signals") and not find_experts(plain, "signals")
-    picture = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
-    boxes = [(40.0, 40.0, 90.0, 100.0), (200.0, 60.0, 260.0, 130.0)]
-    without = HeadPerceiver.load(plain, threads=1)
-    told = [without.poses(picture, boxes), list(without(picture))]
-    having = HeadPerceiver.load(threads=1)
-    judge = judge_in(having.folder)
-    judge([np.zeros((20, 5))])
-    again = [having.poses(picture, boxes), list(having(picture))]
-    for ours, theirs in zip(told, again, strict=True):
-        assert len(ours) == len(theirs)
-        for one, other in zip(ours, theirs, strict=True):
-            assert one.box == other.box and one.score == other.score
-            assert one.rotation.tobytes() == other.rotation.tobytes()
-            assert one.rotation_covariance.tobytes() == other.rotation_covariance.tobytes()
