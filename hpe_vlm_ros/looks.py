@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .answers import Box
+from .tasks import Task
 
 if TYPE_CHECKING:
     from .vlm.decoding.constrained import Pick
@@ -42,8 +43,22 @@ class Look(Protocol):
         """The pose of the head in each box; NaN where the answer about it is invalid, and where it
         does not tell how sure it is."""
 
+    def labels(self, task: Task[str], questions: Sequence[str]) -> list[dict[str, float]]:
+        """The probability of each label of a task whose answers are one, for each question."""
+
     def free(self, prompts: Sequence[str]) -> list[str]:
         """What the model says with no grammar to rule it; may be invalid."""
+
+
+class Signals(Protocol):
+    """Answers questions that hold all they are about as text. `name`: who it is, for reports."""
+
+    name: str
+
+    def labels(
+        self, task: Task[str], questions: Sequence[str]
+    ) -> Sequence[dict[str, float] | None]:
+        """As `Look.labels`; None for what is not answered."""
 
 
 class Model(Protocol):
@@ -73,6 +88,10 @@ class Model(Protocol):
     ) -> Look:
         """Start on an RGB image (H, W, 3). `pick` chooses tokens from their probabilities; None as
         the checkpoint is configured."""
+
+    def signals(self, task: Task[str]) -> Signals | None:
+        """Who answers questions of a task that hold all they are about as text; None where nobody
+        does."""
 
     def diagnostics(self) -> dict[str, str]:
         """What to tell of the runtime, beside its device."""

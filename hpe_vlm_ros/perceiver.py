@@ -34,7 +34,8 @@ from .spread import Calibration, turn_covariance
 from .tiles import ADAPTIVE, INSIDE, SAME_IOU, Tile, adaptive_tile, counts, put_back, tiles_of
 
 if TYPE_CHECKING:
-    from .looks import Look, Model
+    from .looks import Look, Model, Signals
+    from .tasks import Task
     from .vlm.decoding.constrained import Pick
     from .vlm.decoding.poses import Pose
 
@@ -286,6 +287,32 @@ class HeadPerceiver:
         height, width = check_image(image).shape[:2]
         prompts = [pose_prompt(grid_box(box, width, height)) for box in boxes]
         return [parse_angles(text) for text in self.look(image).free(prompts)]
+
+    def labels(
+        self, image: NDArray[np.uint8], boxes: Sequence[PixelBox], task: Task[str]
+    ) -> list[dict[str, float]]:
+        """The probability of each label of a task about heads, such as "facing", for heads whose
+        boxes (pixels) are known.
+
+        ValueError where the model has not learnt it, and for a box as of `poses`.
+        """
+        learnt = self._engine.facts.tasks
+        if task.name not in learnt:
+            raise ValueError(
+                f"{self.model_id} has not learnt the question {task.name!r}, only "
+                f"{', '.join(learnt)}: train it, and name the task in its config.json"
+            )
+        height, width = check_image(image).shape[:2]
+        grid = [grid_box(check_box(box, width, height), width, height) for box in boxes]
+        return self.look(image).labels(task, [task.question(box) for box in grid])
+
+    def signals(self, task: Task[str]) -> Signals | None:
+        """Who answers questions of a task that hold all they are about as text, such as "gesture";
+        None where the model has not learnt it. CheckpointError where its experts are damaged."""
+        from .vlm.experts import signals_in
+
+        found = None if self.folder is None else signals_in(self.folder, task)
+        return found or self._engine.signals(task)
 
     def ask(self, image: NDArray[np.uint8], question: str) -> str:
         """The model's answer to a question in words; ValueError where it knows too few of them."""

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from .boxes import PixelBox
 from .geometry import CameraIntrinsics
 from .heads import HeadEstimate, Heads, seen_by
+from .looks import Signals
 from .perceiver import HeadPerceiver
+from .tasks import Task
 
 EMBEDDED = "embedded"
 
@@ -40,6 +42,10 @@ class TwoModels:
         `options` are of the detector."""
         path = None if detector == EMBEDDED else detector
         return cls(HeadPerceiver.load(path, max_heads=reader.max_heads, **options), reader)
+
+    def signals(self, task: Task[str]) -> Signals | None:
+        """See `HeadPerceiver.signals`; of the reader, else of the finder."""
+        return self.reader.signals(task) or self.finder.signals(task)
 
     def facts(self) -> dict[str, str]:
         """See `HeadPerceiver.facts`; of the reader."""

@@ -53,12 +53,12 @@ class Endpoint:
     def ask(
         self,
         prompts: Sequence[str],
-        picture: str,
+        picture: str | None,
         tokens: int,
         deadline: float,
         language: Language | None = None,
     ) -> list[Reply]:
-        """Answers to all prompts about one picture (a data URL), at most `tokens` long.
+        """Answers to all prompts about one picture (a data URL) or none, at most `tokens` long.
 
         Of a `language`, where the server obeys grammars. RemoteError if any answer cannot be had
         before `deadline` (of time.monotonic()).
@@ -161,12 +161,10 @@ class Endpoint:
         time.sleep(max(0.0, until - time.monotonic()))
 
 
-def _body(server: Server, prompt: str, tokens: int, picture: str) -> Fields:
+def _body(server: Server, prompt: str, tokens: int, picture: str | None) -> Fields:
     """The picture first: all questions about it share what the server computes of it."""
-    content = [
-        {"type": "image_url", "image_url": {"url": picture}},
-        {"type": "text", "text": prompt},
-    ]
+    shown = [] if picture is None else [{"type": "image_url", "image_url": {"url": picture}}]
+    content = [*shown, {"type": "text", "text": prompt}]
     return {
         "model": server.sent,
         "messages": [{"role": "user", "content": content}],

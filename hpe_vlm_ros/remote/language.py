@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 
 from ..answers import format_angles, format_boxes, format_referred
 
@@ -72,6 +74,11 @@ def angles() -> Language:
     """Answers about a pose, each number in 000..359."""
     before, _, after = format_angles(0, 0, 0).partition("000,000,000")
     return literal(before) + ANGLE + (literal(",") + ANGLE).repeated(2, 2) + literal(after)
+
+
+def one_text_of(texts: Sequence[str]) -> Language:
+    """These texts alone, such as the answers of a task whose answers are a label."""
+    return reduce(or_, map(literal, texts))
 
 
 @cache

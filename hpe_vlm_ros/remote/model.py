@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.vlm.decoding.numbers import CIRCLE
 from hpe_vlm_ros.vlm.decoding.poses import Pose, pose
-from hpe_vlm_ros.vlm.facts import ModelFacts
+from hpe_vlm_ros.vlm.facts import TAUGHT, ModelFacts
 
 from ..answers import DETECTION_PROMPT, Box, parse_angles, parse_boxes, pose_prompt
 from ..looks import Detection
+from ..tasks import Task, gesture
 from . import RemoteError
 from .distributions import angle_weights
 from .endpoint import Endpoint
@@ -31,6 +32,7 @@ from .pictures import data_url, jpeg
 from .replies import Reply
 from .scores import box_scores
 from .settings import MODEL_SIDE, Settings
+from .signals import RemoteSignals, ask_labels
 
 # Longest valid answers in tokens, were each one a single character, so that one which does not end
 # is seen to be invalid.
@@ -48,11 +50,13 @@ class RemoteModel:
     """
 
     runtime, at_once = "remote", 1
-    facts = ModelFacts(image_size=MODEL_SIDE)  # the public model's; its server tells none
+    # The public model's; its server tells none. What it is asked in words its answers will show.
+    facts = ModelFacts(image_size=MODEL_SIDE, tasks=(*TAUGHT, "facing"))
 
     def __init__(self, url: str, settings: Settings | None = None) -> None:
         self._endpoint = Endpoint(url, settings or Settings())
         self.device = str(self._endpoint.address)
+        self._gestures = "not asked"
 
     @property
     def model_id(self) -> str:
@@ -61,11 +65,21 @@ class RemoteModel:
 
     def diagnostics(self) -> dict[str, str]:
         """What the server is and what it can do."""
-        return self._endpoint.server.facts()
+        return self._endpoint.server.facts() | {"gestures": self._gestures}
 
     def warning(self) -> str:
         """What is wrong with the server or its model; empty where nothing is."""
         return self._endpoint.server.warning()
+
+    def signals(self, task: Task[str]) -> RemoteSignals | None:
+        """The server itself, where it is right about motions that nobody can mistake; of gestures
+        only."""
+        if task.name != gesture.TASK.name:
+            return None
+        found = RemoteSignals(self._endpoint)
+        known = found.knows_gestures(self._endpoint.settings.timeout)
+        self._gestures = "told by the server" if known else "not learnt by the server's model"
+        return found if known else None
 
     def look_at(
         self, image: NDArray[np.uint8], reuse_prefix: bool = True, pick: Any = None
@@ -101,6 +115,10 @@ class RemoteLook:
         prompts = [pose_prompt(box) for box in boxes]
         replies = self._endpoint.ask(prompts, self._picture, POSE_TOKENS, self._deadline, angles())
         return [_pose(reply) for reply in replies]
+
+    def labels(self, task: Task[str], questions: Sequence[str]) -> list[dict[str, float]]:
+        """Probabilities of a task's labels; RemoteError where an answer names none of them."""
+        return ask_labels(self._endpoint, task, questions, self._picture, self._deadline)
 
     def free(self, prompts: Sequence[str], limit: int = FREE_TOKENS) -> list[str]:
         """What the model says with no grammar, in at most `limit` tokens; may be invalid."""

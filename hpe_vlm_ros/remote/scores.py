@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How sure a server's model is of each box, as far as it tells the probabilities of its tokens."""
+"""How sure a server's model is of boxes and labels, as far as it tells tokens' probabilities."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from .distributions import Token
 
 BOX = re.compile(r"([0-9]{3}),([0-9]{3}),([0-9]{3}),([0-9]{3})")
 
@@ -34,3 +36,41 @@ def _score(match: re.Match[str], first: list[float]) -> float:
     for number in range(1, 5):
         places += [match.start(number), match.start(number) + 1]
     return math.prod(first[place] for place in places)
+
+
+def label_scores(tokens: Sequence[Token], texts: Mapping[str, str], said: str) -> dict[str, float]:
+    """The probability of each label, by its whole answer in `texts`, where the label `said` was
+    written as that very text; 1 for it where the tokens do not tell.
+
+    As in `vlm.decoding.scores`: of what lies behind a token that was not written only its first
+    part is known, and labels that share it have equal parts of its probability.
+    """
+    out = dict.fromkeys(texts, 0.0) | {said: 1.0}
+    if "".join(token.text for token in tokens) != texts[said]:
+        return out
+    left, share, place = {label for label in texts if label != said}, 1.0, 0
+    for token in tokens:
+        ahead = {label: texts[label][place:] for label in left}
+        parted = {label for label in left if not ahead[label].startswith(token.text)}
+        place += len(token.text)
+        if not parted:
+            continue
+        left -= parted
+        others = _alternatives(token, {label: ahead[label] for label in parted})
+        whole = token.probability + sum(others.values())
+        if not token.alternatives:  # only what was written is told
+            others = dict.fromkeys(parted, (1 - token.probability) / len(parted))
+            whole = 1.0
+        out |= {label: share * mass / whole for label, mass in others.items()}
+        share *= token.probability / whole
+    return out | {said: share}
+
+
+def _alternatives(token: Token, ahead: Mapping[str, str]) -> dict[str, float]:
+    """What a token's alternatives give to each label; the text `ahead` is still to come."""
+    found = dict.fromkeys(ahead, 0.0)
+    for text, probability in token.alternatives.items():
+        fitting = [label for label, rest in ahead.items() if text and rest.startswith(text)]
+        for label in fitting if text != token.text else ():
+            found[label] += probability / len(fitting)
+    return found

@@ -163,10 +163,14 @@ def _judge(options: argparse.Namespace) -> Any:
     """Of gestures: the model's own, or the rule where it has none."""
     from pathlib import Path
 
-    from hpe_vlm_ros.people.gestures.asking import judge_in
+    from hpe_vlm_ros.people.gestures.asking import judge_in, judge_of
+    from hpe_vlm_ros.remote.model import RemoteModel
+    from hpe_vlm_ros.remote.settings import is_remote
     from hpe_vlm_ros.vlm.model_folder import default_folder
 
     model = getattr(options, "model", None)
+    if model and is_remote(model):
+        return judge_of(RemoteModel(model))
     return judge_in(Path(model).expanduser() if model else default_folder())
 
 

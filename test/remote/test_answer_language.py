@@ -18,12 +18,17 @@ from hpe_vlm_ros.answers import (
     parse_angles,
     parse_boxes,
 )
-from hpe_vlm_ros.remote.language import angles, boxes, literal, one_box
+from hpe_vlm_ros.remote.language import angles, boxes, literal, one_box, one_text_of
 from hpe_vlm_ros.remote.probe import FORCED
+from hpe_vlm_ros.tasks import TASKS
 
 CELLS = st.integers(0, 998).flatmap(lambda low: st.tuples(st.just(low), st.integers(low + 1, 999)))
 BOXES = st.builds(lambda x, y: (x[0], y[0], x[1], y[1]), CELLS, CELLS)
 LANGUAGES = {"boxes": boxes(3), "angles": angles(), "one box": one_box(), "probe": FORCED}
+LANGUAGES |= {
+    name: one_text_of([TASKS[name].format(label) for label in TASKS[name].examples])
+    for name in ("facing", "gesture")
+}
 
 
 @settings(max_examples=30)

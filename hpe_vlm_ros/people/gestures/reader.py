@@ -21,8 +21,9 @@ class Judge(Protocol):
 
     name: str
 
-    def __call__(self, windows: Sequence[Array]) -> list[Array]:
-        """Probabilities (6,) of `tasks.gesture.LABELS`, for each window (20, 5)."""
+    def __call__(self, windows: Sequence[Array]) -> Sequence[Array | None]:
+        """Probabilities (6,) of `tasks.gesture.LABELS`, for each window (20, 5); None for what is
+        not answered."""
 
 
 class Rule:
