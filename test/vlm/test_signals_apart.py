@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers about heads are the same bit for bit, whatever else the model has learnt or is asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hpe_vlm_ros.perceiver import HeadPerceiver
+from hpe_vlm_ros.pictures import read_picture
+from hpe_vlm_ros.remote.signals import PLAIN
+from hpe_vlm_ros.tasks import facing, gesture
+from hpe_vlm_ros.vlm.experts import FOLDER
+from hpe_vlm_ros.vlm.model_folder import default_folder
+from training.testsets import SCENES
+
+PICTURES = [SCENES / "images" / f"{number:06d}.jpg" for number in (1, 5)]
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """The shipped model without its experts for signals."""
+    folder = tmp_path_factory.mktemp("models") / "bare"
+    folder.mkdir()
+    for part in default_folder().iterdir():
+        if part.name != FOLDER:
+            (folder / part.name).symlink_to(part)
+    return folder
+
+
+def bits(heads):
+    """All that is told of heads, byte for byte."""
+    return [
+        (np.array([*h.box, h.yaw, h.pitch, h.roll, h.score]).tobytes(), h.rotation.tobytes())
+        + (h.rotation_covariance.tobytes(),)
+        for h in heads
+    ]
+
+
+def test_heads_are_the_same_with_and_without_signals(bare):
+    alone, whole = HeadPerceiver.load(bare, threads=1), HeadPerceiver.load(threads=1)
+    signals = whole.signals(gesture.TASK)
+    assert alone.signals(gesture.TASK) is None and signals is not None
+    questions = [gesture.question(window) for window in PLAIN.values()]
+    count = 0
+    for path in PICTURES:
+        image = read_picture(path)
+        found = alone(image)
+        told = signals.labels(gesture.TASK, questions)
+        assert [max(one, key=one.get) for one in told] == list(PLAIN)
+        assert bits(whole(image)) == bits(found)
+        boxes = [head.box for head in found]
+        look = whole.look(image)
+        cells = [(100, 100, 200, 200), (300, 300, 400, 500)]
+        before = [pose.probabilities.tobytes() for pose in look.estimates(cells)]
+        look.labels(facing.TASK, [facing.question(cell) for cell in cells])
+        signals.labels(gesture.TASK, questions)
+        assert [pose.probabilities.tobytes() for pose in look.estimates(cells)] == before
+        assert bits(whole.poses(image, boxes)) == bits(alone.poses(image, boxes))
+        count += len(found)
+    assert count >= 2
+
+
+def test_what_a_model_has_not_learnt_is_refused_by_name():
+    perceiver = HeadPerceiver.load(threads=1)
+    with pytest.raises(ValueError, match=r"embedded-.* has not learnt the question 'facing'"):
+        perceiver.labels(read_picture(PICTURES[0]), [(10, 10, 60, 60)], facing.TASK)
