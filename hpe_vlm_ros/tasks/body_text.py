@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-POINTS, SEEN = 17, 2  # of COCO's keypoints, see `hpe_vlm_ros.skeleton`, and their visibility
+from ..skeleton import KEYPOINTS, SEEN
+
 LEAST, MOST = 1, 999  # numbers along the longer side of all that is seen
 UNSEEN = 0
 
@@ -24,8 +25,10 @@ def body_text(points: ArrayLike) -> str:
 def body_numbers(points: ArrayLike) -> NDArray[np.int64]:
     """The numbers (17, 2) of `body_text`."""
     array = np.asarray(points, dtype=float)
-    if array.shape != (POINTS, 3):
-        raise ValueError(f"a body has {POINTS} x 3 numbers (x, y, visibility), not {array.shape}")
+    if array.shape != (len(KEYPOINTS), 3):
+        raise ValueError(
+            f"a body has {len(KEYPOINTS)} x 3 numbers (x, y, visibility), not {array.shape}"
+        )
     seen = array[:, 2] == SEEN
     places = array[seen, :2]
     if not np.isfinite(places).all() or len(np.unique(places, axis=0)) < 2:

@@ -51,7 +51,7 @@ def test_gestures_have_a_section_and_a_column(tmp_path):
     (event,) = told["events"]
     assert told["judge"].startswith("signals-")  # of the model that the run names
     assert (event["gesture"], event["id"]) == ("shake", "h0001")
-    start, end = (event[name] - START / 1e9 for name in ("start", "end"))
+    start, end = (float(event[name]) - START / 1e9 for name in ("start", "end"))
     assert start == pytest.approx(SHAKEN[0], abs=0.5) and end == pytest.approx(SHAKEN[1], abs=0.5)
     assert event["amplitude"] == pytest.approx(16, abs=6) and 0.5 < event["score"] <= 1
     assert "<h2>Head gestures</h2>" in page and f"Told by {told['judge']}." in page

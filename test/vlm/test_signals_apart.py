@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hpe_vlm_ros.facing import facing_probabilities
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.pictures import read_picture
 from hpe_vlm_ros.remote.signals import PLAIN
@@ -50,15 +51,23 @@ def test_heads_are_the_same_with_and_without_signals(bare):
         assert [max(one, key=one.get) for one in told] == list(PLAIN)
         assert bits(whole(image)) == bits(found)
         boxes = [head.box for head in found]
-        look = whole.look(image)
-        cells = [(100, 100, 200, 200), (300, 300, 400, 500)]
-        before = [pose.probabilities.tobytes() for pose in look.estimates(cells)]
-        look.labels(facing.TASK, [facing.question(cell) for cell in cells])
+        for head in found:
+            assert facing_probabilities(head.rotation, head.rotation_covariance).max() > 0.1
         signals.labels(gesture.TASK, questions)
-        assert [pose.probabilities.tobytes() for pose in look.estimates(cells)] == before
         assert bits(whole.poses(image, boxes)) == bits(alone.poses(image, boxes))
         count += len(found)
     assert count >= 2
+
+
+def test_poses_are_the_same_after_a_question_in_words(tiny_model):
+    """About one and the same picture, whose cache all questions share."""
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    look = HeadPerceiver.load(tiny_model, "cpu", threads=1).look(image)
+    cells = [(100, 100, 200, 200), (300, 300, 400, 500)]
+    before = [pose.probabilities.tobytes() for pose in look.estimates(cells)]
+    for said in look.labels(facing.TASK, [facing.question(cell) for cell in cells]):
+        assert set(said) == set(facing.LABELS) and sum(said.values()) == pytest.approx(1)
+    assert [pose.probabilities.tobytes() for pose in look.estimates(cells)] == before
 
 
 def test_what_a_model_has_not_learnt_is_refused_by_name():

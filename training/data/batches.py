@@ -20,7 +20,7 @@ from .augment import Augmentation, camera_faults, mirrored, render_view, resized
 from .collage import Collage, decoys_of, make_collage, subjects
 from .describing import describe
 from .packing import Batch, pack
-from .prompts import PackingOptions, Prompt, build_prompts, referring_prompts
+from .prompts import PackingOptions, Prompt, build_prompts, referring_prompts, telling_prompts
 from .referring import wordings
 from .sample import Expression, Head, Sample
 from .units import ALL, BOXES, draws
@@ -145,6 +145,8 @@ class StepBatches:
         if count and what == ALL:
             told = self._told(sample) or describe(heads, self.size[1])
             prompts += referring_prompts(told, self.size, tokenizer, count, rng, self.wordings)
+        if packing.max_telling and what == ALL:
+            prompts += telling_prompts(sample.told, tokenizer, packing.max_telling, rng)
         return prompts
 
     def _told(self, sample: Sample) -> list[Expression]:
@@ -158,7 +160,7 @@ class StepBatches:
         self, sample: Sample, is_new: bool, rng: np.random.Generator
     ) -> tuple[np.ndarray, list[Head]]:
         """The sample as it is, as a random camera sees it, or a collage in its place."""
-        if self.augmentation is None or sample.expressions:
+        if self.augmentation is None or sample.expressions or sample.told:
             view = self.processor.images.resize(sample.load())
             return view, resized_heads(sample, self.size)
         if not is_new or self.collage is None or rng.random() >= self.collage.share:

@@ -70,7 +70,7 @@ class ChatBatches(StepBatches):
         self, sample: Sample, is_new: bool, rng: np.random.Generator
     ) -> tuple[np.ndarray, list[Head]]:
         self.size = self._chat.seen(sample.width, sample.height)  # of its questions as well
-        if self.augmentation is None or sample.expressions:
+        if self.augmentation is None or sample.expressions or sample.told:
             return sample.load(), resized_heads(sample, self.size)
         return super()._view(sample, is_new, rng)
 

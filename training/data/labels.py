@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from hpe_vlm_ros.skeleton import KEYPOINTS
 
-from .sample import Appearance, Expression, Head, Sample, Thing
+from .sample import Appearance, Expression, Head, Sample, Thing, Told
 
 BOX_DECIMALS = 3  # thousandths of a pixel
 ROTATION_DECIMALS = 6
@@ -94,6 +95,7 @@ def _scene(record: dict, folder: Path) -> Sample:
         bool(record.get("all_heads", True)),
         [np.asarray(box, dtype=float) for box in record.get("decoys", [])],
         [_thing(thing) for thing in record.get("things", [])],
+        [Told(one["kind"], one["question"], one["answer"]) for one in record.get("told", [])],
     )
 
 
@@ -139,6 +141,8 @@ def sample_record(sample: Sample, folder: Path | str) -> dict[str, Any]:
         record["decoys"] = [rounded(box, 1) for box in sample.decoys]
     if sample.things:
         record["things"] = [thing_record(thing) for thing in sample.things]
+    if sample.told:
+        record["told"] = [asdict(one) for one in sample.told]
     return record | ({} if sample.all_heads else {"all_heads": False})
 
 

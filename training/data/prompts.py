@@ -15,7 +15,7 @@ from hpe_vlm_ros.geometry import angles_from_rotation
 from hpe_vlm_ros.tasks import facing
 
 from .referring import SLOT, wordings
-from .sample import Expression, Head
+from .sample import Expression, Head, Told
 
 NO_NUMBER, COORDINATE, ANGLE = 0, 1, 2
 RARE = {"up": 3, "down": 2, "left": 1, "right": 1}  # the larger the rarer, of facing's words
@@ -30,7 +30,8 @@ class PackingOptions:
     where that stays as it is, the decoder's image tokens.
     max_referring: questions for somebody described in words drawn per image and step. detection:
     whether the detection prompt is asked. max_facing: questions for the way a head faces, in a
-    word, drawn per image and step; rare ways come first.
+    word, drawn per image and step; rare ways come first. max_telling: questions with answers in
+    sentences (`telling`) drawn per image and step.
     """
 
     min_size: float = 13.0
@@ -42,6 +43,7 @@ class PackingOptions:
     max_referring: int = 0
     detection: bool = True
     max_facing: int = 0
+    max_telling: int = 0
 
 
 @dataclass
@@ -119,6 +121,21 @@ def _jittered(head: Head, jitter: float, rng: np.random.Generator) -> np.ndarray
     """Its box, moved by up to this share of its size."""
     extent = np.tile(head.box[2:] - head.box[:2], 2)
     return np.asarray(head.box + rng.uniform(-jitter, jitter, 4) * extent)
+
+
+def telling_prompts(
+    told: Sequence[Told],
+    tokenizer: PreTrainedTokenizerBase,
+    count: int,
+    rng: np.random.Generator,
+) -> list[Prompt]:
+    """Up to `count` questions with answers in sentences, drawn kind by kind."""
+    drawn = [told[index] for index in rng.permutation(len(told))]
+    by_kind = [
+        [one for one in drawn if one.kind == kind] for kind in {one.kind: 0 for one in drawn}
+    ]
+    dealt = [kind[i] for i in range(count) for kind in by_kind if i < len(kind)]
+    return [_prompt(one.question, one.answer, NO_NUMBER, [], tokenizer) for one in dealt[:count]]
 
 
 def referring_prompts(
@@ -209,12 +226,14 @@ def _prompt(
     """`values`: for each number of the answer its real value and whom it is about; `widths`: the
     least width of its target (0 where left out).
 
-    Where the tokenizer spells numbers in digits, all tokens are learnt as text, as in the paper.
+    Where the tokenizer spells numbers in digits, all tokens are learnt as text, as in the paper;
+    so are those of answers whose `kind` is NO_NUMBER.
     """
     question_ids = tokenizer.encode(question, add_special_tokens=False)
     answer_ids = tokenizer.encode(answer, add_special_tokens=False) + [tokenizer.eos_token_id]
     first = first_number(tokenizer)
-    numbers = range(0) if first is None else range(first, first + 1000)
+    as_text = first is None or kind == NO_NUMBER
+    numbers = range(0) if as_text else range(first or 0, (first or 0) + 1000)
     each = zip(values, widths or [0.0] * len(values), strict=True)
     remaining = iter(list(each) if numbers else ())
     prompt = Prompt(question_ids, answer_ids, [], [], [], [])

@@ -94,6 +94,16 @@ class Thing:
     descriptions: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Told:
+    """A question in words about a picture, and its answer; `kind` is one of `telling.KINDS`. Boxes
+    in both are on the grid."""
+
+    kind: str
+    question: str
+    answer: str
+
+
 @dataclass
 class Sample:
     """One image with what is known of it.
@@ -101,7 +111,8 @@ class Sample:
     `focal` is in pixels with the principal point at the image centre, None where the camera is
     unknown. `all_heads` is False where heads may show that are not among `heads`: such an image
     must not teach how many there are. `decoys` are boxes (4,) of what was taken for a head and is
-    none. `things` have points with names.
+    none. `things` have points with names. `told` are questions in words with their answers
+    (`telling`).
     """
 
     image_path: Path
@@ -113,6 +124,7 @@ class Sample:
     all_heads: bool = True
     decoys: list[np.ndarray] = field(default_factory=list)
     things: list[Thing] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
 
     @property
     def camera(self) -> CameraIntrinsics | None:

@@ -6,8 +6,9 @@
 Gestures: rendered films of people who nod, shake, turn, tilt and look up or down
 (training/testsets/gestures), and for false ones the walks, where nobody means anything; the model
 sees every picture, heads are tracked as the node does. Facing: heads of the rendered scenes, their
-boxes given, each class weighing the same. Prints a table and, as the last line, one JSON object;
-abilities that the model has not learnt are null.
+boxes given, each class weighing the same. Acts, and yes or no about them: people of the rendered
+scenes whose labels have keypoints, these given. Prints a table and, as the last line, one JSON
+object; abilities that the model has not learnt are null.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ from hpe_vlm_ros.people.gestures.window import LAG, PoseWindow
 from hpe_vlm_ros.people.people import People, View
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.pictures import read_picture
-from hpe_vlm_ros.tasks import facing
+from hpe_vlm_ros.tasks import act, facing, yes_no
 from hpe_vlm_ros.tasks.gesture import LABELS
 
+from ..data.labels import read_labels
 from ..testsets import FILMS, PANOPTIC, SCENES, WALKS
+from . import act_measures
 from . import gesture_measures as measures
 from .gesture_measures import KINDS, Event, Watched
 
@@ -47,6 +50,7 @@ KEYS = (
 MEANT = 6.0  # degrees from which a nod or shake is plain
 STEP = {"turn": 12.0, "tilt": 7.0, "updown": 8.0}  # degrees of true motion that excuse the word
 SAME, VISIBLE = 0.35, 0.5
+MOST_BODIES = 400
 SIDE, LEAST_SIZE, MOST_HEADS = 320, 24.0, 60  # of facing: pixels, pixels, heads of each class
 Picture = NDArray[np.uint8]
 
@@ -240,6 +244,26 @@ def balanced_f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(2 * right / np.maximum(rows.sum(0) + rows.sum(1), 1e-9))
 
 
+def acts(perceiver: HeadPerceiver, most: int) -> dict[str, float | None]:
+    """Prints the table of acts; numbers of what the model has learnt."""
+    signals = {task.name: perceiver.signals(task) for task in (act.TASK, yes_no.TASK)}
+    unknown = [name for name, one in signals.items() if one is None]
+    people = [] if len(unknown) == 2 else act_measures.bodies_of(read_labels(SCENES), most)
+    if unknown or not people:
+        why = f"not learnt: {', '.join(unknown)}" if unknown else "no keypoints in the labels"
+        print(f"acts of {len(people)} people; {why}")
+    numbers: dict[str, float | None] = {}
+    if people and (asked := signals[act.TASK.name]) is not None:
+        scores = act_measures.act_scores(asked, people)
+        for word, score in scores.items():
+            print(f"{word:<18}{score:>8.3f}")
+        numbers["act_f1"] = float(np.mean(list(scores.values())))
+    if people and (asked := signals[yes_no.TASK.name]) is not None:
+        numbers["yesno"], count = act_measures.yes_no_accuracy(asked, people)
+        print(f"yes or no: {numbers['yesno']:.3f} right of {count}, both answers weighing the same")
+    return numbers
+
+
 def gestures(
     perceiver: HeadPerceiver, judge: Judge, cache: Path | None
 ) -> tuple[list[Watched], list[Watched]]:
@@ -288,6 +312,7 @@ def main(
     cache: Path | None = None,
     threads: int | None = None,
     heads: int = MOST_HEADS,
+    bodies: int = MOST_BODIES,
 ) -> None:
     """Prints tables and a JSON line.
 
@@ -297,6 +322,7 @@ def main(
         cache: folder that keeps the model's answers about films, for another judge of them.
         threads: of the model's arithmetic.
         heads: most heads of each class of facing; 0: facing is left out.
+        bodies: most people whose acts are asked for; 0: acts are left out.
     """
     perceiver = HeadPerceiver.load(model, threads=threads)
     judge = Rule() if rule else judge_of(perceiver)
@@ -310,6 +336,8 @@ def main(
         print("heads     " + "".join(f"{count:>9}" for count in confusion.sum(1)))
         print("F1        " + "".join(f"{score:>9.3f}" for score in scores))
         numbers["facing_f1"] = float(scores.mean())
+    if bodies:
+        numbers |= acts(perceiver, bodies)
     missing = ", ".join(key for key in KEYS if numbers[key] is None)
     print(f"not learnt or not measured: {missing}")
     print(json.dumps({k: None if v is None else round(v, 4) for k, v in numbers.items()}))

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Add questions about gestures to instruction data, for models that answer in words.
+
+    python -m training.tell_gestures TOLD OUT --each 2
+
+TOLD is what `training.data.telling` wrote. Every picture gets so many windows of poses
+(`synthetic.pose_windows`) with the question and the answer of `tasks.gesture`, every gesture as
+often; they have nothing to do with the picture, since a window holds all that it is asked about.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from jsonargparse import auto_cli
+
+from hpe_vlm_ros.tasks import gesture
+
+from .data.labels import read_labels, sample_record
+from .data.sample import Told
+from .data.telling import CONVERSATION
+from .synthetic.pose_windows import windows
+
+WAITING = 20  # questions with one label, until the rarer labels have come up
+
+
+def asked(seed: int) -> Iterator[Told]:
+    """Endless questions, the labels in turn."""
+    kept: dict[int, list[Told]] = {label: [] for label in range(len(gesture.LABELS))}
+    for window in windows(np.random.default_rng(seed)):
+        label = int(window.labels[-1])
+        answer = gesture.TASK.format(gesture.LABELS[label])
+        if len(kept[label]) < WAITING:
+            kept[label].append(Told(CONVERSATION, gesture.question(window.values), answer))
+        if all(kept.values()):
+            yield from (waiting.pop(0) for waiting in kept.values())
+
+
+def main(told: Path, out: Path, each: int = 2, seed: int = 0) -> None:
+    """Write the data with gestures.
+
+    Args:
+        told: folder of instruction data.
+        out: folder for labels.jsonl, which names the pictures where they are.
+        each: questions about gestures of a picture.
+        seed: of the windows.
+    """
+    source, lines = asked(seed), []
+    for sample in read_labels(told):
+        sample.told = [*sample.told, *islice(source, each)]
+        lines.append(json.dumps(sample_record(sample, out)) + "\n")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "labels.jsonl").write_text("".join(lines), encoding="utf-8")
+    print(json.dumps({"pictures": len(lines), "gestures": each * len(lines)}))
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=True)
