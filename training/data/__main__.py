@@ -62,7 +62,8 @@ def check_pixels(samples: list[Sample], report: Report) -> list[Sample]:
             report.kept["images"] -= 1
             report.kept["heads"] -= len(sample.heads)
             report.kept["expressions"] -= len(sample.expressions)
-            report.kept["things"] -= len(sample.things)
+            if sample.things:
+                report.kept["things"] -= len(sample.things)
         else:
             whole.append(sample)
     return whole

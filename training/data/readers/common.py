@@ -73,7 +73,8 @@ class Report:
         self.kept["images"] += len(samples)
         self.kept["heads"] += sum(len(sample.heads) for sample in samples)
         self.kept["expressions"] += sum(len(sample.expressions) for sample in samples)
-        self.kept["things"] += sum(len(sample.things) for sample in samples)
+        if things := sum(len(sample.things) for sample in samples):
+            self.kept["things"] += things
         for unit, count in (source or {}).items():
             self.source[unit] = self.source.get(unit, 0) + count
         differs = any(self.kept[unit] != count for unit, count in self.source.items())
