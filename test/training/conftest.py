@@ -2,6 +2,7 @@
 """Fixtures of the training tests; the geometry of faces is SciPy's, not the package's."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -15,10 +16,10 @@ from training.data.readers.common import Report
 from training.data.readers.landmarks import REFERENCE_FACE
 
 
-@pytest.fixture
-def scenes(tmp_path):
-    """A folder of six labelled pictures in the format of the scene renderer."""
-    folder = tmp_path / "scenes"
+@pytest.fixture(scope="session")
+def kept_scenes(tmp_path_factory):
+    """A folder of six labelled pictures in the format of the scene renderer, to read only."""
+    folder = tmp_path_factory.mktemp("kept") / "scenes"
     (folder / "images").mkdir(parents=True)
     rng = np.random.default_rng(0)
     lines = []
@@ -31,6 +32,20 @@ def scenes(tmp_path):
         lines.append({"image": name, "width": 80, "height": 60, "focal": 70.0, "heads": heads})
     (folder / "labels.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
     return folder
+
+
+@pytest.fixture
+def scenes(kept_scenes, tmp_path):
+    """The same for one test, which may change it."""
+    return shutil.copytree(kept_scenes, tmp_path / "scenes")
+
+
+@pytest.fixture(scope="session")
+def briefly_recounted():
+    """Norms of a deployed model are counted on two batches, not eight: a third of a short run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.loop.stage.RECOUNTED", 2)
+        yield
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from training.reproduction.tables import TABLES
 from training.supervision.read_outs import READ_OUTS, read_outs_of
 from training.synthetic import render
 
+pytestmark = pytest.mark.usefixtures("briefly_recounted")
 ROOT = Path(__file__).parents[2]
 STAND_IN = """#!/bin/sh
 printf '%s\\n' "$@" > "$EXCHANGE/asked"

@@ -16,7 +16,9 @@ from training import stage1_pretrain, stage5_evaluate
 from training.evaluation import asking
 from training.loop.stage import DataOptions
 from training.loop.trainer import WHOLE, Schedule, last_checkpoint
+from training.supervision.read_outs import READ_OUTS
 
+pytestmark = pytest.mark.usefixtures("briefly_recounted")
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
@@ -35,6 +37,14 @@ def run(scenes, out, steps=4, base=None, **schedule):
         data_options=DataOptions(batch_size=2, validation_batches=1),
     )
     return load_file(out / f"checkpoint-{steps}" / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def first(kept_scenes, briefly_recounted, tmp_path_factory):
+    """What two steps leave behind, to read only."""
+    folder = tmp_path_factory.mktemp("first")
+    run(kept_scenes, folder, steps=2)
+    return folder
 
 
 KILLED = """
@@ -59,13 +69,14 @@ run(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("step", [1, 3])
-def test_killed_run_ends_with_the_weights_of_a_whole_one(step, scenes, tmp_path):
+def test_killed_run_ends_with_the_weights_of_a_whole_one(scenes, tmp_path):
+    """Killed twice: before its first checkpoint, and between that and the last."""
     whole = run(scenes, tmp_path / "whole")
     cut = tmp_path / "cut"
-    command = [sys.executable, "-c", KILLED, str(scenes), str(cut), str(step), str(HERE)]
-    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == -signal.SIGKILL
-    assert not (cut / "checkpoint-4").exists()
+    for step, checkpoints in ((1, set()), (3, {"checkpoint-2"})):
+        command = [sys.executable, "-c", KILLED, str(scenes), str(cut), str(step), str(HERE)]
+        assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == -signal.SIGKILL
+        assert {folder.name for folder in cut.glob("checkpoint-*")} == checkpoints
     resumed = run(scenes, cut)
     for name, tensor in whole.items():
         torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=0, msg=name)
@@ -93,17 +104,15 @@ def test_another_process_may_clear_half_a_checkpoint_first(tmp_path, monkeypatch
     assert not half.exists()
 
 
-def test_log_tells_losses_by_name(scenes, tmp_path):
-    run(scenes, tmp_path, steps=2)
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+def test_log_tells_losses_by_name(first):
+    lines = [json.loads(line) for line in (first / "log.jsonl").read_text().splitlines()]
     assert {"angle", "dense_angle", "learning_rate"} <= set(lines[0])
     assert any("val_angle" in line for line in lines)
 
 
-def test_what_was_trained_can_be_scored(scenes, tmp_path, monkeypatch, capsys):
+def test_what_was_trained_can_be_scored(first, scenes, monkeypatch, capsys):
     monkeypatch.setattr(asking, "BOX_LIMIT", 20)  # it does not stop by itself
-    run(scenes, tmp_path / "run", steps=2)
-    model = tmp_path / "run" / "model"
+    model = first / "model"
     assert HeadPerceiver.load(model, "cpu").input_size == 64
     stage5_evaluate.main(model, scenes, device="cpu", threads=1, variants=0, limit=3)
     printed = capsys.readouterr().out
@@ -111,9 +120,8 @@ def test_what_was_trained_can_be_scored(scenes, tmp_path, monkeypatch, capsys):
     assert json.loads(printed.splitlines()[-1])["heads"] == 0 and "TRUE BOXES" in printed
 
 
-def test_a_model_folder_can_be_trained_further(scenes, tmp_path):
-    run(scenes, tmp_path / "first", steps=2)
-    folder = tmp_path / "first" / "model"
+def test_a_model_folder_can_be_trained_further(first, scenes, tmp_path):
+    folder = first / "model"
     still = run(scenes, tmp_path / "still", base=folder, steps=1, rate=0.0, save_every=1)
     moved = run(scenes, tmp_path / "moved", base=folder, steps=1, save_every=1, warmup=0)
     stored = HeadPerceiver.load(folder, "cpu")._engine.backend.model.state_dict()
@@ -122,15 +130,15 @@ def test_a_model_folder_can_be_trained_further(scenes, tmp_path):
     assert not torch.equal(moved[f"model.{name}"], stored[name])
 
 
-def test_the_deployed_model_reads_presence_out_as_training_does(scenes, tmp_path):
-    run(scenes, tmp_path / "first", steps=2)
+def test_the_deployed_model_reads_presence_out_as_training_does(first, scenes, tmp_path):
     folder = tmp_path / "first" / "model"
-    model = checkpoint.load_model(folder)  # as models were before they had this read-out
+    model = checkpoint.load_model(first / "model")  # as models were before they had this read-out
     model.config.vision_config.presence, model.model.vision.presence = False, None
-    checkpoint.save(folder, model, checkpoint.load_processor(folder, model.config))
+    checkpoint.save(folder, model, checkpoint.load_processor(first / "model", model.config))
+    shutil.copy(first / READ_OUTS, tmp_path / "first")
     run(scenes, tmp_path / "run", base=folder, steps=4)  # deployed after steps 2 and 4
     deployed = load_file(tmp_path / "run" / "model" / "model.safetensors")
-    read_out = load_file(tmp_path / "run" / "read_outs.safetensors")
+    read_out = load_file(tmp_path / "run" / READ_OUTS)
     name = "vision.presence.project.weight"
     taught = read_out["dense.project.weight"][:1].float()
     torch.testing.assert_close(deployed[f"model.{name}"].float(), taught, atol=1e-3, rtol=1e-2)
@@ -138,16 +146,15 @@ def test_the_deployed_model_reads_presence_out_as_training_does(scenes, tmp_path
     assert engine.backend.model.model.vision.presence is not None
 
 
-def test_frozen_blocks_do_not_move_and_others_do(scenes, tmp_path):
-    base = tmp_path / "base" / "model"
-    run(scenes, base.parent, steps=2)
-    later = run(scenes, tmp_path, base=base, rate=0.01)
-    first = load_file(tmp_path / "checkpoint-2" / "model.safetensors")
+def test_frozen_blocks_do_not_move_and_others_do(first, scenes, tmp_path):
+    base = first / "model"
+    last = run(scenes, tmp_path, base=base, rate=0.01)
+    middle = load_file(tmp_path / "checkpoint-2" / "model.safetensors")
     stem = "model.model.vision.patch_embedding.proj."
     moved = {
         name.removeprefix(stem).split(".")[1 if "blocks" in name else 0]
-        for name in first
-        if name.startswith(stem) and not torch.equal(first[name], later[name])
+        for name in middle
+        if name.startswith(stem) and not torch.equal(middle[name], last[name])
     }
     assert {"3", "10", "head"} <= moved
     before, after = (

@@ -20,6 +20,7 @@ from training.loop.trainer import Schedule
 from training.model.lora import LoraOptions
 from training.supervision.read_outs import READ_OUTS
 
+pytestmark = pytest.mark.usefixtures("briefly_recounted")
 ROOT = Path(__file__).parents[2]
 STAGES = {
     "embedded_base.yaml": stage0_ground,
