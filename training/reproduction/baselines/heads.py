@@ -17,7 +17,7 @@ from hpe_vlm_ros.geometry import angles_from_rotations
 
 from ...data.labels import read_labels
 from ...data.sample import Sample
-from ...evaluation.measures import TONES, by_range, part
+from ...evaluation.measures import TONES, by_range
 from ...evaluation.results import for_json
 from ...evaluation.scoring import true_heads
 
@@ -91,7 +91,7 @@ def result_of(
     score = metrics.score(records)
     names = ("mae", "mae_front", "mae_back", "geodesic_median", "geodesic_mean", "heads")
     tones = np.array([head.tone for sample in map(counted, samples) for head in sample.heads])
-    rows = {tone: metrics.score(part(records, tones == tone)) for tone in TONES}
+    rows = {tone: metrics.score(metrics.part(records, tones == tone)) for tone in TONES}
     return {
         "model": name,
         "data": data,
