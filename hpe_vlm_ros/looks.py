@@ -15,6 +15,7 @@ from .tasks import Task
 
 if TYPE_CHECKING:
     from .vlm.decoding.constrained import Pick
+    from .vlm.decoding.points import PointEstimate
     from .vlm.decoding.poses import Pose
     from .vlm.facts import ModelFacts
 
@@ -48,6 +49,14 @@ class Look(Protocol):
 
     def free(self, prompts: Sequence[str]) -> list[str]:
         """What the model says with no grammar to rule it; may be invalid."""
+
+
+class PointLook(Look, Protocol):
+    """Of a model that has learnt the task keypoints."""
+
+    def points(self, questions: Sequence[str], sides: tuple[float, float]) -> list[PointEstimate]:
+        """What is answered to `questions` of the task keypoints about one body; `sides` as in
+        `vlm.decoding.points.point_of`."""
 
 
 class Signals(Protocol):

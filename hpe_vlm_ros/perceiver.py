@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,24 @@ from .geometry import (
 from .heads import HeadEstimate, Heads, check_counts, check_image, seen_by
 from .mirror import Mirrored, joined_boxes, joined_poses
 from .remote.settings import is_remote
+from .skeleton import ABSENT, KEYPOINTS, MARGIN, Skeleton
 from .spread import Calibration, turn_covariance
-from .tiles import ADAPTIVE, INSIDE, SAME_IOU, Tile, adaptive_tile, counts, put_back, tiles_of
+from .tasks import keypoints
+from .tasks.grid import GRID
+from .tiles import (
+    ADAPTIVE,
+    INSIDE,
+    SAME_IOU,
+    Tile,
+    adaptive_tile,
+    counts,
+    put_back,
+    square_around,
+    tiles_of,
+)
 
 if TYPE_CHECKING:
-    from .looks import Look, Model, Signals
+    from .looks import Look, Model, PointLook, Signals
     from .tasks import Task
     from .vlm.decoding.constrained import Pick
     from .vlm.decoding.poses import Pose
@@ -296,15 +309,57 @@ class HeadPerceiver:
 
         ValueError where the model has not learnt it, and for a box as of `poses`.
         """
-        learnt = self._engine.facts.tasks
-        if task.name not in learnt:
-            raise ValueError(
-                f"{self.model_id} has not learnt the question {task.name!r}, only "
-                f"{', '.join(learnt)}: train it, and name the task in its config.json"
-            )
+        self._check_learnt(task)
         height, width = check_image(image).shape[:2]
         grid = [grid_box(check_box(box, width, height), width, height) for box in boxes]
         return self.look(image).labels(task, [task.question(box) for box in grid])
+
+    def keypoints(
+        self,
+        image: NDArray[np.uint8],
+        bodies: Sequence[PixelBox],
+        names: Sequence[str] = KEYPOINTS,
+        closer: bool = True,
+    ) -> list[Skeleton]:
+        """Keypoints of the people whose bodies' boxes (pixels) are known, in their order.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            bodies: such as `skeleton.body_around` of a head; what sticks out of the image is cut
+                off.
+            names: of KEYPOINTS.
+            closer: look at a square around each body, one after the other; False: at the image as a
+                whole, once, in which small bodies are coarse.
+
+        Raises:
+            ValueError: for a model that has not learnt keypoints, for a name that is none, and for
+                a box that is empty or nowhere in the image.
+        """
+        self._check_learnt(keypoints.TASK)
+        height, width = size = check_image(image).shape[:2]
+        tile, out = Tile(0, 0, width, height), []
+        look = None if closer else self.look(image)
+        for body in bodies:
+            x0, y0, x1, y1 = check_box(body, width, height)
+            box = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+            if closer:
+                tile = square_around(box, MARGIN)
+                look = self.look(tile.of(image))
+            # a model that has learnt keypoints gives such looks
+            out.append(_skeleton(cast("PointLook", look), tile, box, names, size))
+        return out
+
+    def has_learnt(self, task: Task[Any]) -> bool:
+        """Whether the model answers the questions of a task, such as `tasks.keypoints.TASK`."""
+        return task.name in self._engine.facts.tasks
+
+    def _check_learnt(self, task: Task[Any]) -> None:
+        if not self.has_learnt(task):
+            raise ValueError(
+                f"{self.model_id} has not learnt the question {task.name!r}, only "
+                f"{', '.join(self._engine.facts.tasks)}: train it, and name the task in its "
+                "config.json"
+            )
 
     def signals(self, task: Task[str]) -> Signals | None:
         """Who answers questions of a task that hold all they are about as text, such as "gesture";
@@ -365,6 +420,29 @@ class HeadPerceiver:
                 boxes, triples.tolist(), rotations, scores, covariances, strict=True
             )
         ]
+
+
+def _skeleton(
+    look: PointLook, tile: Tile, box: PixelBox, names: Sequence[str], size: tuple[int, int]
+) -> Skeleton:
+    """What a look at a tile says of the body in a box (pixels) of a picture of `size` = (height,
+    width)."""
+    corner, step = np.array([tile.x, tile.y]), np.array([tile.width, tile.height]) / GRID
+    x0, y0, x1, y1 = (np.array(box).reshape(2, 2) - corner).ravel().tolist()
+    cells = grid_box((x0, y0, x1, y1), tile.width, tile.height)
+    across, down = max(x1 - x0, y1 - y0) / step
+    said = look.points([keypoints.question(cells, name) for name in names], (across, down))
+    written = np.array([point.written for point in said], np.int64).reshape(-1, 3)
+    points = (written[:, :2] + 0.5) * step + corner
+    outside = ((points < 0) | (points >= size[::-1])).any(1)
+    visibility = np.where(outside, ABSENT, written[:, 2])
+    absent = visibility == ABSENT
+    points[absent] = np.nan
+    scores = np.where(absent, 0.0, [point.score for point in said])
+    deviations = np.array([point.deviations for point in said]).reshape(-1, 2) * step
+    deviations[absent] = np.nan
+    covariances = deviations[:, :, None] ** 2 * np.eye(2)
+    return Skeleton(box, tuple(names), points, visibility, scores, covariances)
 
 
 def _joined(poses: Sequence[Sequence[Pose]]) -> tuple[Array, Array, Array]:

@@ -8,7 +8,14 @@ picture, 1 where it is covered, 2 where it is seen. Left and right are the perso
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
+
+from .boxes import PixelBox
+
+Array = NDArray[np.float64]
 
 KEYPOINTS = (
     "nose",
@@ -60,3 +67,38 @@ LINES = tuple(
     )
 )
 """Pairs of keypoints that a drawing joins."""
+
+BODY = (5.0, 8.0)  # of a standing person, in heights of the head: width and height
+MARGIN = 1.1  # of the square that is cut out around a body, over the longer side of its box
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """Keypoints of one body, in the order in which they were asked for.
+
+    Attributes:
+        box: the body's, in pixels of the image; it ends where the image does.
+        names: of the N points.
+        points: (N, 2) pixels x, y; NaN where a point is absent.
+        visibility: (N,) int, ABSENT, COVERED or SEEN.
+        scores: (N,) 0..1, the probability that a point is as visible as said and lies within a
+            tenth of the box's longer side; 0 where it is absent.
+        covariances: (N, 2, 2) pixels squared of x and y; NaN where a point is absent.
+    """
+
+    box: PixelBox
+    names: tuple[str, ...]
+    points: Array
+    visibility: NDArray[np.int64]
+    scores: Array
+    covariances: Array
+
+
+def body_around(head: PixelBox, width: float, height: float) -> PixelBox:
+    """The part of a picture (`width` x `height` pixels) in which the body below a head lies, going
+    by a standing adult: 5 heads wide and 8 high."""
+    x0, y0, x1, y1 = head
+    size, middle = y1 - y0, (x0 + x1) / 2
+    half = BODY[0] / 2 * size
+    bottom = min(y0 + BODY[1] * size, height)
+    return max(middle - half, 0.0), max(y0, 0.0), min(middle + half, width), bottom

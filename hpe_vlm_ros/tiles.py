@@ -13,6 +13,7 @@ second pass, if there is one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -49,14 +50,28 @@ class Tile:
     height: int
 
     def of(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """These pixels (height, width, 3) of the picture (H, W, 3)."""
-        part = image[self.y : self.y + self.height, self.x : self.x + self.width]
-        return np.ascontiguousarray(part)
+        """These pixels (height, width, 3) of the picture (H, W, 3); black outside of it."""
+        x0, x1 = np.clip([self.x, self.x + self.width], 0, image.shape[1])
+        y0, y1 = np.clip([self.y, self.y + self.height], 0, image.shape[0])
+        out = np.zeros((self.height, self.width, 3), np.uint8)
+        out[y0 - self.y : y1 - self.y, x0 - self.x : x1 - self.x] = image[y0:y1, x0:x1]
+        return out
 
     def placed(self, box: PixelBox) -> PixelBox:
         """A box in the tile's pixels, in those of the picture."""
         x0, y0, x1, y1 = box
         return x0 + self.x, y0 + self.y, x1 + self.x, y1 + self.y
+
+
+def square_around(box: PixelBox, margin: float) -> Tile:
+    """A square about a box's middle, which may reach out of the picture.
+
+    It is `margin` (at least 1) times the box's longer side wide, rounded up, and a pixel more: so
+    it holds all of the box, although the middles are up to half a pixel apart.
+    """
+    x0, y0, x1, y1 = box
+    side = math.ceil(margin * max(x1 - x0, y1 - y0)) + 1
+    return Tile(round((x0 + x1 - side) / 2), round((y0 + y1 - side) / 2), side, side)
 
 
 def tiles_of(width: int, height: int, count: int) -> list[Tile]:

@@ -24,6 +24,7 @@ from hpe_vlm_ros.tiles import (
     adaptive_tile,
     counts,
     put_back,
+    square_around,
     tiles_of,
 )
 from hpe_vlm_ros.vlm.decoding.poses import Pose
@@ -48,6 +49,28 @@ def test_tiles_lie_in_the_picture_and_cover_it(width, height, count):
     columns = sorted({(tile.x, tile.x + tile.width) for tile in tiles})
     assert columns[0][0] == 0 and columns[-1][1] == width
     assert all(end >= start for (_, end), (start, _) in zip(columns, columns[1:], strict=False))
+
+
+@given(*[st.floats(-200, 300)] * 2, *[st.floats(0.01, 300)] * 2, st.floats(1, 2))
+def test_a_square_holds_its_box_in_the_middle(x, y, width, height, margin):
+    tile = square_around((x, y, x + width, y + height), margin)
+    longer = max(width, height)
+    assert tile.width == tile.height <= margin * longer + 2
+    assert tile.x <= x + 1e-9 and tile.x + tile.width >= x + width - 1e-9
+    assert tile.y <= y + 1e-9 and tile.y + tile.height >= y + height - 1e-9
+    assert abs(tile.x + tile.width / 2 - x - width / 2) <= 0.5 + 1e-9
+    assert abs(tile.y + tile.height / 2 - y - height / 2) <= 0.5 + 1e-9
+
+
+@given(*[st.integers(-30, 40)] * 2, *[st.integers(1, 50)] * 2)
+def test_a_tile_is_black_outside_the_picture(x, y, width, height):
+    image = np.arange(1, 20 * 12 + 1, dtype=np.uint8).reshape(12, 20, 1).repeat(3, 2)
+    part = Tile(x, y, width, height).of(image)
+    assert part.shape == (height, width, 3)
+    for row, column in np.ndindex(height, width):
+        inside = 0 <= y + row < 12 and 0 <= x + column < 20
+        expected = image[y + row, x + column, 0] if inside else 0
+        assert (part[row, column] == expected).all()
 
 
 @given(st.integers(60, 3000), st.integers(60, 3000), st.integers(2, 4), st.data())

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -20,7 +20,7 @@ from hpe_vlm_ros.answers import (
     pose_prompt,
 )
 from hpe_vlm_ros.looks import Detection
-from hpe_vlm_ros.tasks import Task
+from hpe_vlm_ros.tasks import Task, keypoints
 from hpe_vlm_ros.vlm.backend import Backend, Pixels
 from hpe_vlm_ros.vlm.facts import ModelFacts
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
@@ -28,6 +28,7 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from .batch_sequences import BatchSequences
 from .constrained import Answer, Pick, ask, expected, most_likely
 from .grammar import AnswerGrammar, Grammar
+from .points import PointEstimate, point_of
 from .poses import Pose, pose_of
 from .presence import ScoreWeights
 from .scores import box_scores, label_probabilities
@@ -148,7 +149,7 @@ class Look:
             text = processor.lead + format_boxes(draft)
             drafted = [*processor.encode(text), self._engine.grammar.eos]
         (answer,) = self.ask([DETECTION_PROMPT], [grammar], [drafted], slack)
-        boxes = _value(parse_boxes(self._text(answer)), self._text(answer))
+        boxes = self._value(parse_boxes, answer)
         scores = self._scores(box_scores(answer), boxes)
         return [Detection(box, score) for box, score in zip(boxes, scores, strict=True)]
 
@@ -173,9 +174,7 @@ class Look:
         """The pose of the head in each box and how sure it is, decoded as one batch."""
         grammars = [self._engine.grammar.angles() for _ in boxes]
         answers = self.ask([pose_prompt(box) for box in boxes], grammars)
-        texts = [self._text(answer) for answer in answers]
-        written = [_value(parse_angles(text), text) for text in texts]
-        return [pose_of(angles, answer) for angles, answer in zip(written, answers, strict=True)]
+        return [pose_of(self._value(parse_angles, answer), answer) for answer in answers]
 
     def labels(self, task: Task[str], questions: Sequence[str]) -> list[dict[str, float]]:
         """The probability of each label of a task whose answers are one, for each question."""
@@ -183,6 +182,13 @@ class Look:
         answers = self.ask(questions, [task.grammar(grammar) for _ in questions])
         runs = {label: grammar.fixed(task.format(label), 0)[0] for label in task.examples}
         return [label_probabilities(answer, runs) for answer in answers]
+
+    def points(self, questions: Sequence[str], sides: tuple[float, float]) -> list[PointEstimate]:
+        """What is answered to `questions` of the task keypoints about one body; `sides` as in
+        `vlm.decoding.points.point_of`."""
+        grammars = [keypoints.grammar(self._engine.grammar) for _ in questions]
+        answers = self.ask(questions, grammars)
+        return [point_of(self._value(keypoints.parse, answer), answer, sides) for answer in answers]
 
     def free(
         self, prompts: Sequence[str], limit: int = FREE_LIMIT, symbols: bool = False
@@ -197,8 +203,10 @@ class Look:
     def _text(self, answer: Answer) -> str:
         return self._engine.processor.decode(answer.tokens)
 
-
-def _value(parsed: Parsed[T], text: str) -> T:
-    if parsed.value is None:
-        raise RuntimeError(f"constrained answer {text!r} is invalid ({parsed.reason}): a bug")
-    return parsed.value
+    def _value(self, parse: Callable[[str], Parsed[T]], answer: Answer) -> T:
+        """What an answer that a grammar has ruled says."""
+        text = self._text(answer)
+        parsed = parse(text)
+        if parsed.value is None:
+            raise RuntimeError(f"constrained answer {text!r} is invalid ({parsed.reason}): a bug")
+        return parsed.value
