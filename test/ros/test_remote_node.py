@@ -36,7 +36,7 @@ def test_diagnostics_tell_what_a_server_can_do(node: NodeProcess, peer: Peer, ri
     heard: list[DiagnosticStatus] = []
 
     def keep(array: DiagnosticArray) -> None:
-        heard.extend(s for s in array.status if s.name.endswith("perception: model"))
+        heard.extend(s for s in array.status if s.name == "/perception: model")
 
     peer.create_subscription(DiagnosticArray, "/diagnostics", keep, 10)
     try:

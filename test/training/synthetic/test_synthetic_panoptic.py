@@ -114,7 +114,7 @@ def test_leaves_grow_where_heads_are_learnt_alone(toy_world, monkeypatch, split,
     world, rng = replace(toy_world, split=split), np.random.default_rng(4)
     camera, panorama = random_camera(48, 36, rng), procedural_panorama(rng)
     for _ in range(100):
-        sampling._background(world, camera, panorama, 0.0, rng)
+        sampling.random_background(world, camera, panorama, 0.0, rng)
     assert bool(grown) == grow and len(grown) < 30
 
 
