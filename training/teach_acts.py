@@ -12,7 +12,8 @@ that reads text alone. The run can be stopped and goes on from its last state.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
 
 from .data.acts import arms_of, facts_of, posture_of
 from .synthetic.stick_figures import Figure, figures
-from .teach_gestures import STATE, Packer, batches, losses, rate, read_errors, save
+from .teach_gestures import Packer, batches, learn, losses, options, read_errors
 
 UNTOLD = -100  # in the place of a target
 LEAST = 6  # keypoints that must be seen of a body
@@ -72,7 +73,7 @@ class ActPacker:
             return None
         statement = fitting[rng.integers(len(fitting))]
         question = self._encode(yes_no.question(statement, figure.found))
-        said = yes_no.format_answer("yes" if facts[statement] else "no")
+        said = yes_no.TASK.format("yes" if facts[statement] else "no")
         answer = [*self._encode(said), self._end]
         return question + answer, [UNTOLD] * len(question) + answer
 
@@ -102,48 +103,24 @@ def bodies(seed: int, size: int) -> Iterator[list[Figure]]:
 
 
 def train(args: argparse.Namespace) -> None:
-    """Learns until `args.steps`."""
-    args.out.mkdir(parents=True, exist_ok=True)
+    """Learn until `args.steps`."""
     model = CogVLMForCausalLM.from_pretrained(args.base, dtype=torch.float32)
     model.config.tasks = TASKS
-    packer, acts = Packer(), ActPacker()
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01, betas=(0.9, 0.98))
-    step = 0
-    if (args.out / STATE).exists():
-        state = torch.load(args.out / STATE, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = state["step"]
-    windows = batches(2000 + step, args.batch, read_errors(args.errors))
-    people = bodies(3000 + step, args.batch)
-    rng = np.random.default_rng(4000 + step)
-    while step < args.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step, args.steps, args.rate)
-        kept, _ = losses(model, packer, *packer(next(windows)))
-        new = act_loss(model, *acts(next(people), rng))
-        optimizer.zero_grad()
-        (kept + new).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        if step % args.every == 0 or step == args.steps:
-            print(f"{step} gestures {kept.item():.3f} acts {new.item():.3f}", flush=True)
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-            torch.save(state, args.out / f".{STATE}")
-            (args.out / f".{STATE}").replace(args.out / STATE)
-    save(model, args.out)
+    packer, acts, errors = Packer(), ActPacker(), read_errors(args.errors)
+
+    def losses_from(step: int) -> Iterator[tuple[Tensor, Callable[[], str]]]:
+        people, rng = bodies(3000 + step, args.batch), np.random.default_rng(4000 + step)
+        for batch in batches(2000 + step, args.batch, errors):
+            kept, _ = losses(model, packer, *packer(batch))
+            new = act_loss(model, *acts(next(people), rng))
+            yield kept + new, partial("gestures {:.3f} acts {:.3f}".format, kept.item(), new.item())
+
+    learn(model, args, losses_from)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("out", type=Path, help="model folder to write")
+    parser = options(__doc__)
     parser.add_argument("--base", type=Path, required=True, help="experts that tell gestures")
-    parser.add_argument("--steps", type=int, default=900, help="(%(default)s)")
-    parser.add_argument("--batch", type=int, default=32, help="of each kind (%(default)s)")
-    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate (%(default)s)")
-    parser.add_argument("--every", type=int, default=60, help="steps between states (%(default)s)")
-    parser.add_argument("--errors", type=Path, help="as of training.teach_gestures")
     return parser.parse_args(arguments)
 
 

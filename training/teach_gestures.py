@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -174,10 +174,16 @@ def save(model: CogVLMForCausalLM, out: Path) -> None:
     build_tokenizer().save_pretrained(out)
 
 
-def train(args: argparse.Namespace, held: int = HELD) -> None:
-    """`held`: windows of no training, on which it is told how far it is."""
+def learn(
+    model: CogVLMForCausalLM,
+    args: argparse.Namespace,
+    losses_from: Callable[[int], Iterator[tuple[Tensor, Callable[[], str]]]],
+) -> None:
+    """Learn until `args.steps`, on from the last state in `args.out`, and write the model folder.
+
+    losses_from: given the first step, an endless series of losses, each with what to print of it.
+    """
     args.out.mkdir(parents=True, exist_ok=True)
-    model, packer, errors = new_model(), Packer(), read_errors(args.errors)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.01, betas=(0.9, 0.98))
     step = 0
     if (args.out / STATE).exists():
@@ -185,42 +191,58 @@ def train(args: argparse.Namespace, held: int = HELD) -> None:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
-    held_out = list(islice(windows(np.random.default_rng(99), errors), held))
-    began = time.process_time()
-    for batch in batches(1000 + step, args.batch, errors):
-        if step >= args.steps:
-            break
+    series = losses_from(step)
+    while step < args.steps:
         for group in optimizer.param_groups:
             group["lr"] = rate(step, args.steps, args.rate)
-        loss, _ = losses(model, packer, *packer(batch))
+        loss, report = next(series)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step += 1
         if step % args.every == 0 or step == args.steps:
-            scores = validate(model, packer, held_out)
-            words = " ".join(f"{n} {v:.2f}" for n, v in zip(gesture.LABELS, scores, strict=True))
-            spent = time.process_time() - began
-            print(
-                f"{step} loss {loss.item():.3f} {words} macro {scores[1:].mean():.3f} {spent:.0f}s"
-            )
-            sys.stdout.flush()
+            print(step, report(), flush=True)
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
             torch.save(state, args.out / f".{STATE}")
             (args.out / f".{STATE}").replace(args.out / STATE)
     save(model, args.out)
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+def train(args: argparse.Namespace, held: int = HELD) -> None:
+    """`held`: windows of no training, on which it is told how far it is."""
+    model, packer, errors = new_model(), Packer(), read_errors(args.errors)
+    held_out = list(islice(windows(np.random.default_rng(99), errors), held))
+    began = time.process_time()
+
+    def report(loss: Tensor) -> str:
+        scores = validate(model, packer, held_out)
+        words = " ".join(f"{n} {v:.2f}" for n, v in zip(gesture.LABELS, scores, strict=True))
+        spent = time.process_time() - began
+        return f"loss {loss.item():.3f} {words} macro {scores[1:].mean():.3f} {spent:.0f}s"
+
+    def losses_from(step: int) -> Iterator[tuple[Tensor, Callable[[], str]]]:
+        for batch in batches(1000 + step, args.batch, errors):
+            loss, _ = losses(model, packer, *packer(batch))
+            yield loss, partial(report, loss)
+
+    learn(model, args, losses_from)
+
+
+def options(text: str | None) -> argparse.ArgumentParser:
+    """The options of a program that teaches experts; `text` is its docstring."""
+    parser = argparse.ArgumentParser(description=(text or "").split("\n")[0])
     parser.add_argument("out", type=Path, help="model folder to write")
     parser.add_argument("--steps", type=int, default=900, help="(%(default)s)")
-    parser.add_argument("--batch", type=int, default=32, help="windows a step (%(default)s)")
+    parser.add_argument("--batch", type=int, default=32, help="of each kind (%(default)s)")
     parser.add_argument("--rate", type=float, default=2e-3, help="learning rate (%(default)s)")
     parser.add_argument("--every", type=int, default=60, help="steps between states (%(default)s)")
     parser.add_argument("--errors", type=Path, help="errors of a model's answers (.npz)")
-    return parser.parse_args(arguments)
+    return parser
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    return options(__doc__).parse_args(arguments)
 
 
 if __name__ == "__main__":

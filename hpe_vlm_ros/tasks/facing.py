@@ -18,4 +18,4 @@ def question(box: Box) -> str:
     return f"What is the head facing inside the bounding box [[{box_text(box)}]]?"
 
 
-TASK = label_task("facing", question, LABELS)
+TASK = label_task("facing", "head facing", question, LABELS)

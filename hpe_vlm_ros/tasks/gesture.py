@@ -47,4 +47,4 @@ def numbers_of(window: ArrayLike) -> Iterable[list[int]]:
     return whole
 
 
-TASK = label_task("gesture", question, LABELS, sees_image=False, experts="signals")
+TASK = label_task("gesture", "head gesture", question, LABELS, sees_image=False, experts="signals")

@@ -15,12 +15,12 @@ _DELIMITER = re.compile(r"[\[\]{}]")
 
 
 def label_task(
-    name: str, question: Callable[..., str], labels: tuple[str, ...], **facts: Any
+    name: str, subject: str, question: Callable[..., str], labels: tuple[str, ...], **facts: Any
 ) -> Task[str]:
-    """A task whose answers say "The head <name> is <label>."; facts: other fields of the task."""
+    """A task whose answers say "The <subject> is <label>."; facts: other fields of the task."""
 
     def answer(label: str) -> str:
-        return f"The head {name} is {check_label(label, labels)}."
+        return f"The {subject} is {check_label(label, labels)}."
 
     def parse(text: str) -> Parsed[str]:
         return parse_label(text, labels)

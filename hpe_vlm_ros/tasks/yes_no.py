@@ -6,9 +6,7 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from .body_text import body_text
-from .label import check_label, parse_label
-from .speller import Grammar, Speller
-from .task import Parsed, Task
+from .label import check_label, label_task
 
 LABELS = ("yes", "no")
 STATEMENTS = {
@@ -29,28 +27,4 @@ def question(statement: str, points: ArrayLike) -> str:
     return f"{STATEMENTS[check_label(statement, tuple(STATEMENTS))]} in {{{body_text(points)}}}?"
 
 
-def format_answer(label: str) -> str:
-    """The answer naming one of LABELS."""
-    return f"The answer is {check_label(label, LABELS)}."
-
-
-def parse(text: str) -> Parsed[str]:
-    """Yes or no, or why an answer is neither; never raises."""
-    return parse_label(text, LABELS)
-
-
-def grammar(speller: Speller) -> Grammar:
-    """Answers of one label."""
-    return speller.words([format_answer(label) for label in LABELS])
-
-
-TASK: Task[str] = Task(
-    name="yes_no",
-    question=question,
-    format=format_answer,
-    parse=parse,
-    grammar=grammar,
-    examples=LABELS,
-    sees_image=False,
-    experts="signals",
-)
+TASK = label_task("yes_no", "answer", question, LABELS, sees_image=False, experts="signals")

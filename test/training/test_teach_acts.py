@@ -64,7 +64,7 @@ def test_yes_and_no_are_asked_equally_often(drawn):
         row = packer.yes_no(figure, rng)
         if row is not None:
             text = tokenizer.decode([i for i in row[1] if i != teach_acts.UNTOLD][:-1])
-            said[yes_no.parse(text).value] += 1
+            said[yes_no.TASK.parse(text).value] += 1
     assert set(said) == {"yes", "no"} and min(said.values()) > 0.3 * said.total()
 
 
