@@ -70,7 +70,7 @@ def render_view(
     if is_closer:
         rotation = rotation @ _part_of(sample, zoom, rng)
     focal = sample.likely_focal * zoom
-    image, shrunk = _shrunk(image, zoom * width / sample.width, zoom * height / sample.height)
+    image, scales = shrunk(image, zoom * width / sample.width, zoom * height / sample.height)
     aspect = rng.uniform(*options.aspect) if rng.random() < options.aspect_share else 1.0
     source = camera_matrix(*[sample.likely_focal] * 2, sample.width, sample.height)
     target = camera_matrix(
@@ -80,7 +80,7 @@ def render_view(
     fill = [int(v) for v in rng.integers(0, 256, 3)]
     view = cv2.warpPerspective(
         image,
-        homography @ np.diag([1 / shrunk[0], 1 / shrunk[1], 1]),
+        homography @ np.diag([1 / scales[0], 1 / scales[1], 1]),
         (width, height),
         flags=cv2.INTER_LINEAR,
         borderValue=fill,
@@ -138,7 +138,7 @@ def _part_of(sample: Sample, zoom: float, rng: np.random.Generator) -> np.ndarra
     return rotation_from_vector([tilt, 0, 0]) @ rotation_from_vector([0, pan, 0])
 
 
-def _shrunk(image: np.ndarray, *scales: float) -> tuple[np.ndarray, tuple[float, ...]]:
+def shrunk(image: np.ndarray, *scales: float) -> tuple[np.ndarray, tuple[float, ...]]:
     """The image as small as its (horizontal, vertical) scales say, every pixel a mean, and what was
     done; a side that shrinks little stays.
 

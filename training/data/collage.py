@@ -21,7 +21,7 @@ from hpe_vlm_ros.geometry import rotation_from_vector
 from hpe_vlm_ros.rays import camera_matrix, ray_to, rotation_to_ray, usual_camera
 
 from . import keypoints
-from .augment import warp_head
+from .augment import shrunk, warp_head
 from .sample import Head, Sample
 
 SQUEEZE = 0.75  # sideways factor of a 4:3 picture made square
@@ -113,7 +113,7 @@ def _fill_cell(
     squeeze = rng.uniform(*options.squeeze)
     share = np.exp(rng.uniform(*np.log(options.reach)))
     zoom = min(share * height / (box[3] - box[1]), options.enlarge)
-    image, scale = _shrunk(sample.load(), zoom)
+    image, scales = shrunk(sample.load(), zoom * squeeze, zoom)
     focal = sample.likely_focal
     source = camera_matrix(focal, focal, sample.width, sample.height)
     most = options.turned if rng.random() < options.turned_share else options.roll
@@ -126,7 +126,7 @@ def _fill_cell(
     homography = local @ look @ np.linalg.inv(source)
     pixels = cv2.warpPerspective(
         image,
-        homography @ np.diag([1 / scale, 1 / scale, 1]),
+        homography @ np.diag([1 / scales[0], 1 / scales[1], 1]),
         (int(width), int(height)),
         flags=cv2.INTER_LINEAR,
         borderValue=[int(v) for v in rng.integers(0, 256, 3)],
@@ -147,13 +147,3 @@ def _fill_cell(
             seen.rotation = rotation_to_ray(target, seen.box) @ relative
         heads.append(seen)
     return pixels, heads
-
-
-def _shrunk(image: np.ndarray, zoom: float) -> tuple[np.ndarray, float]:
-    """The image at `scale` of its size, so that what is left of a strong shrinking aliases
-    little."""
-    scale = 1.0
-    while zoom < scale / 1.6 and min(image.shape[:2]) > 32:
-        scale /= 2
-        image = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    return image, scale
