@@ -54,7 +54,7 @@ def main(pictures: Path, each: int = 20, model: Path | None = None) -> None:
     """
     perceiver = HeadPerceiver.load(model, max_heads=60, threads=1)
     measured: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    paths = sorted(pictures_below(pictures))
+    paths = pictures_below(pictures)
     order = np.random.default_rng(0).permutation(len(paths))
     with tqdm(total=each * len(GROUPS), unit="picture", file=sys.stderr) as bar:
         for index in order:

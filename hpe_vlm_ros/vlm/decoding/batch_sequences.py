@@ -49,9 +49,8 @@ class BatchSequences:
         self._states: list[State] = []
         self._positions: list[int] = []  # the next one in each sequence
         self._trees: dict[int, Tree] = {}  # a sequence's newest tree
-        self._owed: dict[
-            int, list[int]
-        ] = {}  # tokens of it that are the sequence's, but not fed yet
+        # tokens of that tree that are the sequence's, but not fed yet
+        self._owed: dict[int, list[int]] = {}
 
     def open(self, count: int, beginning: Sequence[int] = ()) -> range:
         """Numbers of `count` new sequences, all behind the same first tokens, if any."""
