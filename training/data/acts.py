@@ -36,7 +36,7 @@ def facts_of(points: np.ndarray) -> dict[str, bool]:
     (17, 3); what cannot be told clearly is left out."""
     body = _Body(points)
     found = {**body.legs(), **body.raised()}
-    found["hand at the face"] = _any(map(body.at_face, SIDES))
+    found["hand at the face"] = any_of(map(body.at_face, SIDES))
     found["arms crossed"] = body.crossed()
     return {name: verdict for name, verdict in found.items() if verdict is not None}
 
@@ -65,13 +65,13 @@ def arms_of(points: np.ndarray) -> str | None:
     return ARMS[0] if _Body(points).arms_down() else None
 
 
-def _any(verdicts: Iterable[bool | None]) -> bool | None:
+def any_of(verdicts: Iterable[bool | None]) -> bool | None:
     """True if one is, False if none is, None where that is open."""
     known = list(verdicts)
     return True if True in known else None if None in known else False
 
 
-def _all(verdicts: Iterable[bool | None]) -> bool | None:
+def all_of(verdicts: Iterable[bool | None]) -> bool | None:
     """True if all are, False if one is not, None where that is open."""
     known = list(verdicts)
     return False if False in known else None if None in known else True
@@ -133,7 +133,7 @@ class _Body:
                 elif height > RAISED and face is False:
                     verdict = True
             found[f"{side} hand raised"] = verdict
-        found["both hands raised"] = _all(found.values())
+        found["both hands raised"] = all_of(found.values())
         return found
 
     def arms_down(self) -> bool:

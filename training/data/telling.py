@@ -28,7 +28,7 @@ from hpe_vlm_ros.tasks import facing
 from hpe_vlm_ros.tasks.grid import box_text, grid_box
 from hpe_vlm_ros.tasks.referring import format_referred
 
-from .acts import facts_of
+from .acts import all_of, any_of, facts_of
 from .labels import read_labels, sample_record
 from .sample import Head, Sample, Told
 
@@ -202,11 +202,8 @@ def _description(people: Sequence[Somebody]) -> Iterator[Told]:
 
 def wants_attention(one: Somebody) -> bool | None:
     """Whether a hand is raised while the person looks at the camera; None where that is open."""
-    facts = one.facts
-    hands = [facts.get("left hand raised"), facts.get("right hand raised")]
-    raised = True if True in hands else None if None in hands else False
-    both = [raised, facts.get("looking")]
-    return False if False in both else None if None in both else True
+    raised = any_of(one.facts.get(f"{side} hand raised") for side in ("left", "right"))
+    return all_of([raised, one.facts.get("looking")])
 
 
 def _reasoning(people: Sequence[Somebody]) -> Iterator[Told]:
