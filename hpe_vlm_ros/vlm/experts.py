@@ -31,7 +31,7 @@ from .model_folder import WEIGHTS, digest, read_json
 
 Floats = NDArray[np.float32]
 FOLDER = "experts"  # in a model folder: a folder for each set of experts, such as experts/signals
-TAUGHT = ("gesture",)  # of experts whose config names no tasks
+UNNAMED = ("gesture",)  # what experts have learnt whose config names no tasks
 KINDS = {"F32": np.float32, "F16": np.float16}
 
 
@@ -188,7 +188,7 @@ class TextExperts:
         except Exception as error:  # the tokenizers library raises bare Exception
             raise CheckpointError(f"the tokenizer in {place} cannot be read: {error}") from error
         self._grammar = AnswerGrammar(self._tokenizer)
-        self.tasks = tuple(read_json(place / "config.json").get("tasks", TAUGHT))
+        self.tasks = tuple(read_json(place / "config.json").get("tasks", UNNAMED))
         self.name = f"{place.name}-{digest(place / WEIGHTS)[:8]}"
 
     def labels(self, task: Task[str], questions: Sequence[str]) -> list[dict[str, float]]:
@@ -199,12 +199,11 @@ class TextExperts:
                 f"{self.name} has not learnt the question {task.name!r}, only "
                 f"{', '.join(self.tasks)}"
             )
-        out = []
+        out, runs = [], self._grammar.label_runs(task)
         for question in questions:
             prompt = self._tokenizer.encode(question, add_special_tokens=False)
             cache = Sequences(TextCache(self._weights))
             (answer,) = ask(cache, [prompt], [task.grammar(self._grammar)])
-            runs = {label: self._grammar.fixed(task.format(label), 0)[0] for label in task.examples}
             out.append(label_probabilities(answer, runs))
         return out
 

@@ -55,7 +55,7 @@ from .scene.backgrounds import room_textures
 from .scene.lights import load_panoramas
 from .scene.sampling import render_scene
 from .scene.world import Surroundings, World
-from .shards import work_off, write_lines, write_picture
+from .shards import run_tasks, write_lines, write_picture
 from .splits import SPLITS, number_of
 
 SHARD = 100  # scenes whose labels are written together
@@ -199,7 +199,7 @@ def main(arguments: list[str] | None = None) -> None:
     ):  # what is amiss with them ends the run here: workers start for ever
         read_avatars(args.avatars, args.split, bank.rig, TextureStore())
     total = sum(last - first for _, first, last in tasks)
-    work_off(tasks, _render_shard, _start, args, args.workers, total)
+    run_tasks(tasks, _render_shard, _start, args, args.workers, total)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def _write(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
-def work_off(
+def run_tasks(
     tasks: Sequence[Any],
     work: Callable[[Any], int],
     start: Callable[[argparse.Namespace], None],

@@ -180,7 +180,7 @@ class Look:
         """The probability of each label of a task whose answers are one, for each question."""
         grammar = self._engine.grammar
         answers = self.ask(questions, [task.grammar(grammar) for _ in questions])
-        runs = {label: grammar.fixed(task.format(label), 0)[0] for label in task.examples}
+        runs = grammar.label_runs(task)
         return [label_probabilities(answer, runs) for answer in answers]
 
     def points(self, questions: Sequence[str], sides: tuple[float, float]) -> list[PointEstimate]:

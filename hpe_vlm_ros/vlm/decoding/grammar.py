@@ -19,7 +19,7 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from hpe_vlm_ros.tasks import heads, pose
+from hpe_vlm_ros.tasks import Task, heads, pose
 from hpe_vlm_ros.tasks.heads import format_boxes
 from hpe_vlm_ros.tasks.pose import format_angles
 from hpe_vlm_ros.vlm.backend import Ids
@@ -127,6 +127,10 @@ class AnswerGrammar:
         if (answer, numbers) not in self._runs:
             self._runs[answer, numbers] = self._split(answer, numbers)
         return self._runs[answer, numbers]
+
+    def label_runs(self, task: Task[str]) -> dict[str, tuple[int, ...]]:
+        """The token run of each answer of a task whose answers are one of its labels."""
+        return {label: self._only_run(task.format(label)) for label in task.examples}
 
     def _split(self, answer: str, numbers: int) -> list[tuple[int, ...]]:
         runs: list[list[int]] = [[]]

@@ -23,7 +23,7 @@ from ..drawing.compose import Canvas
 from ..drawing.textures import TextureStore
 from ..render import SHARD, image_size, surroundings
 from ..scene.world import Surroundings
-from ..shards import work_off, write_lines, write_picture
+from ..shards import run_tasks, write_lines, write_picture
 from ..splits import SPLITS, number_of
 from .catalogue import CATEGORIES
 from .materials import add_textures
@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     (args.out / "images").mkdir(parents=True, exist_ok=True)
     tasks = list(_tasks(args))
     total = sum(last - first for *_, first, last in tasks)
-    work_off(tasks, _render_shard, start, args, args.workers, total)
+    run_tasks(tasks, _render_shard, start, args, args.workers, total)
 
 
 if __name__ == "__main__":
