@@ -22,7 +22,10 @@ sys.path.insert(0, str(ROOT))
 from hpe_vlm_ros.nodes.specifications import SPECIFICATIONS, Specification  # noqa: E402
 
 PAGE = ROOT / "docs" / "node.md"
-MESSAGES = ("HeadPoseArray", "HeadPose", "HeadGesture", "GazeTargets", "GazeTarget")
+MESSAGES = (
+    *("HeadPoseArray", "HeadPose", "HeadGesture", "GazeTargets", "GazeTarget"),
+    *("SkeletonArray", "Skeleton", "Keypoint"),
+)
 PARTS_OF_AN_ACTION = ("Goal", "Result", "Feedback")
 
 

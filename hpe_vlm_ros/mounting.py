@@ -57,6 +57,15 @@ class Mounting:
             width, height = height, width
         return x0, y0, x1, y1
 
+    def upright_box(self, box: Sequence[float]) -> Box:
+        """Undoes `box`."""
+        return Mounting(-self.degrees % 360, self.upright_size).box(box)
+
+    def points(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points (N, 2) of the upright picture in the picture as the camera took it."""
+        turned = [self.box((x, y, x, y))[:2] for x, y in np.asarray(points).tolist()]
+        return np.array(turned, dtype=float).reshape(-1, 2)
+
 
 def upright(image: NDArray[Pixel], degrees: int) -> NDArray[Pixel]:
     """An image (H, W, ...) turned clockwise by `degrees` of TURNS."""

@@ -19,7 +19,8 @@ from .geometry import CameraIntrinsics
 from .heads import HeadEstimate, Heads, seen_by
 from .looks import Signals
 from .perceiver import HeadPerceiver
-from .tasks import Task
+from .skeleton import Skeleton
+from .tasks import Task, keypoints
 
 EMBEDDED = "embedded"
 
@@ -46,6 +47,17 @@ class TwoModels:
     def signals(self, task: Task[str]) -> Signals | None:
         """See `HeadPerceiver.signals`; of the reader, else of the finder."""
         return self.reader.signals(task) or self.finder.signals(task)
+
+    def has_learnt(self, task: Task[Any]) -> bool:
+        """See `HeadPerceiver.has_learnt`; whether one of the two has."""
+        return any(model.has_learnt(task) for model in (self.reader, self.finder))
+
+    def keypoints(
+        self, image: NDArray[np.uint8], bodies: Sequence[PixelBox], **options: Any
+    ) -> list[Skeleton]:
+        """See `HeadPerceiver.keypoints`; of the reader, else of the finder."""
+        knows = self.reader if self.reader.has_learnt(keypoints.TASK) else self.finder
+        return knows.keypoints(image, bodies, **options)
 
     def facts(self) -> dict[str, str]:
         """See `HeadPerceiver.facts`; of the reader."""

@@ -98,7 +98,9 @@ if [ "$1" != run ] && [ "$mode" = wheels ]; then needed+=(foxglove_msgs hri_msgs
 # Side by side: much of each build is CMake looking around, on one core.
 builds=()
 for name in "${needed[@]}"; do
-  if ! "$venv/bin/python" -c "import $name.msg" 2>/dev/null; then
+  built=$venv/build/$name.log
+  if ! "$venv/bin/python" -c "import $name.msg" 2>/dev/null ||
+      { [ -f "$built" ] && [ -n "$(find "pip_ros/$name" -newer "$built")" ]; }; then
     build_messages "pip_ros/$name" & builds+=($!)
   fi
 done

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -21,16 +23,19 @@ from hpe_vlm_ros.mounting import Mounting, upright
 from hpe_vlm_ros.nodes import messages, parameters
 from hpe_vlm_ros.nodes.arrivals import Arrivals
 from hpe_vlm_ros.nodes.depth import Depths, to_metres
+from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.inference import Answer
 from hpe_vlm_ros.nodes.parameters import Values
 from hpe_vlm_ros.nodes.qos import kept_qos, overridable, sensor_qos
 from hpe_vlm_ros.nodes.query import named_after
 from hpe_vlm_ros.nodes.statistics import Statistics
 from hpe_vlm_ros.nodes.tf import Targets
+from hpe_vlm_ros.people.bodies import NOBODY, Body, bodies_of
 from hpe_vlm_ros.people.gestures.events import Gesture
 from hpe_vlm_ros.people.gestures.reader import GestureReader, Judge
 from hpe_vlm_ros.people.people import People, Person, View
 from hpe_vlm_ros.people.tracking import Ids
+from hpe_vlm_ros.skeleton import Skeleton
 
 AnyImage: TypeAlias = "Image | CompressedImage"
 Complain = Callable[[str, str], None]
@@ -68,6 +73,7 @@ class Camera:
             self._people.gestures = GestureReader(judge)
         self._known: list[Person] = []
         self._stamp = 0  # of the image answered last
+        self._bodies_asked = -math.inf  # when, by the machine's clock
         self._inputs: list[Any] = []
         self._hears_kept = False  # camera_info of those who keep it
 
@@ -136,6 +142,23 @@ class Camera:
         reader = self._people.gestures
         return ([], "") if reader is None else (self._people.told, reader.judge.name)
 
+    def bodies_due(self, whose: str, rate: float) -> bool:
+        """Whether bodies of the image answered last are to be looked at: no more than `rate` times
+        a second, 0: always."""
+        now = time.monotonic()
+        if whose == NOBODY or (rate and now - self._bodies_asked < 1 / rate):
+            return False
+        self._bodies_asked = now
+        return True
+
+    def bodies(self, shown: Shown, skeletons: list[Skeleton]) -> list[Body]:
+        """Bodies of the people shown, from their skeletons in the upright picture."""
+        camera = self._camera(shown.size)
+        return bodies_of(shown.people, skeletons, self.mounting(shown.size), camera)
+
+    def mounting(self, size: tuple[int, int]) -> Mounting:
+        return Mounting(self._values["rotate"], size)
+
     def asked(
         self,
         answer: Answer,
@@ -166,7 +189,7 @@ class Camera:
         self, answer: Answer, shape: HeadShape | None, targets: Targets, values: Values
     ) -> View:
         stamp = messages.nanoseconds(answer.header.stamp)
-        mounting = Mounting(values["rotate"], answer.size)
+        mounting = self.mounting(answer.size)
         camera = mounting.camera(self._camera(answer.size))
         places = targets.at(answer.header, values["robot_frame"], values["gaze_targets"])
         depth = self._depth(stamp, answer.size, values["depth_slop"])

@@ -14,12 +14,15 @@ from typing import Any
 from std_msgs.msg import Header
 
 from hpe_vlm_ros import images
+from hpe_vlm_ros.boxes import PixelBox
 from hpe_vlm_ros.following import Follower
 from hpe_vlm_ros.mounting import upright
+from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.worker import NewestOnly
+from hpe_vlm_ros.skeleton import Skeleton
 
-QUESTIONS = "?"
-"""The key under which questions wait; no camera can be called that."""
+QUESTIONS, BODIES = "?", "?bodies of "
+"""Keys under which questions wait and, with a camera's name, bodies; no camera can be called so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,25 @@ class Answer:
 
 
 @dataclass(frozen=True, eq=False)
+class BodyJob:
+    """The people of an answered image, `shown` with its pixels, whose bodies are to be looked at:
+    in these boxes (pixels of the upright picture), in their order."""
+
+    shown: Shown
+    boxes: list[PixelBox]
+
+
+@dataclass(frozen=True, eq=False)
+class BodyAnswer:
+    """What came of a BodyJob: skeletons in the upright picture, or an error."""
+
+    shown: Shown
+    skeletons: list[Skeleton] = field(default_factory=list)
+    latency: float = 0.0
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Job:
     """An image of a camera; `question` where the model is asked about it in free words too."""
 
@@ -52,7 +74,7 @@ class Job:
 
 
 class Inference:
-    """Answers images, and questions about images, one at a time.
+    """Answers images, questions about images and where keypoints of bodies are, one at a time.
 
     `check(message)` is asked before an image is answered and raises ImageError to drop it.
     `deliver(answer)` is called in the worker's thread, never after `stop`. `drafts` tells every how
@@ -65,7 +87,7 @@ class Inference:
         self,
         perceiver: Any,
         check: Callable[[Any], None],
-        deliver: Callable[[Answer], None],
+        deliver: Callable[[Answer | BodyAnswer], None],
         period: Callable[[], float],
         max_heads: Callable[[], int],
         drafts: Callable[[], tuple[int, int]] = lambda: (1, 0),
@@ -76,13 +98,17 @@ class Inference:
         self._max_heads, self._drafts, self._tiles = max_heads, drafts, tiles
         self._rotate = rotate
         self._followers: dict[str, Follower] = {}
-        self._job: Job | None = None
-        self._worker: NewestOnly[Job] = NewestOnly(
-            self._work, self._failed, lambda key: 0.0 if key == QUESTIONS else period()
+        self._job: Job | BodyJob | None = None
+        self._worker: NewestOnly[Job | BodyJob] = NewestOnly(
+            self._work, self._failed, lambda key: 0.0 if key.startswith(QUESTIONS) else period()
         )
 
-    def put(self, job: Job) -> None:
-        self._worker.put(job, job.camera if job.question is None else QUESTIONS)
+    def put(self, job: Job | BodyJob) -> None:
+        if isinstance(job, BodyJob):
+            key = BODIES + job.shown.camera
+        else:
+            key = job.camera if job.question is None else QUESTIONS
+        self._worker.put(job, key)
 
     def drop(self, camera: str) -> None:
         self._worker.drop(camera)
@@ -98,8 +124,20 @@ class Inference:
         """Whether the work at hand ended in time; if not, nothing will come of it."""
         return self._worker.stop(timeout)
 
-    def _work(self, key: str, job: Job) -> None:
+    def _work(self, key: str, job: Job | BodyJob) -> None:
         self._job = job
+        if isinstance(job, BodyJob):
+            self._look_at_bodies(job)
+        else:
+            self._answer(job)
+
+    def _look_at_bodies(self, job: BodyJob) -> None:
+        started = time.monotonic()
+        picture = upright(job.shown.rgb, self._rotate())
+        skeletons = self._perceiver.keypoints(picture, job.boxes)
+        self._hand_out(BodyAnswer(job.shown, skeletons, time.monotonic() - started))
+
+    def _answer(self, job: Job) -> None:
         if job.question is None:
             self._check(job.message)  # again: it may have waited for the one before
         rgb = images.to_rgb(job.message)
@@ -134,11 +172,13 @@ class Inference:
         if out_of_memory(error):
             free_memory()
         job = self._job
-        if job is not None:
+        if isinstance(job, BodyJob):
+            self._hand_out(BodyAnswer(job.shown, error=error))
+        elif job is not None:
             header = job.message.header
             self._hand_out(Answer(job.camera, header, error=error, question=job.question))
 
-    def _hand_out(self, answer: Answer) -> None:
+    def _hand_out(self, answer: Answer | BodyAnswer) -> None:
         if not self._worker.stopping:
             self._deliver(answer)
 

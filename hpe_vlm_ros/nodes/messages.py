@@ -9,14 +9,23 @@ from typing import Any
 
 import builtin_interfaces.msg
 import geometry_msgs.msg
+import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import TransformStamped
 from std_msgs.msg import Header
 
 import hpe_vlm_ros.msg
 from hpe_vlm_ros import head_messages
-from hpe_vlm_ros.msg import GazeTarget, GazeTargets, HeadGesture, HeadPose
+from hpe_vlm_ros.msg import (
+    GazeTarget,
+    GazeTargets,
+    HeadGesture,
+    HeadPose,
+    Keypoint,
+    Skeleton,
+)
 from hpe_vlm_ros.people.attention import UNKNOWN
+from hpe_vlm_ros.people.bodies import Body
 from hpe_vlm_ros.people.distance import Source
 from hpe_vlm_ros.people.gestures.events import Gesture
 from hpe_vlm_ros.people.people import ROBOT, Person
@@ -70,6 +79,33 @@ def head_gesture(gesture: Gesture, header: Header, judge: str) -> HeadGesture:
         direction=gesture.direction,
         cycles=gesture.cycles,
         judge=judge,
+    )
+
+
+def skeleton(body: Body, header: Header) -> Skeleton:
+    """The message of a body whose keypoints are COCO's 17."""
+    x0, y0, x1, y1 = (float(side) for side in body.box)
+    found = body.skeleton
+    rows = zip(found.points, found.visibility, found.scores, found.covariances, strict=True)
+    return Skeleton(
+        header=header,
+        id=body.id,
+        face_id=body.person.head.id,
+        x_min=x0,
+        y_min=y0,
+        x_max=x1,
+        y_max=y1,
+        score=body.score,
+        keypoints=[
+            Keypoint(
+                x=float(x),
+                y=float(y),
+                visibility=int(seen),
+                score=float(score),
+                covariance=spread[[0, 0, 1], [0, 1, 1]].astype(np.float32),
+            )
+            for (x, y), seen, score, spread in rows
+        ],
     )
 
 

@@ -25,6 +25,7 @@ from hpe_vlm_ros.nodes.qos import no_events, output_qos
 from hpe_vlm_ros.nodes.query import Queries
 from hpe_vlm_ros.nodes.stream import Stream
 from hpe_vlm_ros.nodes.worker import ThrottledWarnings
+from hpe_vlm_ros.people import bodies
 from hpe_vlm_ros.people.tracking import Ids
 from hpe_vlm_ros.requirements import remedy
 
@@ -133,6 +134,8 @@ class PerceptionNode(LifecycleNode):
             detector = self.value("detector")
             self._perceiver = TwoModels.load(detector, self._perceiver, mirror=mirror)
         values = parameters.read(self)
+        if values["skeletons"] != bodies.NOBODY:
+            bodies.check_learnt(self._perceiver)
         self._ids.prefix = parameters.id_prefix(values, self.get_namespace())
         judge = judge_of(self._perceiver) if values["gestures"] else None
         for name in values["cameras"] or ("",):

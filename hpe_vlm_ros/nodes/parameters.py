@@ -18,6 +18,7 @@ from rclpy.parameter import Parameter
 from hpe_vlm_ros.camera_model import RECTIFIED
 from hpe_vlm_ros.mirror import mirror_choice
 from hpe_vlm_ros.nodes.specifications import SPECIFICATIONS, TRANSPORTS, Specification
+from hpe_vlm_ros.people.bodies import CHOICES
 from hpe_vlm_ros.people.tracking import Settings
 
 __all__ = ["SPECIFICATIONS", "TRANSPORTS", "Specification"]
@@ -26,7 +27,11 @@ BY_NAMESPACE = "auto"
 """The id_prefix that is the last part of the node's namespace."""
 PREFIX = re.compile(r"([A-Za-z](_?[A-Za-z0-9])*)?")  # of a part of a topic's name
 LONGEST_PREFIX = 64  # it becomes a part of names of frames and topics, which have a limit
-_CHOICES: dict[str, tuple[Any, ...]] = {"image_transport": TRANSPORTS, "rectified": RECTIFIED}
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "image_transport": TRANSPORTS,
+    "rectified": RECTIFIED,
+    "skeletons": CHOICES,
+}
 _LOOSE = ("mirror", "rectified")  # of words and booleans
 _BY_NAME = {specification.name: specification for specification in SPECIFICATIONS}
 Values = dict[str, Any]

@@ -306,6 +306,20 @@ SPECIFICATIONS = (
         (2.0, 60.0),
     ),
     _S(
+        "skeletons",
+        "none",
+        "Whose keypoints ~/skeletons reports: nearest (the person with the tallest head), all, or "
+        "none. Takes a model that has learnt them. Each body is looked at closer, one after the "
+        "other, when the heads of its image have been published; the next image waits for that.",
+        live=False,
+    ),
+    _S(
+        "skeleton_rate",
+        5.0,
+        "Most images per second and camera whose bodies are looked at. 0: all that are answered.",
+        (0.0, 60.0),
+    ),
+    _S(
         "publish_tf",
         True,
         "Whether to publish the frames face_<id> and gaze_<id> of each head on /tf.",
@@ -313,7 +327,8 @@ SPECIFICATIONS = (
     _S(
         "publish_hri",
         True,
-        "Whether to publish the REP-155 topics /humans/faces/..., where hri_msgs is installed.",
+        "Whether to publish the REP-155 topics /humans/faces/... and, with skeletons, "
+        "/humans/bodies/..., where hri_msgs is installed.",
     ),
     _S(
         "publish_image",
@@ -324,7 +339,8 @@ SPECIFICATIONS = (
     _S(
         "publish_crops",
         False,
-        "Whether to publish /humans/faces/<id>/cropped, which shows faces, to those who subscribe.",
+        "Whether to publish /humans/faces/<id>/cropped, which shows faces, to those who subscribe; "
+        "with skeletons also /humans/bodies/<id>/cropped.",
     ),
     _S(
         "autostart",

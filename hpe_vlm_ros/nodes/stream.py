@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rclpy.clock import ClockType
@@ -19,11 +20,12 @@ from hpe_vlm_ros.nodes import extras, inference, messages, parameters
 from hpe_vlm_ros.nodes.cameras import FUTURE, AnyImage, Camera, Complain
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.health import Health
-from hpe_vlm_ros.nodes.inference import Answer, Inference, Job
+from hpe_vlm_ros.nodes.inference import Answer, BodyAnswer, BodyJob, Inference, Job
 from hpe_vlm_ros.nodes.outputs import Outputs
 from hpe_vlm_ros.nodes.parameters import Values
 from hpe_vlm_ros.nodes.query import Queries, Source
 from hpe_vlm_ros.nodes.tf import Targets
+from hpe_vlm_ros.people.bodies import NOBODY, asked, body_boxes
 from hpe_vlm_ros.people.people import Person
 from hpe_vlm_ros.people.tracking import LateFrame, Status
 from hpe_vlm_ros.wording import seconds
@@ -48,9 +50,10 @@ class Stream:
         self._node, self._perceiver = node, perceiver
         self._cameras, self._outputs, self._health = cameras, outputs, health
         self._targets = Targets(node, complain)
-        self._answers: deque[Answer] = deque()
+        self._answers: deque[Answer | BodyAnswer] = deque()
         self._answered = node.create_guard_condition(self._on_answers)
-        self._hri: Any = None
+        self._faces: Any = None
+        self._bodies: Any = None
         self._may_hri = extras.installed("hri")
         self._switch_hri()
         self._inference = Inference(
@@ -81,8 +84,7 @@ class Stream:
         self._node.destroy_guard_condition(self._answered)
         self._answers.clear()
         self._targets.close()
-        if self._hri is not None:
-            self._hri.close()
+        self._close_hri()
         return ended
 
     def hangs(self) -> bool:
@@ -97,19 +99,34 @@ class Stream:
         for camera in self._cameras.values():
             camera.on_timer()
             silent = camera.arrivals.silence() > self._value("lost_timeout")
-            if silent and self._hri is not None and camera.newest is not None:
-                self._hri.forget(camera.name, camera.newest.header)
+            if silent and camera.newest is not None:
+                for hri in self._hri():
+                    hri.forget(camera.name, camera.newest.header)
 
     def _switch_hri(self) -> None:
         """As publish_hri says by now."""
         wanted = self._may_hri and self._value("publish_hri")
-        if wanted and self._hri is None:
-            from hpe_vlm_ros.nodes.extras.hri import Hri
+        if not wanted:
+            self._close_hri()
+        elif self._faces is None:
+            from hpe_vlm_ros.nodes.extras.hri import Faces
 
-            self._hri = Hri(self._node, lambda: bool(self._value("publish_crops")))
-        elif not wanted and self._hri is not None:
-            self._hri.close()
-            self._hri = None
+            self._faces = Faces(self._node, self._crops)
+            if self._value("skeletons") != NOBODY:
+                from hpe_vlm_ros.nodes.extras.hri_bodies import Bodies
+
+                self._bodies = Bodies(self._node, self._crops)
+
+    def _crops(self) -> bool:
+        return bool(self._value("publish_crops"))
+
+    def _hri(self) -> list[Any]:
+        return [hri for hri in (self._faces, self._bodies) if hri is not None]
+
+    def _close_hri(self) -> None:
+        for hri in self._hri():
+            hri.close()
+        self._faces = self._bodies = None
 
     def _value(self, name: str) -> Any:
         return self._node.get_parameter(name).value
@@ -166,7 +183,7 @@ class Stream:
 
     # Answers
 
-    def _deliver(self, answer: Answer) -> None:
+    def _deliver(self, answer: Answer | BodyAnswer) -> None:
         """From the worker's thread to the executor's."""
         self._answers.append(answer)
         if self._node.context.ok():
@@ -175,6 +192,9 @@ class Stream:
     def _on_answers(self) -> None:
         while self._answers:
             answer = self._answers.popleft()
+            if isinstance(answer, BodyAnswer):
+                self._take_bodies(answer)
+                continue
             if answer.question is not None:
                 self._queries.answered(answer)
                 continue
@@ -221,11 +241,48 @@ class Stream:
             shown, answer.latency, dropped, model, values, gestures, judge
         )
         self._switch_hri()
-        if self._hri is not None:
-            self._hri.publish(shown)
+        if self._faces is not None:
+            self._faces.publish(shown)
+        if camera.bodies_due(values["skeletons"], values["skeleton_rate"]):
+            self._ask_bodies(camera, shown, values)
         camera.arrivals.answered(answer.latency)
         camera.statistics.count("published")
         camera.statistics.note("age", self._age(answer.header))
+
+    # Bodies: asked for when the heads of an image are out, so that those never wait
+
+    def _ask_bodies(self, camera: Camera, shown: Shown, values: Values) -> None:
+        people = asked(shown.people, values["skeletons"])
+        shown = replace(shown, people=people)
+        if people:
+            boxes = body_boxes(people, camera.mounting(shown.size))
+            self._inference.put(BodyJob(shown, boxes))
+        else:
+            self._publish_bodies(shown, 0.0)
+
+    def _take_bodies(self, answer: BodyAnswer) -> None:
+        shown = answer.shown
+        camera = self._cameras[shown.camera]
+        try:
+            if answer.error is not None:
+                raise answer.error
+            limit, age = self._value("max_age"), self._age(shown.header)
+            if limit and age > limit:
+                camera.complain(
+                    "late bodies", f"skeletons dropped: {_too_old(age, answer.latency, limit)}"
+                )
+                return
+            bodies = camera.bodies(shown, answer.skeletons)
+            self._publish_bodies(replace(shown, bodies=bodies), answer.latency)
+        except Exception as error:  # as of heads: the next image is served
+            text = f"skeletons dropped: {error!r}"
+            camera.complain("skeletons", text)
+            self._health.failed(text)
+
+    def _publish_bodies(self, shown: Shown, latency: float) -> None:
+        self._outputs[shown.camera].publish_bodies(shown, latency, self._perceiver.model_id)
+        if self._bodies is not None:
+            self._bodies.publish(shown)
 
     def _check_image(self, camera: Camera, answer: Answer) -> None:
         width, height = answer.size

@@ -19,8 +19,8 @@ class NewestOnly(Generic[Item]):
     One slot for each key (a camera), no queue: an item that arrives while another of its key waits
     replaces it, which counts as a drop. Of several that wait, that whose key was served least
     recently is next. `min_period(key)` is asked for the least time in seconds between the starts of
-    any such work; a waiting item can still be replaced meanwhile. An exception from `work` goes to
-    `failed(key, error)`, and the next item is worked on as ever.
+    any work that has one; a waiting item can still be replaced meanwhile. An exception from `work`
+    goes to `failed(key, error)`, and the next item is worked on as ever.
     """
 
     def __init__(
@@ -101,7 +101,8 @@ class NewestOnly(Generic[Item]):
         period = self._min_period(key)
         if not period:
             return 0.0
-        return max(self._served.values(), default=float("-inf")) + period - time.monotonic()
+        starts = [start for other, start in self._served.items() if self._min_period(other)]
+        return max(starts, default=float("-inf")) + period - time.monotonic()
 
 
 class ThrottledWarnings:

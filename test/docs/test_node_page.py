@@ -54,7 +54,9 @@ def test_topics_are_those_of_the_node():
     converted = re.search(r"CONVERTED = \((.+)\)", source)
     made += [f"~/{name}" for name in re.findall(r'"(\w+)"', converted.group(1))]
     outputs = [topic for topic, cells in rows("topic").items() if cells[1].startswith("output")]
-    elsewhere = {"/diagnostics", "/humans/faces/tracked", "/humans/faces/<id>/roi"}
+    bodies = {f"/humans/bodies/{name}" for name in ("tracked", "<id>/roi", "<id>/skeleton2d")}
+    faces = {"/humans/faces/tracked", "/humans/faces/<id>/roi", "/humans/candidate_matches"}
+    elsewhere = {"/diagnostics", *faces, *bodies}
     assert set(outputs) - elsewhere == set(made)
 
 

@@ -17,10 +17,14 @@ import hpe_vlm_ros.perceiver as perceiver
 from hpe_vlm_ros.geometry import HeadShape, rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.nodes.perception import main
+from hpe_vlm_ros.skeleton import ABSENT, KEYPOINTS, SEEN, Skeleton
 
-RAISE, HANG, NO_MEMORY, SLOW, SLOWER = 1, 2, 3, 4, 5
+RAISE, HANG, NO_MEMORY, SLOW, SLOWER, NO_BODY = 1, 2, 3, 4, 5, 6
 """What the blue of the top left pixel makes the model do."""
 SLOW_SECONDS, SLOWER_SECONDS = 0.6, 4.0
+
+
+Box = tuple[float, float, float, float]
 
 
 def degrees(green: int) -> float:
@@ -47,6 +51,15 @@ class Scripted:
             heads.append(HeadEstimate(box, yaw, 0.0, 0.0, turn, 0.9))
         return heads
 
+    def has_learnt(self, task: object) -> bool:
+        return True
+
+    def keypoints(self, rgb: np.ndarray, bodies: list[Box]) -> list[Skeleton]:
+        """Point k lies k + 1 eighteenths along the diagonal of the box; the last one is absent."""
+        if rgb[0, 0, 2] == NO_BODY:
+            raise RuntimeError("no body can be seen")
+        return [diagonal(body) for body in bodies]
+
     def facts(self) -> dict[str, str]:
         return {}
 
@@ -64,6 +77,15 @@ class Scripted:
             time.sleep(SLOW_SECONDS)
         if command == SLOWER:
             time.sleep(SLOWER_SECONDS)
+
+
+def diagonal(box: Box) -> Skeleton:
+    corners, count = np.reshape(box, (2, 2)), len(KEYPOINTS)
+    points = corners[0] + np.arange(1, count + 1)[:, None] / 18 * (corners[1] - corners[0])
+    points[-1] = np.nan
+    seen = np.array([SEEN] * (count - 1) + [ABSENT])
+    spread = np.tile(np.diag([4.0, 9.0]), (count, 1, 1)) * np.where(seen, 1, np.nan)[:, None, None]
+    return Skeleton(box, KEYPOINTS, points, seen, np.where(seen, 0.8, 0.0), spread)
 
 
 def load(*_: object, **__: object) -> Scripted:

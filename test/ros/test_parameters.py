@@ -98,6 +98,8 @@ def spellings(specification):
         return {"auto": "auto", "true": True, "false": False, "on": True, "no": False}
     if name == "image_transport":
         return {"raw": "raw", "compressed": "compressed"}
+    if name == "skeletons":
+        return {"nearest": "nearest", "all": "all", "none": "none"}
     if name == "id_prefix":
         return {"auto": "auto", "r1": "r1", "": ""}
     if isinstance(default, bool):

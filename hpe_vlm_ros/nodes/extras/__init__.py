@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from std_msgs.msg import Header
 
+from hpe_vlm_ros.people.bodies import Body
 from hpe_vlm_ros.people.people import Person
 
 PACKAGES = {
@@ -16,6 +18,7 @@ PACKAGES = {
     "detections": "vision_msgs",
     "markers": "visualization_msgs",
     "annotations": "foxglove_msgs",
+    "skeleton_annotations": "foxglove_msgs",
 }
 
 
@@ -23,7 +26,8 @@ PACKAGES = {
 class Shown:
     """An answered image on its way out: people from left to right, size as width and height.
 
-    rgb: its pixels, where somebody asked for pictures; else None.
+    rgb: its pixels, where somebody asked for pictures; else None. bodies: of these people, as far
+    as they were looked at.
     """
 
     camera: str
@@ -31,6 +35,7 @@ class Shown:
     size: tuple[int, int]
     people: list[Person]
     rgb: Any = None
+    bodies: Sequence[Body] = ()
 
 
 def installed(extra: str) -> bool:

@@ -22,9 +22,7 @@ Pixel = tuple[float, float]
 def convert(shown: Shown) -> ImageAnnotations:
     """A box, the gaze as a line from its middle, and id, yaw and gesture, for each head."""
     stamp = shown.header.stamp
-    result = ImageAnnotations()
-    if hasattr(result, "timestamp"):  # newer versions of the package
-        result.timestamp = stamp
+    result = empty(shown)
     for person in shown.people:
         x0, y0, x1, y1 = person.box
         colour = _colour(person)
@@ -43,6 +41,14 @@ def convert(shown: Shown) -> ImageAnnotations:
                 background_color=Color(r=0.0, g=0.0, b=0.0, a=0.5),
             )
         )
+    return result
+
+
+def empty(shown: Shown) -> ImageAnnotations:
+    """Nothing yet, of the time of an image."""
+    result = ImageAnnotations()
+    if hasattr(result, "timestamp"):  # newer versions of the package
+        result.timestamp = shown.header.stamp
     return result
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Heads as visualization_msgs/MarkerArray, for RViz: an arrow along the gaze, the id above."""
+"""Heads as visualization_msgs/MarkerArray, for RViz: an arrow along the gaze, the id above; and
+bodies, as lines."""
 
 from __future__ import annotations
 
-from geometry_msgs.msg import Vector3
+import numpy as np
+from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -17,6 +19,7 @@ TOPIC, TYPE = "markers", MarkerArray
 LIFETIME = 1.0  # seconds; what is not sent again disappears, whatever happens to the node
 ARROW = Vector3(x=0.4, y=0.03, z=0.03)  # metres: length, width, height
 TEXT = Vector3(x=0.0, y=0.0, z=0.1)
+LINES = Vector3(x=0.02)  # their width
 
 
 def convert(shown: Shown) -> MarkerArray:
@@ -47,6 +50,30 @@ def convert(shown: Shown) -> MarkerArray:
             if kind == Marker.TEXT_VIEW_FACING:
                 place.y -= 0.25  # above the head: the optical frame's y points down
             markers.append(marker)
+    return MarkerArray(markers=markers)
+
+
+def convert_bodies(shown: Shown) -> MarkerArray:
+    """The lines of each body with an id; its keypoints lie where `Body.places` says."""
+    markers = []
+    for body in shown.bodies:
+        lines = body.places[body.line_ends()].reshape(-1, 2, 3)
+        ends = lines[np.isfinite(lines).all((1, 2))].reshape(-1, 3)
+        if not body.id or not len(ends):
+            continue
+        marker = Marker(
+            header=shown.header,
+            ns="body",
+            id=int(body.id.rpartition("b")[2]),
+            type=Marker.LINE_LIST,
+            action=Marker.ADD,
+            scale=LINES,
+            color=ColorRGBA(r=0.2, g=0.6, b=1.0, a=1.0),
+            lifetime=duration(LIFETIME),
+            points=[Point(x=x, y=y, z=z) for x, y, z in ends.tolist()],
+        )
+        marker.pose.orientation.w = 1.0
+        markers.append(marker)
     return MarkerArray(markers=markers)
 
 
