@@ -11,4 +11,7 @@ export LD_LIBRARY_PATH="$_venv/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 # reads depends on its version; your own profile stays in force.
 export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_root/config/fastdds.xml}"
 export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$_root/config/fastdds.xml}"
+# Packages are installed uncompiled, see setup.sh. Unless Python keeps what it compiles, every process
+# that imports PyTorch compiles it again, for many seconds.
+unset PYTHONDONTWRITEBYTECODE
 unset _root _venv
