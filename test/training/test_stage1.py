@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
-from pathlib import Path
+from multiprocessing import get_context
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainerCallback
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training import stage1_pretrain, stage5_evaluate
 from training.evaluation import asking
 from training.loop.stage import DataOptions
-from training.loop.trainer import WHOLE, Schedule, last_checkpoint
+from training.loop.trainer import WHOLE, Schedule, StageTrainer, last_checkpoint
 from training.supervision.read_outs import READ_OUTS
 
 pytestmark = pytest.mark.usefixtures("briefly_recounted")
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 
 
 def run(scenes, out, steps=4, base=None, **schedule):
@@ -47,26 +45,22 @@ def first(kept_scenes, briefly_recounted, tmp_path_factory):
     return folder
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from transformers import TrainerCallback
-from training.loop import trainer
-sys.path.insert(0, sys.argv[4])
-from test_stage1 import run
+def run_to_death(scenes, out, step):
+    """What a forked process does: it trains, and is killed behind this step."""
 
-class Killer(TrainerCallback):
-    def on_step_end(self, args, state, control, **_):
-        if state.global_step == int(sys.argv[3]):
-            os.kill(os.getpid(), signal.SIGKILL)
+    class Killer(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):
+            if state.global_step == step:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-make = trainer.StageTrainer.__init__
-def armed(self, *args, **options):
-    make(self, *args, **options)
-    self.add_callback(Killer())
-trainer.StageTrainer.__init__ = armed
-run(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
+    make = StageTrainer.__init__
+
+    def armed(self, *args, **options):
+        make(self, *args, **options)
+        self.add_callback(Killer())
+
+    StageTrainer.__init__ = armed
+    run(scenes, out)
 
 
 def test_killed_run_ends_with_the_weights_of_a_whole_one(scenes, tmp_path):
@@ -74,8 +68,10 @@ def test_killed_run_ends_with_the_weights_of_a_whole_one(scenes, tmp_path):
     whole = run(scenes, tmp_path / "whole")
     cut = tmp_path / "cut"
     for step, checkpoints in ((1, set()), (3, {"checkpoint-2"})):
-        command = [sys.executable, "-c", KILLED, str(scenes), str(cut), str(step), str(HERE)]
-        assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == -signal.SIGKILL
+        process = get_context("fork").Process(target=run_to_death, args=(scenes, cut, step))
+        process.start()  # a new interpreter would import for longer than it trains
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         assert {folder.name for folder in cut.glob("checkpoint-*")} == checkpoints
     resumed = run(scenes, cut)
     for name, tensor in whole.items():

@@ -2,14 +2,16 @@
 """Every stage runs from its shipped recipe, alone and after the stage before it."""
 
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
 import torch
-from jsonargparse import ArgumentParser
+from accelerate.state import AcceleratorState
+from jsonargparse import ArgumentParser, auto_cli
 from safetensors.torch import load_file
+from torch.distributed.elastic.utils.distributed import get_free_port
+from torch.multiprocessing import start_processes
 
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from training import stage0_ground, stage1_pretrain, stage2_finetune, stage3_merge, stage4_rehearse
@@ -145,15 +147,20 @@ def test_lora_trains_adapters_only_and_folds_into_the_base(scenes, small, tmp_pa
     assert torch.equal(before[untouched], after[untouched])
 
 
+def train_by_options(rank, port, *options):
+    """What each of two processes does that are forked from this one, which was alone."""
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
+    os.environ |= {"MASTER_ADDR": "localhost"} | {name: str(n) for name, n in names.items()}
+    AcceleratorState._reset_state(reset_partial_state=True)
+    auto_cli(stage1_pretrain.train, as_positional=False, args=list(options))
+
+
 def test_two_processes_learn_together(scenes, small, tmp_path):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-    command += ["--master_port=29577", "-m", "training.stage1_pretrain"]
+    """Forked: two new interpreters would import for longer than they train."""
     place = ["--data", f"[{scenes}]", "--validation", str(scenes), "--out", str(tmp_path / "run")]
     base = ["--base", str(small), "--data_options.batch_size=4"]
-    done = subprocess.run(
-        [*command, *place, *base, *QUICK], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-9000:]
+    options = get_free_port(), *place, *base, *QUICK
+    start_processes(train_by_options, options, nprocs=2, start_method="fork")
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     # two runs side by side, each with all pictures, would write every line twice
     assert [line["step"] for line in log] == [2, 2]
