@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -117,6 +118,8 @@ class HeadPerceiver:
         # both looks at once, where the runtime is best used so
         at_once = self.mirror and model.at_once > 1
         self.folder: Path | None = None  # of the model, where it lies in one
+        self._load_alike: Callable[[Path], HeadPerceiver] = type(self).load
+        self._others: dict[str, HeadPerceiver | None] = {}  # by name of the task
         self._beside = ThreadPoolExecutor(1, "look") if at_once else None
         self._min_score = facts.min_score
 
@@ -179,6 +182,9 @@ class HeadPerceiver:
             name += f"+{Path(adapter).resolve().name}-{fingerprint(adapter)}"
         perceiver = cls(engine, name, max_heads, reuse_prefix, tiles, mirror)
         perceiver.folder = folder
+        perceiver._load_alike = partial(
+            cls.load, device=device, backend=backend, threads=threads, quantization=quantization
+        )
         return perceiver
 
     @property
@@ -335,6 +341,9 @@ class HeadPerceiver:
             ValueError: for a model that has not learnt keypoints, for a name that is none, and for
                 a box that is empty or nowhere in the image.
         """
+        apart = self._apart(keypoints.TASK)
+        if apart is not None:
+            return apart.keypoints(image, bodies, names, closer)
         self._check_learnt(keypoints.TASK)
         height, width = size = check_image(image).shape[:2]
         tile, out = Tile(0, 0, width, height), []
@@ -350,8 +359,20 @@ class HeadPerceiver:
         return out
 
     def has_learnt(self, task: Task[Any]) -> bool:
-        """Whether the model answers the questions of a task, such as `tasks.keypoints.TASK`."""
-        return task.name in self._engine.facts.tasks
+        """Whether the model answers the questions of a task, such as `tasks.keypoints.TASK`; where
+        weights of their own do so, these are loaded. CheckpointError where they are damaged."""
+        apart = self._apart(task)
+        return task.name in (self if apart is None else apart)._engine.facts.tasks
+
+    def _apart(self, task: Task[Any]) -> HeadPerceiver | None:
+        """The model with weights of their own for a task, in experts/NAME of the model folder; None
+        where there are none. Heads stay as they are, whatever that has learnt."""
+        if self.folder is not None and task.name not in self._others:
+            from .vlm.experts import find_experts
+
+            place = find_experts(self.folder, task.name)
+            self._others[task.name] = None if place is None else self._load_alike(place)
+        return self._others.get(task.name)
 
     def _check_learnt(self, task: Task[Any]) -> None:
         if not self.has_learnt(task):

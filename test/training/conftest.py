@@ -40,6 +40,19 @@ def scenes(kept_scenes, tmp_path):
     return shutil.copytree(kept_scenes, tmp_path / "scenes")
 
 
+@pytest.fixture
+def with_bodies(kept_scenes, tmp_path):
+    """The same, every head with a body of 50 pixels of height whose keypoints are marked."""
+    folder = shutil.copytree(kept_scenes, tmp_path / "with bodies")
+    file = folder / "labels.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    looks = {"body": [15, 5, 60, 55], "top": None, "wears": []}
+    for head in (head for line in lines for head in line["heads"]):
+        head |= {"keypoints": [[20 + n, 8 + 2 * n, 2] for n in range(17)], "looks": looks}
+    file.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def briefly_recounted():
     """Norms of a deployed model are counted on two batches, not eight: a third of a short run."""

@@ -30,6 +30,7 @@ STAGES = {
     "embedded_decoder.yaml": stage1_pretrain,
     "embedded_further.yaml": stage1_pretrain,
     "embedded_photos.yaml": stage1_pretrain,
+    "embedded_points.yaml": stage1_pretrain,
     "embedded_stage2.yaml": stage2_finetune,
     "embedded_stage4.yaml": stage4_rehearse,
 }
@@ -51,8 +52,10 @@ def test_every_training_recipe_has_its_stage():
 
 
 @pytest.mark.parametrize("recipe", STAGES)
-def test_recipe_parses_and_runs_two_steps(recipe, scenes, small, tmp_path):
+def test_recipe_parses_and_runs_two_steps(recipe, scenes, with_bodies, small, tmp_path):
     stage, out = STAGES[recipe], tmp_path / "run"
+    about_bodies = recipe == "embedded_points.yaml"
+    scenes = with_bodies if about_bodies else scenes
     parser = ArgumentParser()
     parser.add_function_arguments(stage.train, as_positional=False)
     parser.add_argument("--config", action="config")
@@ -64,7 +67,9 @@ def test_recipe_parses_and_runs_two_steps(recipe, scenes, small, tmp_path):
     settings = parser.instantiate(parsed).as_dict()
     settings.pop("config")
     stage.train(**settings)
-    assert checkpoint.load_model(out / "model", "cpu").config.vision_config.image_size == 64
+    config = checkpoint.load_model(out / "model", "cpu").config
+    assert config.vision_config.image_size == 64
+    assert ("keypoints" in config.tasks) == about_bodies
 
 
 def test_decoder_alone_leaves_the_tower_as_it_is_and_takes_over_read_outs(scenes, small, tmp_path):

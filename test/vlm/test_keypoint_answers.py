@@ -62,6 +62,33 @@ def test_one_point_answers_as_among_all(taught: HeadPerceiver) -> None:
     np.testing.assert_allclose(one.scores[0], every.scores[number], atol=1e-5)
 
 
+def test_weights_of_their_own_leave_heads_as_they_are(
+    taught: HeadPerceiver, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Byte for byte, before and after a question about bodies."""
+    folder = shutil.copytree(tiny_model, tmp_path / "both")
+    alone = HeadPerceiver.load(folder, "cpu", threads=1)
+    before = told(alone)
+    assert before and not alone.has_learnt(TASK)
+    assert taught.folder is not None
+    shutil.copytree(taught.folder, folder / "experts" / "keypoints")
+    both = HeadPerceiver.load(folder, "cpu", threads=1)
+    assert told(both) == before and both.model_id == alone.model_id
+    assert both.has_learnt(TASK)
+    (said,) = both.keypoints(IMAGE, BODIES[:1], ["nose"])
+    (same,) = taught.keypoints(IMAGE, BODIES[:1], ["nose"])
+    np.testing.assert_array_equal(said.points, same.points)
+    assert told(both) == before
+
+
+def told(perceiver: HeadPerceiver) -> list[bytes]:
+    """All numbers about the heads of IMAGE."""
+    return [
+        np.concatenate([np.ravel(v) for v in (h.box, h.rotation, h.score, h.yaw)]).tobytes()
+        for h in perceiver(IMAGE)
+    ]
+
+
 def test_unknown_points_and_boxes_elsewhere_are_refused(taught: HeadPerceiver) -> None:
     with pytest.raises(ValueError, match="'left tail' is no keypoint.*left ankle"):
         taught.keypoints(IMAGE, BODIES, ["left tail"])

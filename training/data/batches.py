@@ -17,6 +17,7 @@ from hpe_vlm_ros.pictures import ImageError
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 
 from .augment import Augmentation, camera_faults, mirrored, render_view, resized_heads
+from .bodies import body_view, point_prompts
 from .collage import Collage, decoys_of, make_collage, subjects
 from .describing import describe
 from .packing import Batch, pack
@@ -36,7 +37,7 @@ class StepBatches:
     size = (height, width) of the pictures, num_image_tokens as in the model's config. Without
     `augmentation` pictures are only resized, as for the model that answers. Pictures of `rehearsal`
     are mixed in, each as often as any other draw, and asked about as REHEARSED says: so that what
-    was learnt before is kept. ValueError for collages where `unit` is "head".
+    was learnt before is kept. ValueError for collages where `unit` is not "picture".
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class StepBatches:
         self.draws = np.concatenate([draws(samples, unit, packing, size[1]), old])
         if len(self.draws) < batch_size:
             raise ValueError(f"{len(self.draws)} samples cannot fill a batch of {batch_size}")
-        if unit == "head" and collage and collage.share > 0:
+        if unit != "picture" and collage and collage.share > 0:
             raise ValueError(
-                'collages show other heads: set data_options.collage.share 0 for unit "head"'
+                f'collages show other heads: set data_options.collage.share 0 for unit "{unit}"'
             )
+        self.bodies = unit == "body"
         self.size, self.num_image_tokens = size, num_image_tokens
         self.batch_size, self.seed = batch_size, seed
         self.packing, self.augmentation = packing, augmentation
@@ -121,7 +123,7 @@ class StepBatches:
             number, what = map(int, self.draws[index])
             sample, is_new = self.samples[number], number < self.taught
             try:
-                return (sample, is_new, what), *self._view(sample, is_new, rng)
+                return (sample, is_new, what), *self._view(sample, is_new, what, rng)
             except ImageError as error:
                 failure = error
                 _log.warning("%s; the picture after it is taken", error)
@@ -138,6 +140,9 @@ class StepBatches:
         rng: np.random.Generator,
     ) -> list[Prompt]:
         tokenizer, count = self.processor.tokenizer, packing.max_referring
+        if self.bodies and what >= 0:
+            points, whole = packing.max_points, sample.all_heads
+            return point_prompts(heads[what], self.size, tokenizer, points, rng, whole)
         if what == BOXES:
             packing = replace(packing, max_poses=0)
         about = what if what >= 0 else None
@@ -157,9 +162,12 @@ class StepBatches:
         return [replace(told, box=told.box * scale) for told in sample.expressions]
 
     def _view(
-        self, sample: Sample, is_new: bool, rng: np.random.Generator
+        self, sample: Sample, is_new: bool, what: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, list[Head]]:
-        """The sample as it is, as a random camera sees it, or a collage in its place."""
+        """The sample as it is, as a random camera sees it, or a collage in its place; or a body."""
+        if self.bodies and what >= 0:
+            resize = self.processor.images.resize
+            return body_view(sample, what, self.size, rng, self.augmentation, resize)
         if self.augmentation is None or sample.expressions or sample.told:
             view = self.processor.images.resize(sample.load())
             return view, resized_heads(sample, self.size)

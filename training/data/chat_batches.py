@@ -64,15 +64,20 @@ class ChatBatches(StepBatches):
         known: Any = processor  # of the other kind, but offers what is asked of it here
         side = processor.facts.image_size  # about; each picture has its own size
         super().__init__(samples, known, (side, side), 0, *more, **named)
+        if self.bodies:
+            raise ValueError(
+                f"{processor.family.name} cannot be asked for keypoints: set data_options.unit to "
+                '"picture" or "head"'
+            )
         self._chat = processor
 
     def _view(
-        self, sample: Sample, is_new: bool, rng: np.random.Generator
+        self, sample: Sample, is_new: bool, what: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, list[Head]]:
         self.size = self._chat.seen(sample.width, sample.height)  # of its questions as well
         if self.augmentation is None or sample.expressions or sample.told:
             return sample.load(), resized_heads(sample, self.size)
-        return super()._view(sample, is_new, rng)
+        return super()._view(sample, is_new, what, rng)
 
     def _image(self, view: np.ndarray) -> Picture:
         return self._chat.pixels(view)

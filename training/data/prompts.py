@@ -31,7 +31,8 @@ class PackingOptions:
     max_referring: questions for somebody described in words drawn per image and step. detection:
     whether the detection prompt is asked. max_facing: questions for the way a head faces, in a
     word, drawn per image and step; rare ways come first. max_telling: questions with answers in
-    sentences (`telling`) drawn per image and step.
+    sentences (`telling`) drawn per image and step. max_points: keypoints of a body asked for where
+    the unit is "body".
     """
 
     min_size: float = 13.0
@@ -44,6 +45,7 @@ class PackingOptions:
     detection: bool = True
     max_facing: int = 0
     max_telling: int = 0
+    max_points: int = 6
 
 
 @dataclass
@@ -113,7 +115,7 @@ def _facing_prompts(
         asked = _jittered(heads[index], options.box_jitter, rng)
         question = facing.question(answers.grid_box(asked, size[1], size[0]))
         answer = facing.TASK.format(words[index])
-        prompts.append(_prompt(question, answer, NO_NUMBER, [], tokenizer))
+        prompts.append(prompt_of(question, answer, NO_NUMBER, [], tokenizer))
     return prompts
 
 
@@ -135,7 +137,7 @@ def telling_prompts(
         [one for one in drawn if one.kind == kind] for kind in {one.kind: 0 for one in drawn}
     ]
     dealt = [kind[i] for i in range(count) for kind in by_kind if i < len(kind)]
-    return [_prompt(one.question, one.answer, NO_NUMBER, [], tokenizer) for one in dealt[:count]]
+    return [prompt_of(one.question, one.answer, NO_NUMBER, [], tokenizer) for one in dealt[:count]]
 
 
 def referring_prompts(
@@ -160,7 +162,7 @@ def referring_prompts(
         values = [(value, -1) for value in exact_grid(expression.box, width, height)]
         wording = wordings[rng.integers(len(wordings)) if len(wordings) > 1 else 0]
         question = wording.replace(SLOT, sentence)
-        prompts.append(_prompt(question, answer, COORDINATE, values, tokenizer))
+        prompts.append(prompt_of(question, answer, COORDINATE, values, tokenizer))
     return prompts
 
 
@@ -192,7 +194,7 @@ def _detection_prompt(
         (value, index) for index in taught for value in exact_grid(heads[index].box, width, height)
     ]
     text = answers.format_boxes(boxes)
-    return _prompt(answers.DETECTION_PROMPT, text, COORDINATE, values, tokenizer)
+    return prompt_of(answers.DETECTION_PROMPT, text, COORDINATE, values, tokenizer)
 
 
 def _pose_prompt(
@@ -212,10 +214,10 @@ def _pose_prompt(
     question = answers.pose_prompt(answers.grid_box(asked, width, height))
     values = [(angle % 360, index) for angle in angles]
     widths = [0.0] * 3 if head.spread is None else head.spread.tolist()
-    return _prompt(question, answers.format_angles(*angles), ANGLE, values, tokenizer, widths)
+    return prompt_of(question, answers.format_angles(*angles), ANGLE, values, tokenizer, widths)
 
 
-def _prompt(
+def prompt_of(
     question: str,
     answer: str,
     kind: int,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one draw from the data is: a picture with some questions, or a single question.
+"""What one draw from the data is: a picture with some questions, a question about a head, or a body
+with questions about its keypoints.
 
 The paper counts heads: 25,000 steps of 8 are 3.1 epochs of AGORA's 64,187 heads, and 10 % of the
 rehearsal's references are 16.5 % of what stage 4 sees. Counted by pictures the same 10 % would be
@@ -15,22 +16,34 @@ import numpy as np
 
 from hpe_vlm_ros.geometry import angles_from_rotation
 
+from .bodies import bodies_in
 from .prompts import PackingOptions, is_taught
 from .sample import Sample
 
-UNITS = ("picture", "head")
+UNITS = ("picture", "head", "body")
 ALL, BOXES = -2, -1  # in place of a head's index: what the packing says, the list of boxes alone
 
 
 def draws(samples: Sequence[Sample], unit: str, packing: PackingOptions, side: int) -> np.ndarray:
-    """(N, 2) int: of every draw the sample and what is asked about it: ALL, BOXES or a head.
+    """(N, 2) int: of every draw the sample and what is asked about it: ALL, BOXES or a head (of a
+    body its head).
 
     With `unit` "picture" every sample is one draw. With "head" every head of known pose is one, and
     so is the list of boxes of every sample where `packing` teaches it. Which heads are taught is
-    judged at `side` pixels of the model's input. ValueError for another unit.
+    judged at `side` pixels of the model's input. With "body" everybody is one whose keypoints are
+    marked and whose body is large enough. ValueError for another unit, and without such a body.
     """
     if unit == "picture":
         return np.stack([np.arange(len(samples)), np.full(len(samples), ALL)], 1)
+    if unit == "body":
+        bodies = [(i, body) for i, sample in enumerate(samples) for body in bodies_in(sample)]
+        if not bodies:
+            raise ValueError(
+                "no picture shows a body with keypoints: render scenes (python -m "
+                "training.synthetic.render), or read COCO's keypoint files (python -m "
+                "training.data coco)"
+            )
+        return np.array(bodies, np.intp)
     if unit != "head":
         raise ValueError(f"data_options.unit is {unit!r}; it must be one of {', '.join(UNITS)}")
     found = [(i, what) for i, s in enumerate(samples) for what in _questions(s, packing, side)]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from hpe_vlm_ros.tasks import keypoints
 from hpe_vlm_ros.vlm.families.processing import ChatProcessor
 from hpe_vlm_ros.vlm.hub import find_model
 from hpe_vlm_ros.vlm.processing import CogVLMProcessor
@@ -52,8 +53,9 @@ class DataOptions:
         augmentation: ranges of the virtual camera; null: pictures as the model sees them later.
         collage: how many pictures are collages of single heads, and how they are made.
         validation_batches: batches a validation looks at.
-        unit: what is drawn: "picture", with some questions about it, or "head", with the question
-            about it alone, as in the paper.
+        unit: what is drawn: "picture", with some questions about it; "head", with the question
+            about it alone, as in the paper; or "body", with questions for some of its keypoints,
+            which config.json then names among the tasks.
     """
 
     batch_size: int = 16
@@ -126,6 +128,8 @@ def learn(
             base,
         )  # fmt: skip
         return
+    if data_options.unit == "body":
+        model.config.tasks = [*dict.fromkeys([*model.config.tasks, keypoints.TASK.name])]
     seed = schedule.seed
     batches = _batches(samples, model, processor, seed, data_options, rehearsal=rehearsal)
     plain = _batches(samples, model, processor, seed, data_options, plain=True)
