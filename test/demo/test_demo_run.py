@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole demo as a user starts it: the real node, DDS, and what is written."""
+"""The whole demo as a user starts it: real node, shipped model, DDS, and what is written."""
 
 import math
 import signal
@@ -51,8 +51,8 @@ def key(head):
     return head.stamp.sec * 10**9 + head.stamp.nanosec, head.frame_id
 
 
-def test_a_bag_goes_through_the_node_and_comes_back(start, bag, faces, tiny_model, tmp_path):
-    running = start("demo.run", "--source", bag, "--model", tiny_model, "--out", tmp_path)
+def test_a_bag_goes_through_the_node_and_comes_back(start, bag, faces, tmp_path):
+    running = start("demo.run", "--source", bag, "--device", "cpu", "--out", tmp_path)
     assert running.finish() == 0, running.output
     rows = dict(line.split(maxsplit=2)[:2] for line in running.output.splitlines() if "  " in line)
     assert not running.left_over()
@@ -66,7 +66,7 @@ def test_a_bag_goes_through_the_node_and_comes_back(start, bag, faces, tiny_mode
     expected = [(stamp, "robot_camera") for stamp in STAMPS]
     for topic in ("/demo/image_raw/compressed", "/demo/camera_info", "/demo/perception/head_poses"):
         assert [key(message.header) for message in found[topic]] == expected
-    perceiver = HeadPerceiver.load(tiny_model, "cpu")
+    perceiver = HeadPerceiver.load(None, "cpu")
     total = 0
     for face, array in zip(faces, arrays, strict=True):
         estimates = perceiver(face, CAMERA)
@@ -96,14 +96,12 @@ def test_a_bag_goes_through_the_node_and_comes_back(start, bag, faces, tiny_mode
     assert cv2.imread(str(tmp_path / "contact_sheet.png")).shape[0] > 360
 
 
-def test_ctrl_c_ends_everything(start, faces, tiny_model, tmp_path):
+def test_ctrl_c_ends_everything(start, faces, tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for number in range(200):  # 100 seconds in real time
         cv2.imwrite(str(pictures / f"{number:03}.png"), faces[number % 6])
-    running = start(
-        "demo.run", "--source", pictures, "--model", tiny_model, "--out", tmp_path, "--realtime"
-    )
+    running = start("demo.run", "--source", pictures, "--out", tmp_path, "--realtime")
     running.read_until("playing")
     running.interrupt(signal.SIGINT)
     assert running.finish() == 130

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -33,25 +34,32 @@ def private_graph() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def soak(
     request: pytest.FixtureRequest, private_graph: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[subprocess.Popen, Path] | None]:
-    """The soak and what it prints. It is started before the first test here, if any test is to
-    look at it, and computes little: so it takes hardly any time of its own."""
+) -> Iterator[Path | None]:
+    """What the soak prints; the file is locked while it runs. It is started before the first test
+    here, by one worker for all, if any test is to look at it; it computes little."""
     if not any(item.path.name == "test_soak.py" for item in request.session.items):
         yield None
         return
     from test_soak import MINUTES
 
-    output = tmp_path_factory.mktemp("soak") / "output"
+    folder = tmp_path_factory.getbasetemp()
+    output = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "soak"
+    try:
+        file = output.open("xb")
+    except FileExistsError:
+        yield output
+        return
     folders = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
     apart = str(domain() + 1)  # its people must not turn up in other tests
     environment = {**os.environ, "PYTHONPATH": folders, "ROS_DOMAIN_ID": apart}
-    with output.open("wb") as file:
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # which the process inherits
         program = [sys.executable, str(Path(__file__).with_name("soaked.py")), str(MINUTES)]
         process = subprocess.Popen(program, cwd=ROOT, env=environment, stdout=file, stderr=file)
-    yield process, output
-    if process.poll() is None:
+    yield output
+    if request.session.shouldfail or request.session.shouldstop:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+    process.wait(600)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def left_the_graph(peer):
 
 def test_many_rounds_of_the_lifecycle_under_a_running_stream(scripted, crowd):
     stream = crowd.create_timer(1 / 30, lambda: crowd.send(painted(HEADS)))
-    for number in range(200):
+    for number in range(60):
         assert crowd.transition("configure") and crowd.transition("activate")
         if number % 20 == 0:
             heard = len(crowd.arrays)
