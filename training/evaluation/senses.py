@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How well a model tells gestures and the way heads face; further senses as they are learnt.
+"""How well a model tells gestures, the way heads face, keypoints of bodies and what people do.
 
-    python -m training.evaluation.senses [--model DIR] [--rule true] [--cache DIR]
+    python -m training.evaluation.senses [--model DIR] [--rule true] [--cache DIR] [--people DIR]
 
 Gestures: rendered films of people who nod, shake, turn, tilt and look up or down
 (training/testsets/gestures), and for false ones the walks, where nobody means anything; the model
 sees every picture, heads are tracked as the node does. Facing: heads of the rendered scenes, their
-boxes given, each class weighing the same. Acts, and yes or no about them: people of the rendered
-scenes whose labels have keypoints, these given. Prints a table and, as the last line, one JSON
-object; abilities that the model has not learnt are null.
+boxes given, each class weighing the same. Keypoints: bodies of people of DIR, their true boxes
+given, beside the mean place of each keypoint in such a box. Acts, and yes or no about them: people
+of DIR, their true keypoints given. DIR are rendered scenes whose labels have keypoints, which the
+package's own lack; of people whom no model was taught:
+
+    python -m training.synthetic.render DIR --scenes 200 --seed 2031 --split test
+
+Prints tables and, as the last line, one JSON object; abilities that the model has not learnt, and
+those that the labels tell nothing about, are null.
 """
 
 from __future__ import annotations
@@ -34,12 +40,13 @@ from hpe_vlm_ros.people.gestures.window import LAG, PoseWindow
 from hpe_vlm_ros.people.people import People, View
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.pictures import read_picture
-from hpe_vlm_ros.tasks import act, facing, yes_no
+from hpe_vlm_ros.tasks import act, facing, keypoints, yes_no
 from hpe_vlm_ros.tasks.gesture import LABELS
 
 from ..data.labels import read_labels
+from ..data.sample import Sample
 from ..testsets import FILMS, PANOPTIC, SCENES, WALKS
-from . import act_measures
+from . import act_measures, point_measures
 from . import gesture_measures as measures
 from .gesture_measures import KINDS, Event, Watched
 
@@ -244,13 +251,35 @@ def balanced_f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(2 * right / np.maximum(rows.sum(0) + rows.sum(1), 1e-9))
 
 
-def acts(perceiver: HeadPerceiver, most: int) -> dict[str, float | None]:
+def points(
+    perceiver: HeadPerceiver, samples: Sequence[Sample], most: int
+) -> dict[str, float | None]:
+    """Prints the table of keypoints; numbers if the model has learnt them."""
+    learnt = perceiver.has_learnt(keypoints.TASK)
+    groups = point_measures.groups_of(samples, most) if learnt else []
+    if not groups:
+        print(f"keypoints: {'no labels of them, see --people' if learnt else 'not learnt'}")
+        return {}
+    found = {
+        "model": point_measures.ask(perceiver, groups),
+        "mean place": point_measures.mean_places(groups),
+    }
+    rows = {name: point_measures.scores(groups, said) for name, said in found.items()}
+    count = sum(len(group.true) for group in groups)
+    print(f"keypoints of {count} bodies of {point_measures.LEAST_BODY:.0f} pixels and more")
+    print(" " * 12 + "".join(f"{name:>9}" for name in rows["model"]))
+    for name, numbers in rows.items():
+        print(f"{name:<12}" + "".join(f"{number:>9.3f}" for number in numbers.values()))
+    return {"pck01": rows["model"]["PCK@.1"], "oks_ap": rows["model"]["AP"]}
+
+
+def acts(perceiver: HeadPerceiver, samples: Sequence[Sample], most: int) -> dict[str, float | None]:
     """Prints the table of acts; numbers of what the model has learnt."""
     signals = {task.name: perceiver.signals(task) for task in (act.TASK, yes_no.TASK)}
     unknown = [name for name, one in signals.items() if one is None]
-    people = [] if len(unknown) == 2 else act_measures.bodies_of(read_labels(SCENES), most)
+    people = [] if len(unknown) == 2 else act_measures.bodies_of(samples, most)
     if unknown or not people:
-        why = f"not learnt: {', '.join(unknown)}" if unknown else "no keypoints in the labels"
+        why = f"not learnt: {', '.join(unknown)}" if unknown else "no labels, see --people"
         print(f"acts of {len(people)} people; {why}")
     numbers: dict[str, float | None] = {}
     if people and (asked := signals[act.TASK.name]) is not None:
@@ -313,6 +342,7 @@ def main(
     threads: int | None = None,
     heads: int = MOST_HEADS,
     bodies: int = MOST_BODIES,
+    people: Path = SCENES,
 ) -> None:
     """Prints tables and a JSON line.
 
@@ -322,7 +352,8 @@ def main(
         cache: folder that keeps the model's answers about films, for another judge of them.
         threads: of the model's arithmetic.
         heads: most heads of each class of facing; 0: facing is left out.
-        bodies: most people whose acts are asked for; 0: acts are left out.
+        bodies: most people whose keypoints and acts are asked for; 0: both are left out.
+        people: folder of labelled pictures in which they are.
     """
     perceiver = HeadPerceiver.load(model, threads=threads)
     judge = Rule() if rule else judge_of(perceiver)
@@ -337,7 +368,8 @@ def main(
         print("F1        " + "".join(f"{score:>9.3f}" for score in scores))
         numbers["facing_f1"] = float(scores.mean())
     if bodies:
-        numbers |= acts(perceiver, bodies)
+        labelled = read_labels(people)
+        numbers |= points(perceiver, labelled, bodies) | acts(perceiver, labelled, bodies)
     missing = ", ".join(key for key in KEYS if numbers[key] is None)
     print(f"not learnt or not measured: {missing}")
     print(json.dumps({k: None if v is None else round(v, 4) for k, v in numbers.items()}))

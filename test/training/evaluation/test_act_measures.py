@@ -76,11 +76,10 @@ def test_no_answer_is_a_wrong_one(bodies):
 
 
 def test_senses_name_what_is_not_learnt(bodies, monkeypatch, capsys):
-    assert senses.acts(SimpleNamespace(signals=lambda task: None), 9) == {}
+    assert senses.acts(SimpleNamespace(signals=lambda task: None), [], 9) == {}
     assert "not learnt: act, yes_no" in capsys.readouterr().out
-    monkeypatch.setattr(senses, "read_labels", lambda place: [])
     monkeypatch.setattr(senses.act_measures, "bodies_of", lambda samples, most: bodies[:most])
     experts = knowing(bodies)
     one = SimpleNamespace(signals=lambda task: experts if task is act.TASK else None)
-    assert senses.acts(one, 50) == {"act_f1": 1.0}
-    assert senses.acts(SimpleNamespace(signals=lambda task: experts), 50)["yesno"] == 1.0
+    assert senses.acts(one, [], 50) == {"act_f1": 1.0}
+    assert senses.acts(SimpleNamespace(signals=lambda task: experts), [], 50)["yesno"] == 1.0
