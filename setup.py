@@ -7,7 +7,9 @@ from setuptools import find_packages, setup
 
 TORCH = ["pillow>=11", "safetensors>=0.4", "torch>=2.6", "transformers>=5.23,<6"]
 MODEL = Path("models") / "embedded"  # found there by vlm.model_folder.default_folder
-LEFT_OUT = [MODEL / f"{name}.safetensors" for name in ("model", "read_outs")]
+REFINER = MODEL / "experts" / "refiner"
+LEFT_OUT = [MODEL / "model.safetensors", MODEL / "read_outs.safetensors"]
+LEFT_OUT += [REFINER / "refiner.safetensors"]
 REPLAY = ["jinja2>=3.1", "matplotlib>=3.8", "mcap>=1.2", "rosbags>=0.11", "tqdm>=4.60"]
 
 setup(
@@ -26,7 +28,7 @@ setup(
                 # weights for PyTorch and for training stay in the source checkout
                 sorted(str(p) for p in folder.iterdir() if p.is_file() and p not in LEFT_OUT),
             )
-            for folder in (MODEL, MODEL / "onnx" / "int8", MODEL / "experts" / "signals")
+            for folder in (MODEL, MODEL / "onnx" / "int8", MODEL / "experts" / "signals", REFINER)
             if folder.is_dir()
         ),
     ],

@@ -119,15 +119,22 @@ def _model(to: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="look at parts of each image as well, to find far heads: 0 at one where the model's "
-        "own map tells that they are likely, 1 at none, above at N x N (default 0)",
+        help="look at parts of each image as well, to find far heads: above 1 at N x N; 0 at one "
+        "where the model's own map tells that they are likely, for models without a refiner (0)",
     )
     add(
         "--mirror",
         choices=MIRROR_CHOICES,
         default="auto",
         help="look at the mirror image as well: finds more, takes up to twice as long (default: as "
-        "the model's config.json says; the one in the package: always)",
+        "the model's config.json says; the one in the package: never)",
+    )
+    add(
+        "--no-refine",
+        dest="refine",
+        action="store_false",
+        help="do not look at each head once more: boxes and poses are then what the language "
+        "model says (for models with a refiner, as the one in the package)",
     )
 
 
@@ -143,13 +150,15 @@ def _loaded(options: argparse.Namespace) -> Any:
         quantization=options.quantization,
         tiles=options.tiles,
         mirror=MIRROR_CHOICES[options.mirror],
+        refine=options.refine,
         download=options.download,
         adapter=options.adapter,
     )
     if options.detector:
         from .two_models import TwoModels
 
-        perceiver = TwoModels.load(options.detector, perceiver, tiles=options.tiles)
+        detecting = {"tiles": options.tiles, "refine": options.refine}
+        perceiver = TwoModels.load(options.detector, perceiver, **detecting)
     if warning := perceiver.warning():
         print(f"warning: {warning}", file=sys.stderr)
     return perceiver

@@ -38,6 +38,12 @@ def check_box(box: PixelBox, width: int, height: int) -> PixelBox:
     return box
 
 
+def within(box: PixelBox, width: int, height: int) -> PixelBox:
+    """A box without what sticks out of the picture."""
+    x0, y0, x1, y1 = box
+    return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+
+
 def without_duplicates(
     found: Sequence[Boxed], iou: float = DUPLICATE_IOU, inside: float = 1.0
 ) -> list[Boxed]:

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from .answers import GRID, Box
 from .boxes import match_boxes
-from .geometry import mean_rotations, rotation_vector
+from .geometry import (
+    angles_from_rotation,
+    angles_from_rotations,
+    mean_rotations,
+    rotation_from_angles,
+    rotation_vector,
+)
+from .spread import turn_covariance
 
 if TYPE_CHECKING:
     from .looks import Detection, Look
@@ -102,3 +109,25 @@ def joined_poses(rotations: Array, covariances: Array) -> tuple[Array, Array]:
     between = weights.prod(0)[:, None, None] * apart[:, :, None] * apart[:, None, :]
     within = (weights[..., None, None] * covariances).sum(0)
     return mean_rotations(rotations, weights), within + between
+
+
+def joined_answers(poses: Sequence[Sequence[Pose]]) -> tuple[Array, Array, Array]:
+    """Angles (N, 3), rotations (N, 3, 3) and their covariances (N, 3, 3) of N heads, of which each
+    look has said something; NaN where an answer is invalid, or does not tell how sure it is."""
+    triples = np.array([[pose.angles for pose in said] for said in poses])
+    valid = np.isfinite(triples).all(-1)[..., None]
+    rotations = rotation_from_angles(*np.moveaxis(np.where(valid, triples, 0.0), -1, 0))
+    rotations[~valid[..., 0]] = np.nan
+    deviations = np.array([[pose.deviations for pose in said] for said in poses])
+    spreads = turn_covariance(triples, deviations)
+    angles, turns, covariances = triples[0], rotations[0], spreads[0]
+    if len(poses) > 1:
+        turns, covariances = joined_poses(rotations, spreads)
+        angles, named = angles_from_rotations(turns)
+        # what no yaw, pitch and roll can name stays as the first look said it
+        angles = np.where(named[:, None], angles, triples[0])
+        turns = np.where(named[:, None, None], turns, rotations[0])
+    for index, (_, pitch, roll) in enumerate(angles):
+        if max(abs(pitch), abs(roll)) >= 90:  # another triple may name the same turn
+            angles[index] = angles_from_rotation(turns[index]) or angles[index]
+    return angles, turns, covariances

@@ -20,21 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .answers import Angles, Box, Parsed, grid_box, parse_angles, pixel_box, pose_prompt
-from .boxes import PixelBox, check_box, from_left, largest, without_duplicates
-from .geometry import (
-    CameraIntrinsics,
-    HeadShape,
-    angles_from_rotation,
-    angles_from_rotations,
-    rotation_from_angles,
-)
+from .bodies import skeletons
+from .boxes import PixelBox, check_box, from_left, largest, within, without_duplicates
+from .geometry import CameraIntrinsics, HeadShape
 from .heads import HeadEstimate, Heads, check_counts, check_image, seen_by
-from .mirror import Mirrored, joined_boxes, joined_poses
+from .mirror import Mirrored, joined_answers, joined_boxes
+from .refinement import Proposal, refined_heads, refined_poses
 from .remote.settings import is_remote
-from .skeleton import ABSENT, KEYPOINTS, MARGIN, Skeleton
-from .spread import Calibration, turn_covariance
+from .skeleton import KEYPOINTS, Skeleton
+from .spread import Calibration
 from .tasks import keypoints
-from .tasks.grid import GRID
 from .tiles import (
     ADAPTIVE,
     INSIDE,
@@ -42,8 +37,8 @@ from .tiles import (
     Tile,
     adaptive_tile,
     counts,
+    peaks,
     put_back,
-    square_around,
     tiles_of,
 )
 
@@ -51,11 +46,12 @@ if TYPE_CHECKING:
     from .looks import Look, Model, PointLook, Signals
     from .tasks import Task
     from .vlm.decoding.constrained import Pick
-    from .vlm.decoding.poses import Pose
+    from .vlm.refiner import Refiner
 
 CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
 Array = NDArray[np.float64]
 Said = TypeVar("Said")
+PEAK = 0.1  # probability from which a peak of the presence map is worth a closer look
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
 
 
@@ -88,7 +84,7 @@ class _Found:
     @property
     def box(self) -> PixelBox:
         """In pixels of the whole picture."""
-        return self.seen if self.by.tile is None else self.by.tile.placed(self.seen)
+        return self.seen if self.by.tile is None else self.by.tile.in_picture(self.seen)
 
 
 class HeadPerceiver:
@@ -102,6 +98,7 @@ class HeadPerceiver:
         reuse_prefix: bool = True,
         tiles: int = ADAPTIVE,
         mirror: bool | None = None,
+        refiner: Refiner | None = None,
     ):
         check_counts(max_heads, tiles)
         facts = model.facts
@@ -121,7 +118,9 @@ class HeadPerceiver:
         self._load_alike: Callable[[Path], HeadPerceiver] = type(self).load
         self._others: dict[str, HeadPerceiver | None] = {}  # by name of the task
         self._beside = ThreadPoolExecutor(1, "look") if at_once else None
-        self._min_score = facts.min_score
+        self.refiner = refiner
+        # a refiner tells heads from others better than the score, so it is asked about all boxes
+        self._min_score = 0.0 if refiner is not None else facts.min_score
 
     @classmethod
     def load(
@@ -137,6 +136,7 @@ class HeadPerceiver:
         mirror: bool | None = None,
         download: bool = False,
         adapter: str | Path | None = None,
+        refine: bool = True,
     ) -> HeadPerceiver:
         """Load a model, or reach a server.
 
@@ -152,15 +152,17 @@ class HeadPerceiver:
                 serves the folder and the device best.
             threads: of the arithmetic; None is one per core, or as PyTorch is set.
             quantization: "int8" or "int4" rounds PyTorch's weights, see `vlm.pytorch.quantization`.
-            tiles: 0 processes one part of the image once more where the model's own map tells that
-                small heads are likely there (in up to twice the time); 1 the whole image alone;
-                above, so many by so many overlapping parts as well, see `tiles`: 2 takes up to five
-                times as long, 3 up to ten.
+            tiles: 0 and 1 process the whole image alone; without a refiner, 0 also processes one
+                part of it once more where the model's own map tells that small heads are likely
+                there (in up to twice the time). Above, so many by so many overlapping parts are
+                processed as well, see `tiles`: 2 takes up to five times as long, 3 up to ten.
             mirror: whether the mirror image is looked at as well, see `mirror`: more heads are
                 found and poses are better, in up to twice the time. None is as the model's
                 config.json says; a server is asked about the image alone.
             download: whether a model on the hub may be downloaded where the cache lacks it.
             adapter: folder of a LoRA adapter to a model of another family than CogVLM.
+            refine: whether each head is looked at more closely, see `refinement`, by the refiner
+                of the model folder where it has one.
 
         Raises:
             CheckpointError: (a ValueError) the folder cannot be used, and why.
@@ -173,6 +175,7 @@ class HeadPerceiver:
         from .vlm.hub import find_model, short_name
         from .vlm.loading import load_engine
         from .vlm.model_folder import fingerprint, load_facts
+        from .vlm.refiner import refiner_in
 
         folder = find_model(path, download)
         twice = load_facts(folder).mirror if mirror is None else mirror
@@ -180,7 +183,10 @@ class HeadPerceiver:
         name = f"{short_name(path or folder)}-{fingerprint(folder)}"
         if adapter is not None:
             name += f"+{Path(adapter).resolve().name}-{fingerprint(adapter)}"
-        perceiver = cls(engine, name, max_heads, reuse_prefix, tiles, mirror)
+        refiner = refiner_in(folder, threads) if refine else None
+        if refiner is not None:
+            name += f"+refiner-{refiner.digest[:8]}"
+        perceiver = cls(engine, name, max_heads, reuse_prefix, tiles, mirror, refiner)
         perceiver.folder = folder
         perceiver._load_alike = partial(
             cls.load, device=device, backend=backend, threads=threads, quantization=quantization
@@ -230,6 +236,31 @@ class HeadPerceiver:
         cut = self.tiles if tiles is None else tiles
         check_counts(most, cut)
         size = image.shape[:2]
+        whole, found, left_out = self._found(image, most, cut, draft, slack)
+        if self.refiner is None:
+            heads = self._posed(found, size)
+        else:
+            proposed = _proposed(whole, found, size)
+            heads, left_out = refined_heads(image, proposed, self.refiner, most)
+        seen = seen_by(camera, from_left(heads), (size[1], size[0]), mounted)
+        return Heads(seen, left_out, whole.named, whole.presence)
+
+    def proposals(self, image: NDArray[np.uint8]) -> list[Proposal]:
+        """Boxes (pixels) that may be those of heads, however unlikely: what the model names, and
+        peaks of its map beside these. What a refiner is asked about."""
+        whole, found, _ = self._found(image, self.max_heads, self.tiles, None, 0)
+        return _proposed(whole, found, image.shape[:2])
+
+    def _found(
+        self,
+        image: NDArray[np.uint8],
+        most: int,
+        cut: int,
+        draft: Sequence[PixelBox] | None,
+        slack: int,
+    ) -> tuple[_Pass, list[_Found], int]:
+        """The pass over the whole image, what all passes found, and how many were left out."""
+        size = image.shape[:2]
         whole = self._detect(image, most, draft, slack)
         found, left_out = whole.found, whole.left_out
         tiles_too = self._tiles(cut, whole, size)
@@ -237,17 +268,17 @@ class HeadPerceiver:
             closer = self._detect(tile.of(image), most, tile=tile).found
             found = found + [f for f in closer if counts(f.seen, tile, size)]
         if tiles_too:
-            found, more = largest(without_duplicates(found, SAME_IOU, INSIDE), most)
+            found = without_duplicates(found, SAME_IOU, INSIDE)
+            found, more = largest(found, CROWDED * most if self.refiner else most)
             left_out += more
-        seen = seen_by(camera, from_left(self._posed(found, size)), (size[1], size[0]), mounted)
-        return Heads(seen, left_out, whole.named, whole.presence)
+        return whole, found, left_out
 
     def _tiles(self, tiles: int, whole: _Pass, size: tuple[int, int]) -> list[Tile]:
         """Parts of a picture of `size` = (height, width) that are to be looked at as well."""
         if tiles > 1:
             return tiles_of(size[1], size[0], tiles)
-        if tiles != ADAPTIVE or whole.presence is None:
-            return []
+        if tiles != ADAPTIVE or whole.presence is None or self.refiner is not None:
+            return []  # a refiner looks at each likely place by itself
         tile = adaptive_tile(whole.found, whole.presence, size, self.input_size)
         return [] if tile is None else [tile]
 
@@ -269,7 +300,7 @@ class HeadPerceiver:
         for others in again:
             found = joined_boxes(without_duplicates(found), without_duplicates(others))
         found = without_duplicates([d for d in found if d.score >= self._min_score])
-        found, left_out = largest(found, max_heads)
+        found, left_out = largest(found, most if self.refiner else max_heads)
         one = _Pass(image, tile, looks, [], left_out, named, plain.presence)
         for d in found:
             score = self.calibration.score(d.score)
@@ -293,7 +324,10 @@ class HeadPerceiver:
         ValueError for a box that is empty or nowhere in the image; what sticks out is cut off.
         """
         height, width = check_image(image).shape[:2]
-        grid = [grid_box(check_box(box, width, height), width, height) for box in boxes]
+        whole = [check_box(box, width, height) for box in boxes]
+        if self.refiner is not None:
+            return refined_poses(image, [within(box, width, height) for box in whole], self.refiner)
+        grid = [grid_box(box, width, height) for box in whole]
         return self._estimates(self._looks(self.look(image), image), grid, [1.0] * len(grid), image)
 
     def unconstrained(
@@ -345,18 +379,10 @@ class HeadPerceiver:
         if apart is not None:
             return apart.keypoints(image, bodies, names, closer)
         self._check_learnt(keypoints.TASK)
-        height, width = size = check_image(image).shape[:2]
-        tile, out = Tile(0, 0, width, height), []
-        look = None if closer else self.look(image)
-        for body in bodies:
-            x0, y0, x1, y1 = check_box(body, width, height)
-            box = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
-            if closer:
-                tile = square_around(box, MARGIN)
-                look = self.look(tile.of(image))
-            # a model that has learnt keypoints gives such looks
-            out.append(_skeleton(cast("PointLook", look), tile, box, names, size))
-        return out
+        check_image(image)
+        # a model that has learnt keypoints gives such looks
+        look = cast("Callable[[NDArray[np.uint8]], PointLook]", self.look)
+        return skeletons(look, image, bodies, names, closer)
 
     def has_learnt(self, task: Task[Any]) -> bool:
         """Whether the model answers the questions of a task, such as `tasks.keypoints.TASK`; where
@@ -425,7 +451,9 @@ class HeadPerceiver:
         if not boxes:
             return []
         height, width = image.shape[:2]
-        triples, rotations, spreads = _joined(self._each(looks, lambda look: look.estimates(boxes)))
+        triples, rotations, spreads = joined_answers(
+            self._each(looks, lambda look: look.estimates(boxes))
+        )
         covariances = self.calibration.covariance(spreads)
         return [
             HeadEstimate(
@@ -443,46 +471,11 @@ class HeadPerceiver:
         ]
 
 
-def _skeleton(
-    look: PointLook, tile: Tile, box: PixelBox, names: Sequence[str], size: tuple[int, int]
-) -> Skeleton:
-    """What a look at a tile says of the body in a box (pixels) of a picture of `size` = (height,
-    width)."""
-    corner, step = np.array([tile.x, tile.y]), np.array([tile.width, tile.height]) / GRID
-    x0, y0, x1, y1 = (np.array(box).reshape(2, 2) - corner).ravel().tolist()
-    cells = grid_box((x0, y0, x1, y1), tile.width, tile.height)
-    across, down = max(x1 - x0, y1 - y0) / step
-    said = look.points([keypoints.question(cells, name) for name in names], (across, down))
-    written = np.array([point.written for point in said], np.int64).reshape(-1, 3)
-    points = (written[:, :2] + 0.5) * step + corner
-    outside = ((points < 0) | (points >= size[::-1])).any(1)
-    visibility = np.where(outside, ABSENT, written[:, 2])
-    absent = visibility == ABSENT
-    points[absent] = np.nan
-    scores = np.where(absent, 0.0, [point.score for point in said])
-    deviations = np.array([point.deviations for point in said]).reshape(-1, 2) * step
-    deviations[absent] = np.nan
-    covariances = deviations[:, :, None] ** 2 * np.eye(2)
-    return Skeleton(box, tuple(names), points, visibility, scores, covariances)
-
-
-def _joined(poses: Sequence[Sequence[Pose]]) -> tuple[Array, Array, Array]:
-    """Angles (N, 3), rotations (N, 3, 3) and their covariances (N, 3, 3) of N heads, of which each
-    look has said something; NaN where an answer is invalid, or does not tell how sure it is."""
-    triples = np.array([[pose.angles for pose in said] for said in poses])
-    valid = np.isfinite(triples).all(-1)[..., None]
-    rotations = rotation_from_angles(*np.moveaxis(np.where(valid, triples, 0.0), -1, 0))
-    rotations[~valid[..., 0]] = np.nan
-    deviations = np.array([[pose.deviations for pose in said] for said in poses])
-    spreads = turn_covariance(triples, deviations)
-    angles, turns, covariances = triples[0], rotations[0], spreads[0]
-    if len(poses) > 1:
-        turns, covariances = joined_poses(rotations, spreads)
-        angles, named = angles_from_rotations(turns)
-        # what no yaw, pitch and roll can name stays as the first look said it
-        angles = np.where(named[:, None], angles, triples[0])
-        turns = np.where(named[:, None, None], turns, rotations[0])
-    for index, (_, pitch, roll) in enumerate(angles):
-        if max(abs(pitch), abs(roll)) >= 90:  # another triple may name the same turn
-            angles[index] = angles_from_rotation(turns[index]) or angles[index]
-    return angles, turns, covariances
+def _proposed(whole: _Pass, found: Sequence[_Found], size: tuple[int, int]) -> list[Proposal]:
+    """What was found, and peaks of the map beside it, in a picture of `size` = (height, width)."""
+    boxes = [Proposal(one.box, one.score) for one in found]
+    if whole.presence is None:
+        return boxes
+    known = np.array([one.box for one in found], dtype=float).reshape(-1, 4)
+    around, _ = peaks(whole.presence, known, size, PEAK, beside=0.0)
+    return boxes + [Proposal(tuple(box), 0.0) for box in around.tolist()]

@@ -57,7 +57,7 @@ class Tile:
         out[y0 - self.y : y1 - self.y, x0 - self.x : x1 - self.x] = image[y0:y1, x0:x1]
         return out
 
-    def placed(self, box: PixelBox) -> PixelBox:
+    def in_picture(self, box: PixelBox) -> PixelBox:
         """A box in the tile's pixels, in those of the picture."""
         x0, y0, x1, y1 = box
         return x0 + self.x, y0 + self.y, x1 + self.x, y1 + self.y
@@ -102,8 +102,8 @@ def adaptive_tile(
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) * input_size**2 / (size[0] * size[1])
     small = areas < SMALL**2
     scores = np.array([head.score for head in heads], dtype=float)
-    peaks, heights = _peaks(presence, boxes, size)
-    places = np.concatenate((boxes[small], peaks))
+    around, heights = peaks(presence, boxes, size)
+    places = np.concatenate((boxes[small], around))
     likely = np.concatenate((scores[small], heights))
     (width, height), held = _extent(size), []
     for y in np.linspace(0, size[0] - height, PLACES).round().astype(int):
@@ -116,23 +116,36 @@ def adaptive_tile(
     return _centred(tile, places[_within(places, tile)], size)
 
 
-def _peaks(
-    presence: NDArray[np.float32], boxes: NDArray[np.float64], size: tuple[int, int]
+def peaks(
+    presence: NDArray[np.float32],
+    boxes: NDArray[np.float64],
+    size: tuple[int, int],
+    least: float = LIKELY,
+    beside: float = 0.5,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Boxes (N, 4) in pixels around local maxima of the map that are neither in a found head nor
-    near one, and the probability (N,) of each."""
+    """Where heads are likely that were not found.
+
+    Args:
+        presence: (rows, columns) logits that the middle of a head lies in each patch.
+        boxes: (K, 4) pixels of what was found.
+        size: (height, width) of the picture in pixels.
+        least: probability from which a local maximum of the map counts.
+        beside: maxima so near to a found box, in its sides, are that head's.
+
+    Returns:
+        Boxes (N, 4) in pixels around the maxima, two patches wide and high, and their
+        probabilities (N,).
+    """
     step = np.array(size[::-1]) / presence.shape[::-1]
     likely = 1 / (1 + np.exp(-np.clip(presence.astype(float), -50, 50)))
-    for box in boxes:
-        first, last = box[:2], box[2:]
-        reach = (last - first) / 2
-        low = np.maximum(np.floor((first - reach) / step).astype(int), 0)
-        high = np.maximum(np.floor((last + reach) / step).astype(int) + 1, 0)
-        likely[low[1] : high[1], low[0] : high[0]] = 0
-    rows, columns = np.nonzero((likely >= LIKELY) & (likely == cv2.dilate(likely, np.ones((3, 3)))))
+    rows, columns = np.nonzero((likely >= least) & (likely == cv2.dilate(likely, np.ones((3, 3)))))
     middles = np.stack([columns, rows], axis=1) + 0.5
-    around = np.hstack([(middles - 1) * step, (middles + 1) * step])
-    return around.clip(0, [*size[::-1], *size[::-1]]), likely[rows, columns]
+    low, high = boxes[:, :2], boxes[:, 2:]
+    reach = (high - low) * beside
+    places = (middles * step)[:, None]
+    known = ((places > low - reach) & (places < high + reach)).all(-1).any(-1)
+    around = np.hstack([(middles - 1) * step, (middles + 1) * step])[~known]
+    return around.clip(0, [*size[::-1], *size[::-1]]), likely[rows, columns][~known]
 
 
 def _within(boxes: NDArray[np.float64], tile: Tile) -> NDArray[np.bool_]:
@@ -187,7 +200,7 @@ def put_back(head: HeadEstimate, tile: Tile, size: tuple[int, int]) -> HeadEstim
     The model takes any picture for one of the usual camera (`rays`); its answer is turned by the
     angle between the ray it took the head to be seen along and that of the head in the picture.
     """
-    box = tile.placed(head.box)
+    box = tile.in_picture(head.box)
     assumed = rotation_to_ray(usual_camera((tile.height, tile.width)), head.box)
     turn = rotation_to_ray(usual_camera(size), box) @ assumed.T
     return replace(head.turned(turn), box=box)

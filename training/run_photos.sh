@@ -11,6 +11,7 @@
 #   SCENES       folder of rendered scenes (RUNS/scenes/weak, of training/run_all.sh)
 #   STEPS        optimiser steps of 16 pictures (1050)
 #   SHARE        of what was learnt that is kept, the rest staying as in FROM (0.7)
+#   REFINER_STEPS   optimiser steps of the refiner, 96 squares each (1800)
 #   PROCESSES    processes that learn (number of cores; 1 on a GPU)
 #   STAGE_OPTIONS   more options of stage 1, such as --schedule.rate=1e-4
 set -eu
@@ -49,6 +50,22 @@ if [ ! -d "$runs/shipped/onnx/int8" ]; then
     python -m hpe_vlm_ros.vlm.export "$runs/shipped"
 fi
 python -m training.release.fit_scores "$runs/shipped" "[$runs/photos_validation]"
+
+# The refiner learns from what the shipped weights take for heads, or might.
+for part in photos photos_validation; do
+    python -m training.refiner.candidates "$runs/$part" "$runs/$part.candidates.jsonl" \
+        --model "$runs/shipped" --threads "$processes"
+done
+[ -f "$runs/crops/facts.npz" ] || python -m training.refiner.crops "[$runs/photos,$scenes]" \
+    "$runs/crops" --candidates "[$runs/photos.candidates.jsonl]"
+[ -f "$runs/crops_validation/facts.npz" ] || python -m training.refiner.crops \
+    "[$runs/photos_validation]" "$runs/crops_validation" \
+    --candidates "[$runs/photos_validation.candidates.jsonl]"
+python -m torch.distributed.run --nproc_per_node "$processes" -m training.teach_refiner \
+    "$runs/crops" "$runs/refiner" --validation "$runs/crops_validation" --base "$runs/shipped" \
+    --steps "${REFINER_STEPS:-1800}" --threads 1
+python -m training.release.refiner "$runs/shipped" "$runs/refiner/refiner.safetensors" \
+    "[$runs/photos_validation]"
 python -m training.labelling.testset --photos "$photos" --rooms '[no_people]' \
     --people '{real_photos: training/labelling/judged}' --part validation --out "$runs/validation.jsonl"
 python -m training.evaluation.photos "$photos" --model "$runs/shipped" \

@@ -23,8 +23,10 @@ from zlib import crc32
 from jsonargparse import auto_cli
 
 from hpe_vlm_ros.perceiver import HeadPerceiver
+from hpe_vlm_ros.vlm.experts import FOLDER
 from hpe_vlm_ros.vlm.hub import find_model
 from hpe_vlm_ros.vlm.model_folder import fingerprint, load_facts
+from hpe_vlm_ros.vlm.refiner import CONFIG, NAME
 
 from .data.labels import read_labels
 from .data.sample import Sample
@@ -60,7 +62,9 @@ def _kept(out: Path | None, model: Path, rounding: str = "none", of: str = "") -
     """The file for a model's answers; other weights, configuration or rounding have another."""
     if out is None:
         return None
-    settings = crc32((model / "config.json").read_bytes() + rounding.encode())
+    refiner = model / FOLDER / NAME / CONFIG
+    told = refiner.read_bytes() if refiner.is_file() else b""
+    settings = crc32((model / "config.json").read_bytes() + rounding.encode() + told)
     return out / f"answers-{fingerprint(model)}-{settings:08x}{of}.jsonl"
 
 

@@ -95,7 +95,8 @@ def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str
     torch.set_num_threads(options.threads)
     folder = Path(options.model) if options.model else default_folder()
     backend, threads = options.backend, options.threads
-    perceiver = HeadPerceiver.load(folder, "cpu", backend=backend, threads=threads, mirror=False)
+    plainly: dict[str, Any] = {"mirror": False, "refine": False}  # what the model says, once
+    perceiver = HeadPerceiver.load(folder, "cpu", backend=backend, threads=threads, **plainly)
     shipped = HeadPerceiver.load(folder, "cpu", backend=backend, threads=threads)
     rows = []
     valid: list[bool] = []

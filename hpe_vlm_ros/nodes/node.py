@@ -124,15 +124,18 @@ class PerceptionNode(LifecycleNode):
             threads=self.value("threads") or None,
             quantization=self.value("quantization"),
             mirror=mirror_choice(self.value("mirror")),
+            refine=self.value("refine"),
             download=self.value("download"),
             adapter=self.value("adapter") or None,
         )
         if self.value("detector"):
             from hpe_vlm_ros.two_models import TwoModels
 
-            mirror = mirror_choice(self.value("mirror"))
-            detector = self.value("detector")
-            self._perceiver = TwoModels.load(detector, self._perceiver, mirror=mirror)
+            finding = {
+                "mirror": mirror_choice(self.value("mirror")),
+                "refine": self.value("refine"),
+            }
+            self._perceiver = TwoModels.load(self.value("detector"), self._perceiver, **finding)
         values = parameters.read(self)
         if values["skeletons"] != bodies.NOBODY:
             bodies.check_learnt(self._perceiver)

@@ -157,9 +157,10 @@ SPECIFICATIONS = (
     _S(
         "tiles",
         0,
-        "Passes over parts of each image, which find small heads. 0: one, only where the model's "
-        "own map tells that small heads are likely, in up to twice the time. 1: none. Above 1: "
-        "over tiles x tiles overlapping parts; 2 takes up to five times as long, 3 up to ten.",
+        "Passes over parts of each image, which find small heads. 0 and 1: none, but for models "
+        "without a refiner 0 is one, only where the model's own map tells that small heads are "
+        "likely, in up to twice the time. Above 1: over tiles x tiles overlapping parts; 2 takes "
+        "up to five times as long, 3 up to ten.",
         (0, 4),
     ),
     _S(
@@ -169,6 +170,14 @@ SPECIFICATIONS = (
         "merged. Poses get better and false detections fewer, in up to twice the time. always, "
         "never, or auto: as the model's config.json says (the embedded one: never). true and "
         "false mean always and never.",
+        live=False,
+    ),
+    _S(
+        "refine",
+        True,
+        "A closer look at each head and each place where one is likely, by the refiner of models "
+        "that have one (the embedded one has): more heads, better boxes, scores and poses. false: "
+        "what the language model says.",
         live=False,
     ),
     _S(

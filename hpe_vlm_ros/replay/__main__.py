@@ -55,6 +55,7 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         options.max_heads,
         options.tiles,
         options.mirror,
+        options.refine,
         options.every,
         options.frames,
         options.free_every,
@@ -75,9 +76,8 @@ def _run(options: argparse.Namespace, given: list[str]) -> int:
         _say_of_cameras(recordings, options)
         threads = _threads(options)
         model = options.model, options.device, options.max_heads
-        load = Loader(
-            *model, options.tiles, options.mirror, threads, options.download, options.adapter
-        )
+        looks = options.tiles, options.mirror, options.refine
+        load = Loader(*model, *looks, threads, options.download, options.adapter)
         how |= {"processes": options.processes, "ray_address": options.ray}
         how["quiet"] = options.quiet
         store = perceive_recordings(recordings, settings, load, options.out, **how)

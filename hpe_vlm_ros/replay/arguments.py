@@ -136,15 +136,22 @@ def _model(to: argparse.ArgumentParser) -> None:
         choices=range(5),
         default=0,
         metavar="N",
-        help="look at parts of each frame as well, which finds far heads: 0 at one where the "
-        "model's own map tells that they are likely, 1 at none, above at N x N (0)",
+        help="look at parts of each frame as well, to find far heads: above 1 at N x N; 0 at one "
+        "where the model's own map tells that they are likely, for models without a refiner (0)",
     )
     add(
         "--mirror",
         choices=MIRROR_CHOICES,
         default="auto",
         help="look at the mirror image as well: finds more, takes up to twice as long (as the "
-        "model's config.json says; the embedded one: always)",
+        "model's config.json says; the embedded one: never)",
+    )
+    add(
+        "--no-refine",
+        dest="refine",
+        action="store_false",
+        help="do not look at each head once more: boxes and poses are then what the language "
+        "model says (for models with a refiner, as the embedded one)",
     )
     add(
         "--free-every",

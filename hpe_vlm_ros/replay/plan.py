@@ -26,6 +26,7 @@ class Settings:
     max_heads: int = 20
     tiles: int = 0
     mirror: str = "auto"
+    refine: bool = True
     every: int = 1
     limit: int = 0
     free_every: int = 10

@@ -52,6 +52,7 @@ class Loader:
     max_heads: int = 20
     tiles: int = 0
     mirror: str = "auto"
+    refine: bool = True
     threads: int | None = None
     download: bool = False
     adapter: str | None = None
@@ -64,6 +65,7 @@ class Loader:
             threads=self.threads,
             tiles=self.tiles,
             mirror=MIRROR_CHOICES[self.mirror],
+            refine=self.refine,
             download=self.download,
             adapter=self.adapter,
         )

@@ -33,6 +33,8 @@ FILES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "onnx/int8/*.onnx",
+    "experts/refiner/config.json",
+    "experts/refiner/*.onnx",
     "onnx/int8/*.json",
     "onnx/fp32/*.onnx",
     "onnx/fp32/*.json",

@@ -252,12 +252,15 @@ def test_every_command_of_the_photographs_is_understood(tmp_path):
             continue
         else:
             function = program(module)
-            positional = module in ("training.release.fit_scores", "training.evaluation.photos")
+            named = ("labelling.build", "labelling.testset", "stage1_pretrain", "stage3_merge")
+            positional = module.removeprefix("training.") not in named
         auto_parser(function, as_positional=positional).parse_args(options)
     assert ran == [
         "training.labelling.review", "training.labelling.review", "training.labelling.build",
         "training.stage1_pretrain", "training.stage3_merge", "hpe_vlm_ros.vlm.export",
-        "training.release.fit_scores", "training.labelling.testset",
+        "training.release.fit_scores", "training.refiner.candidates",
+        "training.refiner.candidates", "training.refiner.crops", "training.refiner.crops",
+        "training.teach_refiner", "training.release.refiner", "training.labelling.testset",
         "training.evaluation.photos", "training.evaluation.photos",
     ]  # fmt: skip
 

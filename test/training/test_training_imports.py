@@ -24,7 +24,8 @@ ROOMS = {
     "loop": {"data", "model", "supervision"},
     "labelling": {"data", "model", "supervision", "testsets"},
     "evaluation": {"data", "labelling", "testsets"},
-    "release": {"data", "evaluation", "testsets"},
+    "refiner": {"data", "supervision"},
+    "release": {"data", "evaluation", "refiner", "testsets"},
 }
 ROOMS["reproduction"] = {*ROOMS, "stages"}
 

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from hpe_vlm_ros.drawing import contact_sheet, draw_heads
 from hpe_vlm_ros.perceiver import HeadPerceiver
-from hpe_vlm_ros.pictures import read_picture
+from hpe_vlm_ros.pictures import decode
 
 from ..data.json_lines import whole_lines
 from ..testsets import PHOTOS
@@ -46,10 +46,10 @@ def read_photo(folder: Path, label: dict[str, Any]) -> NDArray[np.uint8]:
     path = folder / label["image"]
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such photograph; is PHOTOS the right folder?")
-    digest = label.get("sha256")
-    if digest and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+    content, digest = path.read_bytes(), label.get("sha256")
+    if digest and hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"{path}: not the picture that was labelled; its sha256 must be {digest}")
-    return read_picture(path)
+    return decode(content)
 
 
 def print_tables(photos: list[Photo], numbers: dict[str, float]) -> None:
@@ -97,6 +97,7 @@ def main(
     labels: Path = LABELS,
     tiles: int = 0,
     mirror: bool | None = None,
+    refine: bool = True,
     threads: int | None = None,
     limit: int | None = None,
     sheet: Path | None = None,
@@ -111,13 +112,16 @@ def main(
         labels: file of labels.
         tiles: parts of each photograph that are looked at as well, see `HeadPerceiver.load`.
         mirror: whether test-time flip is used; as the model says if left out.
+        refine: whether the refiner is used.
         threads: of the arithmetic; one per core if left out.
         limit: only every so many-th label, for a quick look.
         sheet: picture to write: photographs with people, with the answers drawn.
         curve: picture to write: precision against recall by score.
         out: folder that keeps the answers, for `training.guard`.
     """
-    perceiver = HeadPerceiver.load(model, max_heads=60, tiles=tiles, mirror=mirror, threads=threads)
+    perceiver = HeadPerceiver.load(
+        model, max_heads=60, tiles=tiles, mirror=mirror, refine=refine, threads=threads
+    )
     rows = whole_lines(labels)[:: limit or 1]
     compared: list[Photo] = []
     drawn, seconds, kept = [], [], []

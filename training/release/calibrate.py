@@ -176,7 +176,7 @@ def main(
     """
     if scenes.resolve() == check.resolve():
         raise SystemExit(f"error: {scenes} cannot check what was fitted on it: give other scenes")
-    perceiver = HeadPerceiver.load(model, threads=threads)
+    perceiver = HeadPerceiver.load(model, threads=threads, refine=False)
     perceiver.calibration = Calibration()  # what is stated plainly
     parts = []
     for folder, count in ((scenes, images), (check, checked)):

@@ -95,8 +95,8 @@ class OnnxBackend:
         self.packs = True
         self.at_once = min(at_once, cores) if device == "cpu" else 1
         threads = cores // self.at_once
-        self._image = _session(export / IMAGE_GRAPH, threads, self._place)
-        self._step = _session(export / STEP_GRAPH, threads, self._place)
+        self._image = session(export / IMAGE_GRAPH, threads, self._place)
+        self._step = session(export / STEP_GRAPH, threads, self._place)
         self._end_of_image = facts.vocab_size
 
     def encode(self, pixels: Pixels) -> OnnxCache:
@@ -203,7 +203,8 @@ class Rows:
         self._buffer.update_inplace(grown)
 
 
-def _session(file: Path, threads: int, place: Place) -> Session:
+def session(file: Path, threads: int, place: Place) -> Session:
+    """A graph that is ready to run; CheckpointError where it cannot be loaded."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hpe_vlm_ros.vlm.backend import Ids, Logits, Pixels
 from hpe_vlm_ros.vlm.decoding.presence import square
 
 from .modeling import CogVLMForCausalLM, position_ids_of
+from .vision import VisionModel
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 ROOM = 256  # tokens the cache has room for behind the picture, before it must grow
@@ -126,25 +128,33 @@ class TorchCache(RowsCache):
         self.length = types.shape[1]
         self.start = int(positions[0, -1]) + 1
         self._rows = Rows(self.length + ROOM)
-        images = self._tensor(pixels)[None]
-        self.presence = _presence(model, images)
-        model.model(
-            input_ids=ids,
-            pixel_values=images,
-            token_type_ids=types,
-            position_ids=positions,
-            past_key_values=self._rows,
-            use_cache=True,
-        )
+        self.presence: NDArray[np.float32] | None = None
+        with self._read_presence(model.model.vision):
+            model.model(
+                input_ids=ids,
+                pixel_values=self._tensor(pixels)[None],
+                token_type_ids=types,
+                position_ids=positions,
+                past_key_values=self._rows,
+                use_cache=True,
+            )
 
+    @contextmanager
+    def _read_presence(self, vision: VisionModel) -> Iterator[None]:
+        """Meanwhile the patches that the tower computes are read for `presence` as well."""
+        read_out = vision.presence
+        if read_out is None:
+            yield
+            return
 
-def _presence(model: CogVLMForCausalLM, images: Tensor) -> NDArray[np.float32] | None:
-    """See `backend.ImageCache`; computes the features of the patches, small for models that have
-    this read-out, a second time."""
-    vision = model.model.vision
-    if vision.presence is None:
-        return None
-    return square(vision.presence(vision.patches(images.to(model.dtype)))[0].float().cpu().numpy())
+        def keep(_: nn.Module, __: Any, features: Tensor) -> None:
+            self.presence = square(read_out(features[:, 1:])[0].float().cpu().numpy())
+
+        hook = vision.transformer.register_forward_hook(keep)
+        try:
+            yield
+        finally:
+            hook.remove()
 
 
 class Rows:

@@ -49,7 +49,7 @@ class Expert(nn.Module):
         q, k, v = self.qkv(self.norm(x, 0)).split(self.width, dim=-1)
         return self.turn(q, rotation), self.turn(k, rotation), v
 
-    def finish(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    def output(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
         """The layer's output; k and v (1, all tokens, hidden), mask (T, all tokens)."""
         heads = self.heads
         y, *_ = attention(q, k, v, mask, q_num_heads=heads, kv_num_heads=heads)
@@ -111,7 +111,7 @@ class ImageGraph(_Graph):
             k, v = (torch.cat((bos[2 * index + i], new[i]), 1) for i in range(2))
             rows += [k, v]
             if index + 1 < len(self.experts):
-                x = layer.finish(x, q, k, v, self.mask)
+                x = layer.output(x, q, k, v, self.mask)
         cache = torch.cat(rows, -1)[0]
         here = self.vision.presence
         return cache if here is None else (cache, here(patches)[0])
@@ -126,7 +126,7 @@ def _bos(model: CogVLMForCausalLM) -> list[Tensor]:
     for layer in language.experts:
         q, k, v = layer.project(x, language.rotation(torch.tensor([BOS_POSITION])))
         rows += [k, v]
-        x = layer.finish(x, q, k, v, torch.ones(1, 1, dtype=torch.bool))
+        x = layer.output(x, q, k, v, torch.ones(1, 1, dtype=torch.bool))
     return rows
 
 
@@ -159,6 +159,6 @@ class StepGraph(_Graph):
             if index + 1 == len(self.experts):  # from here on, no others are read
                 x, q = x.index_select(1, wanted), q.index_select(1, wanted)
                 mask = mask.index_select(0, wanted)
-            x = layer.finish(x, q, k, v, mask)
+            x = layer.output(x, q, k, v, mask)
         last = F.rms_norm(x[0], self.last_norm.shape, self.last_norm, self.eps)
         return self.lm_head(last), torch.cat(rows, -1)[0]

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A closer look at each head that was found: a square around it, in the camera's own pixels.
+
+The model sees the whole picture at one size, in which a head may have a token or two. A small
+convolutional network, the refiner, then sees a square around each box, whatever its size was, and
+says whether a head is there, where its box lies, and how it is turned ("two-stage detection", Ren
+et al., "Faster R-CNN", 2015; here the first stage is the language model). This module holds what is
+independent of how the network is run: squares in, heads out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .boxes import PixelBox, largest, without_duplicates
+from .geometry import angles_from_rotation, box_iou
+from .heads import HeadEstimate
+from .rays import rotation_to_ray, usual_camera
+from .tiles import INSIDE, SAME_IOU, Tile, square_around
+
+MARGIN = 1.75  # side of the square, in longer sides of the box
+SIDE = 112  # pixels of the square as the network sees it
+ALMOST_PARALLEL = 1e-6  # sine of the angle between two columns that tell no rotation
+AGAIN = -2.0  # logit of presence from which a box that moved is looked at again
+MOVED = 0.6  # overlap (IoU) with what was asked about, below which a box has moved far
+OUTPUTS = 14  # presence 1, box 4, rotation 6, logarithms of deviations 3
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What the network says of N squares.
+
+    presence: (N,) logits that a head is there, in the middle of the square. boxes: (N, 4) in the
+    pixels of the picture. rotations: (N, 3, 3) of the heads relative to the rays they are seen
+    along, NaN where none is told. deviations: (N, 3) radians, standard, about the axes of an
+    optical frame along that ray.
+    """
+
+    presence: Array
+    boxes: Array
+    rotations: Array
+    deviations: Array
+
+    def with_rows(self, rows: Sequence[int], other: Refined) -> Refined:
+        """This with other answers in some rows."""
+        mine = [self.presence, self.boxes, self.rotations, self.deviations]
+        theirs = [other.presence, other.boxes, other.rotations, other.deviations]
+        mine = [array.copy() for array in mine]
+        for array, others in zip(mine, theirs, strict=True):
+            array[list(rows)] = others
+        return Refined(*mine)
+
+
+def squares(boxes: Sequence[PixelBox], margin: float = MARGIN) -> list[Tile]:
+    """The squares around boxes (pixels) that are looked at."""
+    return [square_around(box, margin) for box in boxes]
+
+
+def cut_out(image: NDArray[np.uint8], tile: Tile, side: int = SIDE) -> NDArray[np.uint8]:
+    """A square of a picture (H, W, 3) as (side, side, 3); black outside of the picture."""
+    method = cv2.INTER_AREA if tile.width > side else cv2.INTER_LINEAR
+    out = cv2.resize(tile.of(image), (side, side), interpolation=method)
+    return np.asarray(out, np.uint8)
+
+
+def refined(outputs: ArrayLike, tiles: Sequence[Tile]) -> Refined:
+    """What the network's outputs (N, OUTPUTS) say of squares of a picture.
+
+    The box is told as its middle and the logarithms of its sides, in sides of the square; the
+    rotation as its first two columns (Zhou et al. 2019).
+    """
+    said = np.asarray(outputs, dtype=float).reshape(-1, OUTPUTS)
+    corner = np.array([[tile.x, tile.y] for tile in tiles], dtype=float).reshape(-1, 2)
+    side = np.array([[tile.width] for tile in tiles], dtype=float).reshape(-1, 1)
+    middle = corner + (said[:, 1:3] + 0.5) * side
+    reach = np.exp(np.clip(said[:, 3:5], -5.0, 1.0)) * side / 2
+    boxes = np.hstack([middle - reach, middle + reach])
+    return Refined(
+        said[:, 0], boxes, _rotations(said[:, 5:11]), np.exp(np.clip(said[:, 11:14], -6.0, 1.0))
+    )
+
+
+def _rotations(columns: Array) -> Array:
+    """(N, 3, 3) of two vectors (N, 6), by Gram-Schmidt; NaN where they are parallel or nothing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = columns[:, :3] / np.linalg.norm(columns[:, :3], axis=1, keepdims=True)
+        second = columns[:, 3:] - (first * columns[:, 3:]).sum(1, keepdims=True) * first
+        length = np.linalg.norm(second, axis=1, keepdims=True)
+        least = ALMOST_PARALLEL * np.linalg.norm(columns[:, 3:], axis=1, keepdims=True)
+        second = np.where(length > least, second / length, np.nan)
+    return np.stack([first + 0 * second, second, np.cross(first, second)], axis=-1)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A box (pixels of the picture) that may be one of a head, and how likely, 0..1."""
+
+    box: PixelBox
+    score: float
+
+
+class Look(Protocol):
+    """A refiner that is ready to be asked, such as `vlm.refiner.Refiner`."""
+
+    @property
+    def min_score(self) -> float:
+        """Of heads; boxes of lower scores are dropped."""
+
+    def __call__(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> Refined: ...
+
+    def scores(self, said: Refined, proposals: Sequence[Proposal], size: tuple[int, int]) -> Array:
+        """(N,) probabilities that proposals in a picture of `size` = (height, width) are heads."""
+
+    def covariances(self, said: Refined) -> Array:
+        """(N, 3, 3) rad^2, calibrated, along the rays."""
+
+
+def refined_heads(
+    image: NDArray[np.uint8], proposals: Sequence[Proposal], refiner: Look, most: int
+) -> tuple[list[HeadEstimate], int]:
+    """The heads among proposals, at most `most` (the largest), and how many more there were.
+
+    Where the refiner moves a likely box far, it looks once more at where it moved it: what it was
+    shown was not in the middle. Rotations are as the model tells them: for the usual camera
+    (`rays`).
+    """
+    size = image.shape[:2]
+    boxes = [one.box for one in proposals]
+    said = refiner(image, boxes)
+    again = [
+        index
+        for index, (before, after) in enumerate(zip(boxes, said.boxes.tolist(), strict=True))
+        if said.presence[index] > AGAIN and box_iou([before], [after])[0, 0] < MOVED
+    ]
+    if again:
+        said = said.with_rows(again, refiner(image, [as_box(said.boxes[i]) for i in again]))
+    scores = refiner.scores(said, proposals, size)
+    found = _heads(said, scores, refiner.covariances(said), size)
+    found = [head for head in found if head.score >= refiner.min_score]
+    return largest(without_duplicates(found, SAME_IOU, INSIDE), most)
+
+
+def refined_poses(
+    image: NDArray[np.uint8], boxes: Sequence[PixelBox], refiner: Look
+) -> list[HeadEstimate]:
+    """Poses of heads whose boxes (pixels) are known: in their order, with these boxes and score
+    1."""
+    said = refiner(image, boxes)
+    kept = replace(said, boxes=np.array(boxes, dtype=float).reshape(-1, 4))
+    ones = np.ones(len(boxes))
+    return _heads(kept, ones, refiner.covariances(said), image.shape[:2])
+
+
+def as_box(row: Array) -> PixelBox:
+    """The four numbers of a row of boxes."""
+    x0, y0, x1, y1 = row.tolist()
+    return x0, y0, x1, y1
+
+
+def _heads(
+    said: Refined, scores: Array, covariances: Array, size: tuple[int, int]
+) -> list[HeadEstimate]:
+    """Every answer as a head; angles are NaN where no triple names the rotation."""
+    camera, heads = usual_camera(size), []
+    for index, score in enumerate(scores.tolist()):
+        box = as_box(said.boxes[index])
+        turn = rotation_to_ray(camera, box)
+        rotation, covariance = turn @ said.rotations[index], None
+        yaw, pitch, roll = np.nan, np.nan, np.nan
+        if np.isfinite(rotation).all():
+            covariance = turn @ covariances[index] @ turn.T
+            yaw, pitch, roll = angles_from_rotation(rotation) or (np.nan,) * 3
+        heads.append(HeadEstimate(box, yaw, pitch, roll, rotation, score, covariance))
+    return heads

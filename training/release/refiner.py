@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put a refiner into a model folder, and fit its scores and covariances on labelled pictures.
+
+    python -m training.release.refiner MODEL runs/refiner/refiner.safetensors \
+        '[runs/photos_validation]'
+
+The network is exported to ONNX. Then the model, with it, looks at pictures that neither has learnt
+from: a logistic regression gives scores, `min_score` is where `precision` of the boxes are heads,
+and stated deviations are calibrated as `training.release.calibrate` does it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jsonargparse import auto_cli
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from scipy.optimize import minimize
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from hpe_vlm_ros.evaluation import metrics
+from hpe_vlm_ros.geometry import box_iou
+from hpe_vlm_ros.perceiver import HeadPerceiver
+from hpe_vlm_ros.refinement import SIDE, Proposal, refined_heads
+from hpe_vlm_ros.spread import Calibration
+from hpe_vlm_ros.vlm.experts import FOLDER
+from hpe_vlm_ros.vlm.export import OPSET
+from hpe_vlm_ros.vlm.model_folder import digest
+from hpe_vlm_ros.vlm.onnxruntime.files import tidy
+from hpe_vlm_ros.vlm.refiner import (
+    CONFIG,
+    FORMAT,
+    GRAPH,
+    NAME,
+    Refiner,
+    RefinerSettings,
+)
+
+from ..data.labels import read_labels
+from ..data.sample import Sample
+from ..evaluation.scoring import true_heads
+from ..refiner import network
+from .calibrate import as_stated, stated_heads
+from .calibration import fit
+from .fit_scores import average_precision, least_score
+
+TRAINED = "refiner.safetensors"  # of the network in PyTorch, to learn on from
+RIDGE = 1e-4  # keeps weights finite where boxes are told apart without an error
+RULES = metrics.Rules(iou=0.4, min_size=16.0)
+STARTING = RefinerSettings(min_score=0.0)
+
+
+class Graph(nn.Module):
+    """The network for squares (N, SIDE, SIDE, 3) uint8, as pictures lie in memory."""
+
+    def __init__(self, refiner: nn.Module) -> None:
+        super().__init__()
+        self.refiner = refiner
+
+    def forward(self, squares: Tensor) -> Tensor:
+        outputs: Tensor = self.refiner(squares.permute(0, 3, 1, 2))
+        return outputs
+
+
+def export(weights: Path, place: Path) -> None:
+    """Write a refiner's network, its weights and settings that are not fitted yet to `place`."""
+    refiner = network.Refiner()
+    refiner.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
+    place.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Graph(refiner).eval(),
+            (torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8),),
+            str(place / GRAPH),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            input_names=["squares"],
+            output_names=["outputs"],
+            dynamic_shapes=({0: torch.export.Dim("squares")},),
+            verbose=False,
+        )
+    tidy(place / GRAPH)
+    shutil.copy(weights, place / TRAINED)
+    write_settings(place, STARTING)
+
+
+def write_settings(place: Path, settings: RefinerSettings) -> None:
+    """config.json of a refiner's folder."""
+    content = {
+        "format": FORMAT,
+        "sha256": digest(place / GRAPH),
+        "settings": {name: round(value, 4) for name, value in asdict(settings).items()},
+    }
+    (place / CONFIG).write_text(json.dumps(content, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A picture, and what was proposed in it."""
+
+    sample: Sample
+    image: NDArray[np.uint8]
+    proposals: list[Proposal]
+
+
+def judged(boxes: np.ndarray, sample: Sample, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) which boxes lie on a head, several on one included, and (N,) which on none; a box on a
+    head that does not count, or that is too small to count, is neither."""
+    known = [head.box for head in sample.heads]
+    hits = np.zeros(len(boxes), dtype=bool)
+    if known and len(boxes):
+        hits = box_iou(boxes, known).max(1) >= RULES.iou
+    scale = side / np.sqrt(sample.width * sample.height)
+    said = metrics.heads(boxes, np.full((len(boxes), 3, 3), np.nan))
+    who = metrics.assign(said, true_heads(sample), (scale, scale), RULES)
+    false = np.zeros(len(boxes), dtype=bool)
+    false[list(who.false_alarms)] = True
+    return hits, false & ~hits
+
+
+def fit_scores(refiner: Refiner, asked: Sequence[Asked], side: int) -> RefinerSettings:
+    """Weights of a logistic regression that tells boxes of heads from others."""
+    rows, right = [], []
+    for one in asked:
+        said = refiner(one.image, [p.box for p in one.proposals])
+        hits, false = judged(said.boxes, one.sample, side)
+        known = refiner.features(said, one.proposals, one.image.shape[:2])
+        rows.append(known[hits | false])
+        right.append(hits[hits | false])
+    features, truth = np.concatenate(rows), np.concatenate(right)
+    if truth.all() or not truth.any():
+        raise ValueError("all boxes are right or all wrong: give more pictures")
+
+    def cost(weights: np.ndarray) -> float:
+        sums = features @ weights
+        return float((np.logaddexp(0, sums) - truth * sums).mean() + RIDGE * weights @ weights)
+
+    names = ("presence", "score", "log_size", "offset")
+    found = minimize(cost, np.zeros(len(names))).x.tolist()
+    return replace(STARTING, **dict(zip(names, found, strict=True)))
+
+
+def final_boxes(
+    refiner: Refiner, asked: Sequence[Asked], side: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of all boxes that are left in the end, and which are those of heads."""
+    scores, right = [], []
+    for one in asked:
+        heads, _ = refined_heads(one.image, one.proposals, refiner, len(one.proposals))
+        hits, false = judged(np.array([h.box for h in heads]).reshape(-1, 4), one.sample, side)
+        scores += [h.score for h, counts in zip(heads, hits | false, strict=True) if counts]
+        right += hits[hits | false].tolist()
+    return np.array(scores), np.array(right, dtype=bool)
+
+
+def fit_rotations(refiner: Refiner, asked: Sequence[Asked], side: int) -> Calibration:
+    """Scale and floor of the deviations, on heads whose pose is known well."""
+    lines = []
+    for one in asked:
+        heads, _ = refined_heads(one.image, one.proposals, refiner, len(one.proposals))
+        known = [h if h.is_exact else replace(h, rotation=None) for h in one.sample.heads]
+        sample = replace(one.sample, heads=known)
+        scale = side / sample.width, side / sample.height
+        lines.append(stated_heads(heads, sample, scale))
+    return fit(as_stated(lines))
+
+
+def main(
+    model: Path,
+    weights: Path,
+    pictures: list[Path],
+    precision: float = 0.94,
+    threads: int | None = None,
+) -> None:
+    """Export a refiner into a model folder and fit its settings.
+
+    Args:
+        model: model folder; gets experts/refiner.
+        weights: of the network, as `training.teach_refiner` writes them.
+        pictures: folders of labelled pictures that neither model nor refiner has learnt from.
+        precision: share of boxes from the least score on that must be heads.
+        threads: of the arithmetic.
+    """
+    place = model / FOLDER / NAME
+    export(weights, place)
+    perceiver = HeadPerceiver.load(model, max_heads=60, threads=threads)
+    refiner, side = perceiver.refiner, perceiver.input_size
+    assert refiner is not None
+    asked = []
+    for sample in tqdm([s for folder in pictures for s in read_labels(folder)], unit="picture"):
+        image = sample.load()
+        asked.append(Asked(sample, image, perceiver.proposals(image)))
+    whole = [one for one in asked if one.sample.all_heads]
+    refiner.settings = fit_scores(refiner, whole, side)
+    scores, right = final_boxes(refiner, whole, side)
+    least = least_score(scores, right, precision)
+    rotations = fit_rotations(refiner, asked, side)
+    refiner.settings = replace(
+        refiner.settings, min_score=least, rotation_scale=rotations.rotation_scale,
+        rotation_floor=rotations.rotation_floor,
+    )  # fmt: skip
+    write_settings(place, refiner.settings)
+    kept = scores >= least
+    numbers = {
+        "pictures": len(whole), "heads": int(right.sum()),
+        "average_precision": average_precision(scores, right),
+        "precision": float(right[kept].mean()),
+    } | asdict(refiner.settings)  # fmt: skip
+    for name, value in numbers.items():
+        print(f"{name:<24}{value:.4f}")
+    print(f"written to {place}: {sum(f.stat().st_size for f in place.iterdir()) / 1e6:.1f} MB")
+    print(json.dumps(numbers))
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=True)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Teach the refiner, which looks at each head more closely, on squares of labelled pictures.
+
+    python -m training.refiner.candidates runs/photos runs/candidates.jsonl
+    python -m training.refiner.crops '[runs/photos,runs/scenes]' \
+        runs/crops --candidates '[runs/candidates.jsonl]'
+    python -m training.teach_refiner runs/crops runs/refiner --validation runs/crops_validation
+
+On two cores two processes with a thread each are fastest, also beside other work:
+`torchrun --nproc_per_node 2 -m training.teach_refiner ... --threads 1`; they divide every batch.
+
+The run can be stopped and goes on from its last state. OUT/refiner.safetensors holds the weights
+(their running average); `training.release.refiner` puts them into a model folder.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from jsonargparse import auto_cli
+from safetensors.torch import save_file
+from torch import distributed, nn
+from torch.utils.data import DataLoader
+
+from .model.normed_stem import add_norms, fold_norms, initialise_norms
+from .refiner.batches import Stream, collate, view
+from .refiner.crops import Crops
+from .refiner.losses import losses, total
+from .refiner.network import Refiner, from_embedded
+from .supervision.dense_head import rotation_from_6d, turn_between
+
+STATE, WEIGHTS = "state.pt", "refiner.safetensors"
+AVERAGED = 0.998  # of the running average of the weights, a step
+DECAY = 0.02
+WARM_UP = 100  # steps
+FROZEN = 3  # blocks of the stem, half of the time, which know edges and colours already
+PHOTOS = 0.75  # share of the heads drawn that are photographed
+HEADS = 0.55  # share of the squares drawn that show a head
+
+
+def chances(crops: Crops) -> np.ndarray:
+    """(N,) how often each square is drawn: heads of photographs and of renders, and what is none,
+    in fixed shares."""
+    groups = {
+        (True, True): HEADS * PHOTOS, (True, False): HEADS * (1 - PHOTOS),
+        (False, True): 0.9 * (1 - HEADS), (False, False): 0.1 * (1 - HEADS),
+    }  # fmt: skip
+    weights = np.zeros(len(crops.heads))
+    for (head, photo), share in groups.items():
+        rows = (crops.heads == head) & (crops.photos == photo)
+        if rows.any():
+            weights[rows] = share / rows.sum()
+    return weights
+
+
+@torch.no_grad()
+def validate(model: Refiner, crops: Crops, size: int = 256) -> dict[str, float]:
+    """Mean losses and, in degrees, the median angle between rotations; presence in percent."""
+    model.eval()
+    sums: dict[str, float] = defaultdict(float)
+    angles, right = [], []
+    rows = np.arange(len(crops.heads))
+    for part in np.array_split(rows, max(len(rows) // size, 1)):
+        pixels, *targets = collate(
+            view(crops.pixels[i], crops.boxes[i], crops.heads[i], crops.rotations[i],
+                 crops.spreads[i], None)
+            for i in part
+        )  # fmt: skip
+        outputs = model(pixels)
+        for name, value in losses(outputs, *targets).items():
+            sums[name] += float(value) * len(part) / len(rows)
+        heads, _, rotations, spreads = targets
+        sure = (heads > 0.5) & ~rotations.isnan().flatten(1).any(1) & (spreads.amax(1) < 0.14)
+        angles.append(turn_between(rotation_from_6d(outputs[sure, 5:11]), rotations[sure]))
+        right.append((outputs[:, 0] > 0) == (heads > 0.5))
+    model.train()
+    return dict(sums) | {
+        "degrees": math.degrees(float(torch.cat(angles).median())),
+        "right": 100 * float(torch.cat(right).float().mean()),
+    }
+
+
+def _rate(step: int, steps: int) -> float:
+    return min((step + 1) / WARM_UP, 1.0) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+
+
+def _join() -> tuple[int, int]:
+    """Which process this is, and of how many, under torchrun."""
+    if not distributed.is_torchelastic_launched():
+        return 0, 1
+    distributed.init_process_group("gloo")
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+def _share_gradients(parameters: list[nn.Parameter], processes: int) -> None:
+    """Every process gets the mean of all gradients."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients])
+    distributed.all_reduce(flat)
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_((mean / processes).view_as(gradient))
+
+
+def _average(kept: Refiner, model: Refiner, share: float) -> None:
+    with torch.no_grad():
+        for mine, theirs in zip(
+            kept.state_dict().values(), model.state_dict().values(), strict=True
+        ):
+            if mine.is_floating_point():
+                mine.lerp_(theirs, 1 - share)
+            else:
+                mine.copy_(theirs)
+
+
+def deployed(model: Refiner) -> Refiner:
+    """A copy with its norms folded away."""
+    copied = copy.deepcopy(model).eval()
+    fold_norms(copied.stem)
+    return copied
+
+
+def main(
+    crops: Path,
+    out: Path,
+    validation: Path | None = None,
+    base: Path = Path("models/embedded"),
+    steps: int = 6000,
+    size: int = 96,
+    rate: float = 1e-3,
+    every: int = 250,
+    threads: int | None = None,
+    loaders: int = 1,
+    seed: int = 0,
+) -> None:
+    """Teach a refiner.
+
+    Args:
+        crops: folder of squares (`training.refiner.crops`).
+        out: folder for weights and the state of the run.
+        validation: folder of squares that are only watched.
+        base: model folder whose stem is the beginning.
+        steps: batches to learn from.
+        size: squares a batch.
+        rate: the highest learning rate.
+        every: steps between two looks at the validation set, and two states.
+        threads: of the arithmetic.
+        loaders: processes that prepare squares.
+        seed: of the order and of what is done to squares.
+    """
+    torch.set_num_threads(threads or torch.get_num_threads())
+    torch.manual_seed(seed)
+    rank, processes = _join()
+    squares = Crops.read(crops)
+    watched = None if validation is None else Crops.read(validation)
+    weights = chances(squares)
+    model = from_embedded(base)
+    add_norms(model.stem, FROZEN)
+    first = next(iter(Stream(squares, weights, size, seed)))[0]
+    model.to(memory_format=torch.channels_last)
+    initialise_norms(model.stem, (first.float() - 127) / 128)
+    kept = copy.deepcopy(model)
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    filters = [p for p in learnt if p.ndim > 1]
+    others = [p for p in learnt if p.ndim < 2]
+    optimizer = torch.optim.AdamW(
+        [{"params": filters, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}],
+        lr=rate,
+    )
+    done = 0
+    if (out / STATE).is_file():
+        state = torch.load(out / STATE, weights_only=True)
+        done = state["step"]
+        model.load_state_dict(state["model"])
+        kept.load_state_dict(state["kept"])
+        optimizer.load_state_dict(state["optimizer"])
+    out.mkdir(parents=True, exist_ok=True)
+    stream = Stream(squares, weights, size // processes, seed + processes * done + rank)
+    batches = iter(DataLoader(stream, batch_size=None, num_workers=loaders))
+    sums: dict[str, float] = defaultdict(float)
+    start = time.monotonic()
+    for step in range(done, steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * _rate(step, steps)
+        pixels, *targets = next(batches)
+        parts = losses(model(pixels), *targets)
+        optimizer.zero_grad()
+        total(parts).backward()
+        if processes > 1:
+            _share_gradients(learnt, processes)
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        _average(kept, model, min(AVERAGED, (step + 1) / (step + 10)))
+        for name, value in parts.items():
+            sums[name] += float(value.detach())
+        if rank == 0 and ((step + 1) % every == 0 or step + 1 == steps):
+            told = " ".join(f"{k} {v / every:.4f}" for k, v in sums.items())
+            print(f"{step + 1} {time.monotonic() - start:.0f}s learning: {told}", flush=True)
+            sums.clear()
+            if watched is not None:
+                seen = validate(kept, watched)
+                print(
+                    "  validation:", " ".join(f"{k} {v:.4f}" for k, v in seen.items()), flush=True
+                )
+            state = {"step": step + 1, "model": model.state_dict(), "kept": kept.state_dict(),
+                     "optimizer": optimizer.state_dict()}  # fmt: skip
+            torch.save(state, out / "state.new")
+            (out / "state.new").replace(out / STATE)
+            tensors = {k: v.half().contiguous() for k, v in deployed(kept).state_dict().items()}
+            save_file(tensors, out / WEIGHTS)
+    if processes > 1:
+        distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=True)
