@@ -23,6 +23,7 @@ from hpe_vlm_ros.vlm.processing import CogVLMProcessor
 from hpe_vlm_ros.vlm.pytorch import checkpoint
 from hpe_vlm_ros.vlm.pytorch.configuration import embedded
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
+from hpe_vlm_ros.vlm.vocabulary import build_tokenizer
 
 from .chat import chat_model
 from .pretrained_stem import load_imagenet
@@ -119,6 +120,16 @@ def new_embedded_model(image_size: int) -> tuple[CogVLMForCausalLM, CogVLMProces
     return model.to(memory_format=torch.channels_last), processor
 
 
+def add_words(processor: CogVLMProcessor) -> None:
+    """Give a processor the words that the closed vocabulary has got since it was made, in the place
+    of spare ones, so that further tasks can be asked about; other vocabularies stay as they are."""
+    newest = build_tokenizer()
+    known, more = processor.tokenizer.get_vocab(), newest.get_vocab()
+    spare = {index for word, index in known.items() if word.startswith("<spare_")}
+    if spare and all(more.get(word) == n for word, n in known.items() if n not in spare):
+        processor.tokenizer = newest
+
+
 def trained_model(
     folder: Path, quantization: str = "none"
 ) -> tuple[Any, CogVLMProcessor | ChatProcessor]:
@@ -134,5 +145,6 @@ def trained_model(
     if quantization != "none":
         raise ValueError("CogVLM is trained without rounding: leave --quantization out")
     processor = checkpoint.load_processor(folder, checkpoint.load_config(folder))
+    add_words(processor)
     model = checkpoint.load_model(folder, "cpu").requires_grad_(True)
     return model.to(memory_format=torch.channels_last), processor

@@ -3,10 +3,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import torch
 import torch.nn.functional as F
 
-from training.model.init import CIRCLE_FREQUENCIES, grid_features, number_features, waves
+from hpe_vlm_ros.tasks import keypoints
+from hpe_vlm_ros.vlm.model_folder import default_folder
+from hpe_vlm_ros.vlm.pytorch import checkpoint
+from training.model.init import (
+    CIRCLE_FREQUENCIES,
+    add_words,
+    grid_features,
+    number_features,
+    waves,
+)
 
 
 def test_near_numbers_are_alike() -> None:
@@ -30,3 +41,26 @@ def test_grid_features_tell_places_apart() -> None:
     features = grid_features(4, 16)
     assert features.shape == (16, 16)
     assert len(torch.unique(features, dim=0)) == 16
+
+
+def test_words_that_came_later_take_spare_places() -> None:
+    """The shipped model's vocabulary is older than the question for keypoints."""
+    folder = default_folder()
+    processor = checkpoint.load_processor(folder, checkpoint.load_config(folder))
+    older = processor.tokenizer
+    question = keypoints.question((100, 200, 300, 400), "left ankle")
+    assert older.decode(older.encode(question), skip_special_tokens=True) != question
+    add_words(processor)
+    newer = processor.tokenizer
+    for text in (question, *map(keypoints.format_answer, keypoints.TASK.examples)):
+        assert newer.decode(newer.encode(text)) == text
+    kept = {word: n for word, n in older.get_vocab().items() if not word.startswith("<spare_")}
+    assert len(kept) > 1100 and kept.items() <= newer.get_vocab().items()
+    assert len(newer) == len(older)
+
+
+def test_other_vocabularies_stay_as_they_are() -> None:
+    processor = SimpleNamespace(tokenizer=SimpleNamespace(get_vocab=lambda: {"▁nose": 0, "a": 1}))
+    kept = processor.tokenizer
+    add_words(processor)
+    assert processor.tokenizer is kept
