@@ -25,7 +25,7 @@ from .boxes import PixelBox, check_box, from_left, largest, within, without_dupl
 from .geometry import CameraIntrinsics, HeadShape
 from .heads import HeadEstimate, Heads, check_counts, check_image, seen_by
 from .mirror import Mirrored, joined_answers, joined_boxes
-from .refinement import Proposal, refined_heads, refined_poses
+from .refinement import Proposal, refined_heads, refined_poses, with_answers
 from .remote.settings import is_remote
 from .skeleton import KEYPOINTS, Skeleton
 from .spread import Calibration
@@ -242,6 +242,7 @@ class HeadPerceiver:
         else:
             proposed = _proposed(whole, found, size)
             heads, left_out = refined_heads(image, proposed, self.refiner, most)
+            heads = self._with_answers(heads, whole.looks, image)
         seen = seen_by(camera, from_left(heads), (size[1], size[0]), mounted)
         return Heads(seen, left_out, whole.named, whole.presence)
 
@@ -326,9 +327,26 @@ class HeadPerceiver:
         height, width = check_image(image).shape[:2]
         whole = [check_box(box, width, height) for box in boxes]
         if self.refiner is not None:
-            return refined_poses(image, [within(box, width, height) for box in whole], self.refiner)
+            inside = [within(box, width, height) for box in whole]
+            heads = refined_poses(image, inside, self.refiner)
+            return self._with_answers(heads, self._looks(self.look(image), image), image)
         grid = [grid_box(box, width, height) for box in whole]
         return self._estimates(self._looks(self.look(image), image), grid, [1.0] * len(grid), image)
+
+    def _with_answers(
+        self,
+        heads: Sequence[HeadEstimate],
+        looks: Sequence[Look | Mirrored],
+        image: NDArray[np.uint8],
+    ) -> list[HeadEstimate]:
+        """Refined heads with poses that hear the language model too."""
+        assert self.refiner is not None
+        height, width = image.shape[:2]
+        boxes = [grid_box(head.box, width, height) for head in heads]
+        answers = self._estimates(looks, boxes, [head.score for head in heads], image)
+        settings = self.refiner.settings
+        size = height, width
+        return with_answers(heads, answers, size, settings.factors, settings.calibration)
 
     def unconstrained(
         self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]

@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .boxes import PixelBox, largest, without_duplicates
-from .geometry import angles_from_rotation, box_iou
+from .boxes import PixelBox, largest, within, without_duplicates
+from .geometry import angles_from_rotation, box_iou, rotation_from_vector, rotation_vector
 from .heads import HeadEstimate
 from .rays import rotation_to_ray, usual_camera
+from .spread import Calibration
 from .tiles import INSIDE, SAME_IOU, Tile, square_around
 
 MARGIN = 1.75  # side of the square, in longer sides of the box
@@ -119,9 +120,6 @@ class Look(Protocol):
     def scores(self, said: Refined, proposals: Sequence[Proposal], size: tuple[int, int]) -> Array:
         """(N,) probabilities that proposals in a picture of `size` = (height, width) are heads."""
 
-    def covariances(self, said: Refined) -> Array:
-        """(N, 3, 3) rad^2, calibrated, along the rays."""
-
 
 def refined_heads(
     image: NDArray[np.uint8], proposals: Sequence[Proposal], refiner: Look, most: int
@@ -143,9 +141,16 @@ def refined_heads(
     if again:
         said = said.with_rows(again, refiner(image, [as_box(said.boxes[i]) for i in again]))
     scores = refiner.scores(said, proposals, size)
-    found = _heads(said, scores, refiner.covariances(said), size)
+    found = _heads(said, scores, size)
     found = [head for head in found if head.score >= refiner.min_score]
+    found = [cut for head in found if (cut := _in_picture(head, size)) is not None]
     return largest(without_duplicates(found, SAME_IOU, INSIDE), most)
+
+
+def _in_picture(head: HeadEstimate, size: tuple[int, int]) -> HeadEstimate | None:
+    """A head whose box is cut at the picture's border; None where nothing of it is left."""
+    x0, y0, x1, y1 = box = within(head.box, size[1], size[0])
+    return replace(head, box=box) if x1 - x0 >= 1 and y1 - y0 >= 1 else None
 
 
 def refined_poses(
@@ -156,7 +161,67 @@ def refined_poses(
     said = refiner(image, boxes)
     kept = replace(said, boxes=np.array(boxes, dtype=float).reshape(-1, 4))
     ones = np.ones(len(boxes))
-    return _heads(kept, ones, refiner.covariances(said), image.shape[:2])
+    return _heads(kept, ones, image.shape[:2])
+
+
+def with_answers(
+    heads: Sequence[HeadEstimate],
+    answers: Sequence[HeadEstimate],
+    size: tuple[int, int],
+    factors: Sequence[float],
+    calibration: Calibration,
+) -> list[HeadEstimate]:
+    """Refined heads whose poses are joined with what the language model says of them.
+
+    Both see the head at another size and err in other ways, so that a mean is better than either.
+    It is taken about each axis of the optical frame along the ray, with weights of one over the
+    variances; `factors` (3,) are those of the answers' variances about x, y and z: the refiner is
+    better at yaw and roll, the language model at pitch. The covariance is that of the mixture
+    of both, then calibrated. Heads stay as they are where one of both tells no rotation or no
+    covariance; where no triple of angles names the joined rotation, the answer alone counts.
+    `size` = (height, width) of the picture.
+    """
+    camera = usual_camera(size)
+    return [
+        _joined(head, answer, rotation_to_ray(camera, head.box), factors, calibration)
+        for head, answer in zip(heads, answers, strict=True)
+    ]
+
+
+def parts_along(ray: Array, head: HeadEstimate, answer: HeadEstimate) -> tuple[Array, Array, Array]:
+    """(3,) each about the axes of the optical frame along a ray (3, 3): the turn from a head's
+    rotation to an answer's, radians, and the variances of both, rad^2."""
+    assert head.rotation_covariance is not None and answer.rotation_covariance is not None
+    turn = rotation_vector(ray.T @ answer.rotation @ head.rotation.T @ ray)
+    both = head.rotation_covariance, answer.rotation_covariance
+    ours, theirs = (np.diagonal(ray.T @ covariance @ ray) for covariance in both)
+    return turn, ours, theirs
+
+
+def _joined(
+    head: HeadEstimate,
+    answer: HeadEstimate,
+    ray: Array,
+    factors: Sequence[float],
+    calibration: Calibration,
+) -> HeadEstimate:
+    if head.rotation_covariance is None or answer.rotation_covariance is None:
+        return head
+    turn, ours, theirs = parts_along(ray, head, answer)
+    share = ours / (ours + factors * theirs)
+    rotation = ray @ rotation_from_vector(share * turn) @ ray.T @ head.rotation
+    variances = share * theirs + (1 - share) * ours + share * (1 - share) * turn**2
+    joined = _posed(head, rotation, calibration.covariance(ray @ np.diag(variances) @ ray.T))
+    # what no yaw, pitch and roll can name stays as the language model says it
+    return joined if np.isfinite(joined.yaw) else replace(answer, box=head.box, score=head.score)
+
+
+def _posed(head: HeadEstimate, rotation: Array, covariance: Array | None) -> HeadEstimate:
+    """A head with another rotation; angles are NaN where no triple names it."""
+    yaw, pitch, roll = angles_from_rotation(rotation) or (np.nan,) * 3
+    return replace(
+        head, yaw=yaw, pitch=pitch, roll=roll, rotation=rotation, rotation_covariance=covariance
+    )
 
 
 def as_box(row: Array) -> PixelBox:
@@ -165,18 +230,16 @@ def as_box(row: Array) -> PixelBox:
     return x0, y0, x1, y1
 
 
-def _heads(
-    said: Refined, scores: Array, covariances: Array, size: tuple[int, int]
-) -> list[HeadEstimate]:
+def _heads(said: Refined, scores: Array, size: tuple[int, int]) -> list[HeadEstimate]:
     """Every answer as a head; angles are NaN where no triple names the rotation."""
     camera, heads = usual_camera(size), []
     for index, score in enumerate(scores.tolist()):
         box = as_box(said.boxes[index])
         turn = rotation_to_ray(camera, box)
-        rotation, covariance = turn @ said.rotations[index], None
-        yaw, pitch, roll = np.nan, np.nan, np.nan
+        rotation = turn @ said.rotations[index]
+        head = HeadEstimate(box, np.nan, np.nan, np.nan, rotation, score)
         if np.isfinite(rotation).all():
-            covariance = turn @ covariances[index] @ turn.T
-            yaw, pitch, roll = angles_from_rotation(rotation) or (np.nan,) * 3
-        heads.append(HeadEstimate(box, yaw, pitch, roll, rotation, score, covariance))
+            covariance = turn @ np.diag(said.deviations[index] ** 2) @ turn.T
+            head = _posed(head, rotation, covariance)
+        heads.append(head)
     return heads

@@ -14,7 +14,8 @@ import setuptools
 
 ROOT = Path(__file__).parents[1]
 MOST = 25e6  # bytes
-NEEDED = ("config.json", "tokenizer.json", "onnx/int8/image.onnx", "onnx/int8/step.onnx")
+NEEDED = ("config.json", "tokenizer.json", "onnx/int8/image.onnx", "onnx/int8/step.onnx",
+          "experts/refiner/config.json", "experts/refiner/refiner.onnx")  # fmt: skip
 
 
 def by_colcon() -> set[Path]:
@@ -58,7 +59,7 @@ def test_what_is_installed_is_small_and_runs(way: str, monkeypatch: pytest.Monke
     assert names > {f"models/embedded/{name}" for name in NEEDED}
     assert {"hpe_vlm_ros/perceiver.py", "hpe_vlm_ros/evaluation/report/report.html.j2"} < names
     weights = [name for name in names if name.endswith(".safetensors")]
-    assert all(name.startswith("models/embedded/experts/") for name in weights)
+    assert all(name.startswith("models/embedded/experts/signals/") for name in weights)
     assert not [name for name in names if name.startswith(("training", "test", "benchmarks"))]
     size = sum(file.stat().st_size for file in files)
     assert 15e6 < size < MOST, f"{size / 1e6:.1f} MB"

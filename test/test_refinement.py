@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
+from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
 from hpe_vlm_ros.refinement import (
     OUTPUTS,
@@ -19,7 +20,9 @@ from hpe_vlm_ros.refinement import (
     refined,
     refined_heads,
     squares,
+    with_answers,
 )
+from hpe_vlm_ros.spread import Calibration
 
 SIZE = (480, 640)  # height, width
 turns = st.tuples(st.floats(-179, 179), st.floats(-80, 80), st.floats(-170, 170))
@@ -60,9 +63,6 @@ class Perfect:
 
     def scores(self, said, proposals, size):
         return 1 / (1 + np.exp(-said.presence))
-
-    def covariances(self, said):
-        return said.deviations[:, :, None] ** 2 * np.eye(3)
 
 
 @given(corners, corners, turns)
@@ -109,6 +109,8 @@ def test_heads_are_in_the_frame_of_the_usual_camera(box, turn):
     along = rotation_from_angles(*turn)
     image = np.zeros((*SIZE, 3), np.uint8)
     heads, left = refined_heads(image, [Proposal(box, 0.5)], Perfect([(box, along)], [4.0]), 5)
+    if not heads:
+        return  # nothing of it is in the picture
     ray = rotation_to_ray(usual_camera(SIZE), box)
     (head,) = heads
     assert left == 0
@@ -128,6 +130,53 @@ def test_what_is_no_head_is_dropped_and_two_boxes_of_one_are_one():
     assert {tuple(np.round(head.box)) for head in heads} == {boxes[1], boxes[3]}
     heads, left = refined_heads(image, [Proposal(b, 0.5) for b in boxes], refiner, 1)
     assert left == 1 and tuple(np.round(heads[0].box)) == boxes[3]
+
+
+def estimate(rotation, deviation, covariance=True):
+    known = np.diag([deviation**2] * 3) if covariance else None
+    return HeadEstimate((10, 10, 40, 50), 0.0, 0.0, 0.0, rotation, 0.8, known)
+
+
+@given(turns, st.floats(-30, 30), st.floats(0.05, 0.3), st.floats(0.05, 0.3))
+def test_a_joined_pose_lies_between_both_nearer_to_the_surer(turn, apart, one, other):
+    box, ones = (10, 10, 40, 50), (1.0, 1.0, 1.0)
+    ray = rotation_to_ray(usual_camera(SIZE), box)
+    first = Rotation.from_euler("yxz", turn, degrees=True).as_matrix()
+    second = ray @ Rotation.from_euler("y", apart, degrees=True).as_matrix() @ ray.T @ first
+    heads, answers = [estimate(first, one)], [estimate(second, other)]
+    (joined,) = with_answers(heads, answers, SIZE, ones, Calibration())
+    share = other**-2 / (one**-2 + other**-2)
+    if joined.rotation is second:  # no yaw, pitch and roll name the mean
+        return
+    assert geodesic_degrees(joined.rotation, first) == pytest.approx(abs(apart) * share, abs=1e-3)
+    # about the axis of yaw alone the answer's variance is said to be larger
+    (doubted,) = with_answers(heads, answers, SIZE, (1.0, 1e6, 1.0), Calibration())
+    assert geodesic_degrees(doubted.rotation, first) == pytest.approx(0, abs=1e-2)
+    assert joined.box == heads[0].box and joined.score == heads[0].score
+    doubled, *_ = with_answers(heads, answers, SIZE, ones, Calibration(rotation_scale=2.0))
+    np.testing.assert_allclose(doubled.rotation_covariance, 4 * joined.rotation_covariance)
+
+
+def test_what_no_angles_name_is_as_the_answer_says():
+    upside_down = estimate(np.diag([-1.0, -1.0, 1.0]), 0.01)
+    answer = estimate(rotation_from_angles(20, 0, 0), 0.3)
+    (joined,) = with_answers([upside_down], [answer], SIZE, (1.0, 1.0, 1.0), Calibration())
+    assert joined.rotation is answer.rotation and joined.box == upside_down.box
+
+
+def test_what_tells_no_covariance_leaves_the_head_as_it_is():
+    front = rotation_from_angles(0, 0, 0)
+    plain, unsure = estimate(front, 0.1), estimate(front, 0.1, covariance=False)
+    for heads, answers in (([plain], [unsure]), ([unsure], [plain]), ([], [])):
+        assert with_answers(heads, answers, SIZE, (1.0, 1.0, 1.0), Calibration()) == heads
+
+
+def test_boxes_end_at_the_border_and_none_lies_outside():
+    image = np.zeros((*SIZE, 3), np.uint8)
+    front, boxes = rotation_from_angles(0, 0, 0), [(-20, 100, 60, 180), (700, 100, 760, 180)]
+    refiner = Perfect([(box, front) for box in boxes], [4.0, 4.0])
+    heads, _ = refined_heads(image, [Proposal(b, 0.5) for b in boxes], refiner, 5)
+    assert [tuple(np.round(head.box)) for head in heads] == [(0, 100, 60, 180)]
 
 
 def test_no_proposals_are_no_heads():

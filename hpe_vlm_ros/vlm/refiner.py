@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.boxes import PixelBox
 from hpe_vlm_ros.refinement import Proposal, Refined, cut_out, refined, squares
-from hpe_vlm_ros.spread import check_numbers
+from hpe_vlm_ros.spread import Calibration, check_numbers
 
 from . import CheckpointError
 from .experts import FOLDER
@@ -41,8 +41,10 @@ class RefinerSettings:
             score: of the network's logit, of the logit of the model's own score, of the natural
             logarithm of the root of the box's share of the picture, and the constant.
         min_score: of boxes that are kept.
-        rotation_scale: factor of the stated deviations.
-        rotation_floor: degrees about each axis that even the surest answer is off.
+        answer_pitch, answer_yaw, answer_roll: factors of the variances of the language model's
+            answer about the axes x, y and z along the ray, where poses are joined.
+        rotation_scale, rotation_floor: as of `Calibration`, of poses that are joined with the
+            language model's.
     """
 
     presence: float = 1.0
@@ -50,6 +52,9 @@ class RefinerSettings:
     log_size: float = 0.0
     offset: float = 0.0
     min_score: float = 0.5
+    answer_pitch: float = 1.0
+    answer_yaw: float = 1.0
+    answer_roll: float = 1.0
     rotation_scale: float = 1.0
     rotation_floor: float = 0.0
 
@@ -57,6 +62,8 @@ class RefinerSettings:
         check_numbers(self)
         if self.rotation_scale < 0 or self.rotation_floor < 0:
             raise ValueError("rotation_scale and rotation_floor must be >= 0")
+        if min(self.factors) <= 0:
+            raise ValueError("answer_pitch, answer_yaw and answer_roll must be > 0")
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> RefinerSettings:
@@ -65,6 +72,16 @@ class RefinerSettings:
             return cls(**content)
         except TypeError as error:
             raise ValueError(str(error)) from error
+
+    @property
+    def factors(self) -> tuple[float, float, float]:
+        """Of the variances of the language model's answers, see `refinement.with_answers`."""
+        return self.answer_pitch, self.answer_yaw, self.answer_roll
+
+    @property
+    def calibration(self) -> Calibration:
+        """Of the covariances of joined poses."""
+        return Calibration(self.rotation_scale, self.rotation_floor)
 
     def weights(self) -> Array:
         """(4,) in the order of `Refiner.features`."""
@@ -125,12 +142,6 @@ class Refiner:
         sums = self.features(said, proposals, size) @ self.settings.weights()
         likely: Array = 1 / (1 + np.exp(-np.clip(sums, -50, 50)))
         return likely
-
-    def covariances(self, said: Refined) -> Array:
-        """(N, 3, 3) rad^2 of the turn to the true rotation, about the axes along the rays."""
-        floor = np.radians(self.settings.rotation_floor) ** 2
-        variances = (self.settings.rotation_scale * said.deviations) ** 2 + floor
-        return variances[:, :, None] * np.eye(3)
 
 
 def refiner_in(folder: Path, threads: int | None = None) -> Refiner | None:

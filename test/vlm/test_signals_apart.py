@@ -13,6 +13,7 @@ from hpe_vlm_ros.remote.signals import PLAIN
 from hpe_vlm_ros.tasks import facing, gesture
 from hpe_vlm_ros.vlm.experts import FOLDER
 from hpe_vlm_ros.vlm.model_folder import default_folder
+from hpe_vlm_ros.vlm.refiner import NAME
 from training.testsets import SCENES
 
 PICTURES = [SCENES / "images" / f"{number:06d}.jpg" for number in (1, 5)]
@@ -23,9 +24,11 @@ def bare(tmp_path_factory):
     """The shipped model without its experts for signals."""
     folder = tmp_path_factory.mktemp("models") / "bare"
     folder.mkdir()
+    (folder / FOLDER).mkdir()
     for part in default_folder().iterdir():
         if part.name != FOLDER:
             (folder / part.name).symlink_to(part)
+    (folder / FOLDER / NAME).symlink_to(default_folder() / FOLDER / NAME)
     return folder
 
 

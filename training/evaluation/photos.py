@@ -78,10 +78,13 @@ def draw_curve(photos: list[Photo], file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    rows = measures.curve(photos, THRESHOLDS)
+    every = measures.curve(photos, THRESHOLDS)
+    # below the least score of the model all thresholds give the same point: one of them is drawn
+    rows = [row for row, after in zip(every, [*every[1:], {}], strict=True)
+            if row["recall"] != after.get("recall")]  # fmt: skip
     figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
     axes.plot([r["recall"] for r in rows], [r["precision"] for r in rows], "o-", markersize=3)
-    for row in rows[1::3]:
+    for row in rows:
         axes.annotate(f"{row['score']}", (row["recall"], row["precision"]), fontsize=7,
                       xytext=(3, 3), textcoords="offset points")  # fmt: skip
     axes.set(xlabel="recall, heads of 32 pixels and more", ylabel="precision",

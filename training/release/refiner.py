@@ -27,10 +27,12 @@ from scipy.optimize import minimize
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from hpe_vlm_ros.boxes import match_boxes, within
 from hpe_vlm_ros.evaluation import metrics
-from hpe_vlm_ros.geometry import box_iou
+from hpe_vlm_ros.geometry import box_iou, rotation_vector
 from hpe_vlm_ros.perceiver import HeadPerceiver
-from hpe_vlm_ros.refinement import SIDE, Proposal, refined_heads
+from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
+from hpe_vlm_ros.refinement import SIDE, Proposal, parts_along, refined_heads
 from hpe_vlm_ros.spread import Calibration
 from hpe_vlm_ros.vlm.experts import FOLDER
 from hpe_vlm_ros.vlm.export import OPSET
@@ -50,11 +52,13 @@ from ..data.sample import Sample
 from ..evaluation.scoring import true_heads
 from ..refiner import network
 from .calibrate import as_stated, stated_heads
-from .calibration import fit
+from .calibration import LEAST, fit
 from .fit_scores import average_precision, least_score
 
 TRAINED = "refiner.safetensors"  # of the network in PyTorch, to learn on from
 RIDGE = 1e-4  # keeps weights finite where boxes are told apart without an error
+Array = NDArray[np.float64]
+SAME_IOU = 0.5  # of a known head and the box found for it
 RULES = metrics.Rules(iou=0.4, min_size=16.0)
 STARTING = RefinerSettings(min_score=0.0)
 
@@ -164,15 +168,48 @@ def final_boxes(
     return np.array(scores), np.array(right, dtype=bool)
 
 
-def fit_rotations(refiner: Refiner, asked: Sequence[Asked], side: int) -> Calibration:
+def fit_factors(perceiver: HeadPerceiver, plain: HeadPerceiver, asked: Sequence[Asked]) -> Array:
+    """(3,) factors of the variances of the language model's answers that make the mean error of
+    joined poses least, on heads whose pose is known well; `plain` is without a refiner."""
+    refiner, rows = perceiver.refiner, []
+    assert refiner is not None
+    for one in tqdm(asked, unit="picture"):
+        known = [head for head in one.sample.heads if head.is_exact]
+        heads, _ = refined_heads(one.image, one.proposals, refiner, len(one.proposals) or 1)
+        if not known or not heads:
+            continue
+        answers = plain.poses(one.image, [within(h.box, *one.image.shape[1::-1]) for h in heads])
+        camera = usual_camera(one.image.shape[:2])
+        pairs = match_boxes([h.box for h in known], [h.box for h in heads], SAME_IOU)
+        for true, index in pairs.tolist():
+            head, answer = heads[index], answers[index]
+            if head.rotation_covariance is None or answer.rotation_covariance is None:
+                continue
+            ray = rotation_to_ray(camera, head.box)
+            truth = rotation_vector(ray.T @ known[true].rotation @ head.rotation.T @ ray)
+            rows.append([truth, *parts_along(ray, head, answer)])
+    if len(rows) < LEAST:
+        raise ValueError(
+            f"{len(rows)} heads with known poses, {LEAST} are needed: give more pictures"
+        )
+    truth, turn, ours, theirs = np.moveaxis(np.array(rows), 1, 0)
+
+    def cost(logarithms: np.ndarray) -> float:
+        share = ours / (ours + np.exp(logarithms) * theirs)
+        return float(np.abs(truth - share * turn).sum(1).mean())
+
+    best: Array = np.exp(minimize(cost, np.zeros(3), method="Nelder-Mead").x)
+    return best
+
+
+def fit_rotations(perceiver: HeadPerceiver, asked: Sequence[Asked]) -> Calibration:
     """Scale and floor of the deviations, on heads whose pose is known well."""
-    lines = []
-    for one in asked:
-        heads, _ = refined_heads(one.image, one.proposals, refiner, len(one.proposals))
+    side, lines = perceiver.input_size, []
+    for one in tqdm(asked, unit="picture"):
         known = [h if h.is_exact else replace(h, rotation=None) for h in one.sample.heads]
         sample = replace(one.sample, heads=known)
         scale = side / sample.width, side / sample.height
-        lines.append(stated_heads(heads, sample, scale))
+        lines.append(stated_heads(perceiver(one.image), sample, scale))
     return fit(as_stated(lines))
 
 
@@ -205,11 +242,16 @@ def main(
     refiner.settings = fit_scores(refiner, whole, side)
     scores, right = final_boxes(refiner, whole, side)
     least = least_score(scores, right, precision)
-    rotations = fit_rotations(refiner, asked, side)
+    refiner.settings = replace(refiner.settings, min_score=least)
+    plain = HeadPerceiver.load(model, threads=threads, refine=False)
+    pitch, yaw, roll = fit_factors(perceiver, plain, asked).tolist()
     refiner.settings = replace(
-        refiner.settings, min_score=least, rotation_scale=rotations.rotation_scale,
-        rotation_floor=rotations.rotation_floor,
-    )  # fmt: skip
+        refiner.settings, answer_pitch=pitch, answer_yaw=yaw, answer_roll=roll
+    )
+    told = fit_rotations(perceiver, asked)
+    refiner.settings = replace(
+        refiner.settings, rotation_scale=told.rotation_scale, rotation_floor=told.rotation_floor
+    )
     write_settings(place, refiner.settings)
     kept = scores >= least
     numbers = {

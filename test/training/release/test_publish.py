@@ -39,6 +39,8 @@ def test_the_embedded_model_published_is_found_by_name(tmp_path: Path, capsys) -
         "LICENSE",
         "README.md",
         "config.json",
+        "experts/refiner/config.json",
+        "experts/refiner/refiner.onnx",
         "model.safetensors",
         "onnx/int8/export.json",
         "onnx/int8/image.onnx",
