@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_vlm_ros.geometry import gaze_rotation
 
 Array = NDArray[np.float64]
+ROUND = 1e-6  # of the variance: what the axes of a round spread differ by through rounding
 LEAST_DEVIATION = math.radians(0.5)
 REACH = 8  # standard deviations beyond which nothing is left
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(48)  # errs by 1e-4 at most, 1e-10 if round
@@ -129,7 +130,8 @@ def looking_probability(offset: ArrayLike, covariance: ArrayLike, limit: float) 
     middle, half = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
     wide, narrow = (math.sqrt(max(v, LEAST_DEVIATION**2)) for v in (middle + half, middle - half))
     # Of the long axis; a round spread has none, and is added up best across the way to the target.
-    turn = math.atan2(2 * xy, xx - yy) / 2 if half else math.atan2(-x, y)
+    oval = half > ROUND * middle
+    turn = math.atan2(2 * xy, xx - yy) / 2 if oval else math.atan2(-x, y)
     along = x * math.cos(turn) + y * math.sin(turn)
     beside = y * math.cos(turn) - x * math.sin(turn)
     # x = limit sin(t): strips grow thin towards the disc's edge, where their length falls fastest.

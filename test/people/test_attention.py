@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.spatial.transform import Rotation
@@ -134,6 +134,7 @@ def test_the_score_of_a_round_spread_is_the_non_central_chi_squared(
     assert score == pytest.approx(expected, abs=1e-8)
 
 
+@example((1.5, 0.0), (math.radians(0.5), math.radians(0.5)), 2.5, 1.5)  # round but for rounding
 @given(
     offset=st.tuples(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5)),
     deviations=st.tuples(DEVIATIONS, DEVIATIONS),
