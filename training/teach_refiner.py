@@ -32,7 +32,7 @@ from .model.normed_stem import add_norms, fold_norms, initialise_norms
 from .refiner.batches import Stream, collate, view
 from .refiner.crops import Crops
 from .refiner.losses import losses, total
-from .refiner.network import Refiner, from_embedded
+from .refiner.network import MEAN, STD, Refiner, from_embedded
 from .supervision.dense_head import rotation_from_6d, turn_between
 
 STATE, WEIGHTS = "state.pt", "refiner.safetensors"
@@ -163,7 +163,7 @@ def main(
     add_norms(model.stem, FROZEN)
     first = next(iter(Stream(squares, weights, size, seed)))[0]
     model.to(memory_format=torch.channels_last)
-    initialise_norms(model.stem, (first.float() - 127) / 128)
+    initialise_norms(model.stem, (first.float() - MEAN) / STD)
     kept = copy.deepcopy(model)
     learnt = [p for p in model.parameters() if p.requires_grad]
     filters = [p for p in learnt if p.ndim > 1]

@@ -32,11 +32,11 @@ from hpe_vlm_ros.vlm.loading import load_engine
 
 from ..data.labels import read_labels
 from ..data.sample import Sample
+from ..evaluation.photo_measures import RULES
 from ..evaluation.scoring import true_heads
 
 MOST = 60  # boxes of one picture
 RIDGE = 1e-3  # keeps weights finite where boxes are told apart without an error
-RULES = metrics.Rules(iou=0.4, min_size=16.0)
 
 
 @dataclass(frozen=True)

@@ -53,13 +53,12 @@ from ..evaluation.scoring import true_heads
 from ..refiner import network
 from .calibrate import as_stated, stated_heads
 from .calibration import LEAST, fit
-from .fit_scores import average_precision, least_score
+from .fit_scores import RULES, average_precision, least_score
 
 TRAINED = "refiner.safetensors"  # of the network in PyTorch, to learn on from
 RIDGE = 1e-4  # keeps weights finite where boxes are told apart without an error
 Array = NDArray[np.float64]
 SAME_IOU = 0.5  # of a known head and the box found for it
-RULES = metrics.Rules(iou=0.4, min_size=16.0)
 STARTING = RefinerSettings(min_score=0.0)
 
 
