@@ -50,6 +50,11 @@ class Refined:
     rotations: Array
     deviations: Array
 
+    def rows(self, rows: NDArray[np.int64]) -> Refined:
+        """Only these rows."""
+        parts = self.presence, self.boxes, self.rotations, self.deviations
+        return Refined(*(part[rows] for part in parts))
+
     def with_rows(self, rows: Sequence[int], other: Refined) -> Refined:
         """This with other answers in some rows."""
         mine = [self.presence, self.boxes, self.rotations, self.deviations]
@@ -141,8 +146,8 @@ def refined_heads(
     if again:
         said = said.with_rows(again, refiner(image, [as_box(said.boxes[i]) for i in again]))
     scores = refiner.scores(said, proposals, size)
-    found = _heads(said, scores, size)
-    found = [head for head in found if head.score >= refiner.min_score]
+    kept = np.flatnonzero(scores >= refiner.min_score)
+    found = _heads(said.rows(kept), scores[kept], size)
     found = [cut for head in found if (cut := _in_picture(head, size)) is not None]
     return largest(without_duplicates(found, SAME_IOU, INSIDE), most)
 
