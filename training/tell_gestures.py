@@ -20,7 +20,7 @@ from jsonargparse import auto_cli
 
 from hpe_vlm_ros.tasks import gesture
 
-from .data.labels import read_labels, sample_record
+from .data.labels import read_labels, write_labels
 from .data.sample import Told
 from .data.telling import CONVERSATION
 from .synthetic.pose_windows import windows
@@ -49,13 +49,11 @@ def main(told: Path, out: Path, each: int = 2, seed: int = 0) -> None:
         each: questions about gestures of a picture.
         seed: of the windows.
     """
-    source, lines = asked(seed), []
-    for sample in read_labels(told):
+    source, samples = asked(seed), read_labels(told)
+    for sample in samples:
         sample.told = [*sample.told, *islice(source, each)]
-        lines.append(json.dumps(sample_record(sample, out)) + "\n")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "labels.jsonl").write_text("".join(lines), encoding="utf-8")
-    print(json.dumps({"pictures": len(lines), "gestures": each * len(lines)}))
+    write_labels(out / "labels.jsonl", samples)
+    print(json.dumps({"pictures": len(samples), "gestures": each * len(samples)}))
 
 
 if __name__ == "__main__":

@@ -128,13 +128,9 @@ def by_visible(table: Scored) -> list[Row]:
 
 
 def by_people(table: Scored) -> list[Row]:
-    rows = []
-    for low, high in zip(PEOPLE, (*PEOPLE[1:], 10**9), strict=True):
-        name = f"{low}" if high == low + 1 else f"{low}-{high - 1}"
-        name = f">= {low}" if high == 10**9 else name
-        part = table.counts & (table.people >= low) & (table.people < high)
-        rows.append((name, _row(table, part)))
-    return rows
+    bounds = {f"{a}" if b == a + 1 else f"{a}-{b - 1}": (a, b) for a, b in pairwise(PEOPLE)}
+    masks = between(table.people, bounds | {f">= {PEOPLE[-1]}": (PEOPLE[-1], np.inf)})
+    return [(name, _row(table, mask & table.counts)) for name, mask in masks.items()]
 
 
 BREAKDOWNS: dict[str, tuple[str, Callable[[Scored], list[Row]]]] = {

@@ -19,7 +19,7 @@ from textwrap import dedent
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from tqdm import tqdm
 
-from .labels import sample_record
+from .labels import write_labels
 from .readers.coco import coco_file
 from .readers.common import Report
 from .readers.registry import READERS
@@ -86,10 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         samples = check_pixels(samples, report)
     print(report)
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with output.open("w") as file:
-            for sample in tqdm(samples, unit="label"):
-                file.write(json.dumps(sample_record(sample, output.parent)) + "\n")
+        write_labels(output, tqdm(samples, unit="label"))
         print(f"wrote {len(samples):,} labels to {output}")
     if coco is not None:
         coco.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of JSON lines that long runs write: a run that was killed goes on behind the last one."""
+"""Files of JSON lines: written whole, or by long runs that go on behind the last whole line."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+
+def write_lines(file: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line; the file is there when all of it is, its folder is made."""
+    lines = (json.dumps(record, separators=(",", ":")) + "\n" for record in records)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    with unfinished.open("w", encoding="utf-8") as out:
+        out.writelines(lines)
+    unfinished.replace(file)
 
 
 def whole_lines(file: Path) -> list[dict[str, Any]]:

@@ -2,16 +2,17 @@
 """Label files, `labels*.jsonl`: one JSON line a picture, the format that every stage reads.
 
 The renderer (`training.synthetic.render`), the readers of public data sets (`training.data`) and
-the labelling of photographs (`training.labelling`) all write it, by `sample_record` and
-`head_record`. Where a source does not know, the rotation of a head and the focal length are null
-and `all_heads` is false; `spread` says how far each angle is known; `expressions` and `things` are
-optional.
+the labelling of photographs (`training.labelling`) all write it, by `write_labels`, or by
+`sample_record` and `head_record`. Where a source does not know, the rotation of a head and the
+focal length are null and `all_heads` is false; `spread` says how far each angle is known;
+`expressions` and `things` are optional.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 
 from hpe_vlm_ros.skeleton import KEYPOINTS
 
+from .json_lines import write_lines
 from .sample import Appearance, Expression, Head, Sample, Thing, Told
 
 BOX_DECIMALS = 3  # thousandths of a pixel
@@ -121,6 +123,11 @@ def _keypoints(rows: list[list[float]] | None) -> np.ndarray | None:
     if len(rows) != len(KEYPOINTS) or any(len(row) != 3 for row in rows):
         raise ValueError(f"keypoints must be {len(KEYPOINTS)} times x, y, visibility")
     return np.asarray(rows, dtype=float)
+
+
+def write_labels(file: Path, samples: Iterable[Sample]) -> None:
+    """Write a label file that `read_labels` reads; pictures are named relative to its folder."""
+    write_lines(file, (sample_record(sample, file.parent) for sample in samples))
 
 
 def sample_record(sample: Sample, folder: Path | str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from hpe_vlm_ros.tasks.grid import box_text, grid_box
 from hpe_vlm_ros.tasks.referring import format_referred
 
 from .acts import all_of, any_of, facts_of
-from .labels import read_labels, sample_record
+from .labels import read_labels, write_labels
 from .sample import Head, Sample, Told
 
 CONVERSATION, DESCRIPTION, REASONING = KINDS = ("conversation", "description", "reasoning")
@@ -241,17 +241,16 @@ def main(data: Path, out: Path, most: int = 6, seed: int = 0) -> None:
         most: conversations of a picture.
         seed: of which those are.
     """
-    rng, lines, counts = np.random.default_rng(seed), [], Counter[str]()
-    out.mkdir(parents=True, exist_ok=True)
+    rng, kept, counts = np.random.default_rng(seed), [], Counter[str]()
     for sample in read_labels(data):
         sample.told = chosen(told_of(sample), most, rng)
         counts.update(one.kind for one in sample.told)
         if sample.told:
-            lines.append(json.dumps(sample_record(sample, out)) + "\n")
-    (out / "labels.jsonl").write_text("".join(lines), encoding="utf-8")
+            kept.append(sample)
+    write_labels(out / "labels.jsonl", kept)
     for kind in KINDS:
         print(f"{kind:<14}{counts[kind]:>8}  {100 * counts[kind] / max(counts.total(), 1):.0f} %")
-    print(json.dumps({"pictures": len(lines)} | {kind: counts[kind] for kind in KINDS}))
+    print(json.dumps({"pictures": len(kept)} | {kind: counts[kind] for kind in KINDS}))
 
 
 if __name__ == "__main__":

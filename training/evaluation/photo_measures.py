@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -182,13 +183,13 @@ def by_range(photos: Sequence[Photo]) -> dict[str, list[dict[str, float]]]:
     for axis, name in enumerate(ANGLES):
         truth = np.array([h.teacher[axis] for h in faces if h.teacher is not None])
         error = np.array([_signed(h)[axis] for h in faces])
-        edges = (-180.0, *EDGES[name], 180.0)
+        bounds = list(pairwise((-180.0, *EDGES[name], 180.0)))
+        masks = metrics.between(truth, dict(enumerate(bounds)))
         table[name] = [
             {"from": low, "to": high, "heads": int(inside.sum()),
              "absolute": float(np.abs(error[inside]).mean()),
              "signed": float(error[inside].mean())}
-            for low, high in zip(edges, edges[1:], strict=False)
-            if (inside := (truth >= low) & (truth < high)).any()
+            for (low, high), inside in zip(bounds, masks.values(), strict=True) if inside.any()
         ]  # fmt: skip
     return table
 

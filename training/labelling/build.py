@@ -33,7 +33,7 @@ from tqdm import tqdm
 from hpe_vlm_ros.geometry import box_iou, circular_difference
 
 from ..data.json_lines import whole_lines
-from ..data.labels import sample_record
+from ..data.labels import write_labels
 from ..data.sample import Head, Sample
 from .groups import SEED
 from .judged import read_judged
@@ -156,17 +156,16 @@ class _Folder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "images").mkdir(parents=True, exist_ok=True)
-        self.lines: list[str] = []
+        self.samples: list[Sample] = []
 
     def add(self, sample: Sample, image: np.ndarray, name: str, times: int = 1) -> None:
         file = self.folder / "images" / (name.replace("/", "__").rsplit(".", 1)[0] + ".jpg")
         cv2.imwrite(str(file), image, [cv2.IMWRITE_JPEG_QUALITY, 92])
         sample.image_path = file.resolve()
-        line = json.dumps(sample_record(sample, self.folder.resolve())) + "\n"
-        self.lines += [line] * times
+        self.samples += [sample] * times
 
     def close(self) -> None:
-        (self.folder / "labels.jsonl").write_text("".join(self.lines))
+        write_labels(self.folder.resolve() / "labels.jsonl", self.samples)
 
 
 def main(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import numpy as np
 
 from hpe_vlm_ros.tasks.gesture import LABELS
 
+from ..data.json_lines import write_lines
 from . import render
 from .drawing.compose import Canvas
 from .gestures import Script, random_script
@@ -103,9 +103,9 @@ def write(stage: FilmStage, out: Path, name: str, frames: int, rate: float) -> N
     lines = []
     for picture, label in stage.frames(frames, rate):
         video.write(np.ascontiguousarray(picture[..., ::-1]))
-        lines.append(json.dumps(stage.label(label), separators=(",", ":")))
+        lines.append(stage.label(label))
     video.release()
-    (out / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_lines(out / f"{name}.jsonl", lines)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

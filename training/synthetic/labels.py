@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact labels of rendered heads: rotation, box, visible share.
+"""Exact labels of what is rendered: heads (rotation, box, visible share) and points.
 
 The rotation M takes head axes (x subject's left, y down to the chin, z out of the back of the head)
 to the camera's optical frame (x right, y down, z forward); the identity is a frontal face. Angles
@@ -8,14 +8,21 @@ are read off it by `hpe_vlm_ros.geometry.angles_from_rotation`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from hpe_vlm_ros.skeleton import ABSENT, COVERED, SEEN
+
 from . import Array, Integers
+from .drawing.compose import Canvas
 from .drawing.raster import cover
+from .scene.camera import Camera
 
 # Head axes (columns) in a resting body's frame: x left, y back, z up.
 HEAD_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 GRID = 40
+NEAREST = 0.08  # metres before the camera from which on a point can be in the picture
 
 
 def head_rotation(world_to_optical: Array, head_linear: Array) -> Array:
@@ -61,3 +68,28 @@ def visible_share(
     inside = (x >= 0) & (y >= 0) & (x < owner_of.shape[1]) & (y < owner_of.shape[0])
     shown = owner_of[y[inside], x[inside]] == owner
     return float(shown.sum() / len(rows))
+
+
+def point_labels(
+    places: Array, deep: Array, camera: Camera, canvas: Canvas, owners: Sequence[int] = ()
+) -> Array:
+    """Labels (N, 3) of places in the world (N, 3): x and y in pixels and, as in
+    `hpe_vlm_ros.skeleton`, how each is seen. A place outside the picture has x = y = 0.
+
+    deep: (N,) metres that each place may lie behind the surface that shows there. A place at an
+    edge is seen where one of the drawn pixels around it says so.
+    owners: of the drawn meshes the place may be seen on; () where any will do, or none.
+    """
+    label = np.full((len(places), 3), float(ABSENT))
+    for row, place, below in zip(label, places, deep, strict=True):
+        u, v, depth = camera.pixel(place)
+        if depth <= NEAREST or not (0 <= u < canvas.width and 0 <= v < canvas.height):
+            continue
+        x, y = int(u * canvas.scale), int(v * canvas.scale)
+        around = slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2)
+        limit = 1 / (depth - below) if depth > below else np.inf  # the canvas holds 1 / depth
+        seen = canvas.depth[around] <= limit
+        if owners:
+            seen &= np.isin(canvas.owner_of[around], owners)
+        row[:] = u, v, SEEN if seen.any() else COVERED
+    return label

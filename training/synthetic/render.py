@@ -43,6 +43,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..data.json_lines import write_lines
 from . import Array, Integers
 from .clothes.wardrobe import base_mesh_path, build_wardrobe
 from .drawing.compose import Canvas
@@ -55,7 +56,7 @@ from .scene.backgrounds import room_textures
 from .scene.lights import load_panoramas
 from .scene.sampling import render_scene
 from .scene.world import Surroundings, World
-from .shards import run_tasks, write_lines, write_picture
+from .shards import run_tasks, write_picture
 from .splits import SPLITS, number_of
 
 SHARD = 100  # scenes whose labels are written together

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
@@ -21,19 +20,10 @@ from . import Integers
 def write_picture(path: Path, image: Integers, quality: int) -> None:
     """Write uint8 RGB as a JPEG of this quality."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    _write(path, cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), options)[1].tobytes())
-
-
-def write_lines(path: Path, records: Sequence[dict[str, Any]]) -> None:
-    """Write one JSON object a line."""
-    lines = [json.dumps(record, separators=(",", ":")) for record in records]
-    _write(path, ("\n".join(lines) + "\n").encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), options)[1]
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(data.tobytes())
+    unfinished.replace(path)
 
 
 def run_tasks(

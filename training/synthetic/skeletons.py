@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hpe_vlm_ros.skeleton import ABSENT, COVERED, KEYPOINTS, SEEN
+from hpe_vlm_ros.skeleton import KEYPOINTS
 
 from . import Array, Integers
-from .drawing.compose import Canvas
 from .people.bodies import Rig
 from .people.person import Person
-from .scene.camera import Camera
 
 FACE = ("nose", "left ear", "right ear")  # in the order of `Person.face`
 BONES = {
@@ -29,7 +27,6 @@ BONES = {
 }
 BEHIND = 0.06  # metres behind the surface that is seen; with what covers it, a joint is hidden
 BEHIND_FACE = 0.03  # the same for eyes, ears and nose
-NEAREST = 0.08  # metres before the camera
 
 
 def resting_keypoints(person: Person, rig: Rig) -> tuple[Array, Integers]:
@@ -58,29 +55,3 @@ def posed_keypoints(person: Person, rig: Rig, linear: Array, shift: Array) -> tu
     )
     skin = np.sqrt(np.maximum(squared.min(1), 0))
     return world, skin + np.where(np.arange(len(places)) < 5, BEHIND_FACE, BEHIND)
-
-
-def keypoint_label(world: Array, deep: Array, owner: int, canvas: Canvas, camera: Camera) -> Array:
-    """Keypoints (17, 3) of a drawn person: x and y in pixels and how they are seen.
-
-    `world`, `deep` as of `posed_keypoints`; the person was drawn as `owner` and the next. A point
-    outside the picture has x = y = 0.
-    """
-    label = np.full((len(world), 3), float(ABSENT))
-    for number, point in enumerate(world):
-        u, v, depth = camera.pixel(point)
-        if depth > NEAREST and 0 <= u < canvas.width and 0 <= v < canvas.height:
-            limit = 1 / (depth - deep[number]) if depth > deep[number] else np.inf
-            seen = _is_seen(u, v, limit, owner, canvas)
-            label[number] = u, v, SEEN if seen else COVERED
-    return label
-
-
-def _is_seen(u: float, v: float, limit: float, owner: int, canvas: Canvas) -> bool:
-    """Whether of the drawn pixels around a place one is this person's and near enough: its inverse
-    depth at most `limit`."""
-    column, row = int(u * canvas.scale), int(v * canvas.scale)
-    around = (slice(max(row - 1, 0), row + 2), slice(max(column - 1, 0), column + 2))
-    owners = canvas.owner_of[around]
-    own = (owners == owner) | (owners == owner + 1)
-    return bool((own & (canvas.depth[around] <= limit)).any())

@@ -13,16 +13,15 @@ split and the walk's number alone.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
+from ..data.json_lines import write_lines
 from . import Integers, render
 from .drawing.compose import Canvas
 from .people.dressing import person_colours
@@ -34,6 +33,7 @@ from .scene.figures import HEAD_MIDDLE, Drawn, Figure, draw_person, head_label
 from .scene.lights import exposed, exposure, light_of
 from .scene.sampling import random_panorama, random_room
 from .scene.world import World
+from .shards import write_picture
 from .splits import number_of
 
 PEOPLE = (2, 3, 1, 3, 2, 4)  # in the walks, in turn
@@ -133,10 +133,9 @@ def write(stage: Stage, out: Path, frames: int, rate: float) -> int:
     videos = stage.frames(frames, rate)
     for picture, label in tqdm(videos, f"walk {stage.walk}", frames, file=sys.stderr):
         name = f"images/{stage.walk}_{label['frame']:03d}.jpg"
-        bgr = np.ascontiguousarray(picture[..., ::-1])
-        cv2.imwrite(str(out / name), bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        lines.append(json.dumps({"image": name, **label}, separators=(",", ":")))
-    (out / f"labels_{stage.walk}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_picture(out / name, picture, QUALITY)
+        lines.append({"image": name, **label})
+    write_lines(out / f"labels_{stage.walk}.jsonl", lines)
     return len(lines)
 
 

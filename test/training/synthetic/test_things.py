@@ -10,6 +10,7 @@ import pytest
 from training.data.labels import read_labels
 from training.synthetic.drawing.compose import Canvas
 from training.synthetic.drawing.textures import TextureStore
+from training.synthetic.labels import point_labels
 from training.synthetic.scene.camera import Camera, tilted
 from training.synthetic.scene.world import ROOMS, Surroundings
 from training.synthetic.things import render, scene
@@ -137,7 +138,8 @@ def test_points_outside_are_nought():
     camera = Camera(80, 80, 80.0, tilted(0, 0), np.zeros(3))
     canvas = Canvas(80, 80, 1, *TextureStore().arrays())
     places = np.array([[0, 1, 0], [5, 1, 0], [0, -1, 0.0]])
-    assert scene._points(places, camera, canvas).tolist() == [[40, 40, 2], [0, 0, 0], [0, 0, 0]]
+    found = point_labels(places, np.zeros(3), camera, canvas)
+    assert found.tolist() == [[40, 40, 2], [0, 0, 0], [0, 0, 0]]
 
 
 def test_a_picture_depends_on_its_seed_alone(around):

@@ -18,7 +18,7 @@ from ..drawing.raster import skin
 from ..people.appearance import appearance_of
 from ..people.bodies import Rig
 from ..people.person import Person
-from ..skeletons import keypoint_label, posed_keypoints
+from ..skeletons import posed_keypoints
 from .camera import Camera
 from .lights import Light
 
@@ -110,7 +110,7 @@ def head_label(
     share = labels.visible_share(screen, person.triangles, person.of_head, full, owners, owner + 1)
     worn = zip(person.kinds, person.names, strict=True)
     position = camera.rotation @ (drawn.sellion - camera.position)
-    keypoints = keypoint_label(*drawn.keypoints, owner, canvas, camera)
+    keypoints = labels.point_labels(*drawn.keypoints, camera, canvas, (owner, owner + 1))
     head = Head(box, rotation, share, position, tone=drawn.tone, keypoints=keypoints)
     return head_record(head) | {
         "full_box": rounded(full, BOX_DECIMALS),

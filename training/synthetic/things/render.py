@@ -19,11 +19,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...data.json_lines import write_lines
 from ..drawing.compose import Canvas
 from ..drawing.textures import TextureStore
 from ..render import SHARD, image_size, surroundings
 from ..scene.world import Surroundings
-from ..shards import run_tasks, write_lines, write_picture
+from ..shards import run_tasks, write_picture
 from ..splits import SPLITS, number_of
 from .catalogue import CATEGORIES
 from .materials import add_textures

@@ -58,7 +58,8 @@ def render_thing(
     picture = develop(canvas.over(background * exposure(background, gain, rng)), rng)
     clipped = labels.clip_box(box, canvas.width, canvas.height)
     assert clipped is not None
-    found = _points(places, camera, canvas)
+    deep = np.full(len(places), DEEP * 2 * RADIUS)
+    found = labels.point_labels(places, deep, camera, canvas)
     thing = Thing(category.name, clipped, names, found, tuple(category.points.values()))
     return picture, {
         "width": canvas.width,
@@ -122,18 +123,3 @@ def _placed(
         1.1 * RADIUS,
     )
     return mesh, scale, shift
-
-
-def _points(places: Array, camera: Camera, canvas: Canvas) -> Array:
-    """x, y in pixels and visibility (N, 3) of places in the world (N, 3), see `Thing`."""
-    out = np.zeros((len(places), 3))
-    for row, place in zip(out, places, strict=True):
-        u, v, depth = camera.pixel(place)
-        if not (0 <= u < canvas.width and 0 <= v < canvas.height and depth > 0):
-            continue
-        x, y = int(u * canvas.scale), int(v * canvas.scale)
-        # at the edge of a thing one of the pixels around is enough
-        near = canvas.depth[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-        shown = float(near.min()) <= 1 / max(depth - DEEP * 2 * RADIUS, 1e-3)
-        row[:] = u, v, 2 if shown else 1
-    return out
