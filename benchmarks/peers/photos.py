@@ -40,10 +40,10 @@ from training.data.sample import Head, Sample
 from training.evaluation import photo_measures as measures
 from training.evaluation.photo_measures import Photo
 from training.evaluation.photos import read_photo
-from training.labelling import judged
-from training.labelling.testset import HELD_OUT
+from training.labelling.groups import HELD_OUT
+from training.labelling.judged import JUDGED, read_judged
 
-JUDGED, JUDGED_BELOW = Path(judged.__file__).with_name("judged"), "real_photos"
+JUDGED_BELOW = "real_photos"
 VIEWS = {"face": ("F", "FL", "FR"), "profile": measures.SIDES, "back": measures.BACKS}
 ANGLES = ("teacher_mae", "teacher_mae_side", "teacher_geodesic_median")
 
@@ -56,7 +56,7 @@ def fit_samples(folder: Path, count: int) -> list[Sample]:
     held_out = set(HELD_OUT.read_text().split("\n"))
     labels = [
         label
-        for label in judged.read_judged(JUDGED)
+        for label in read_judged(JUDGED)
         if label["image"] not in held_out and any(map(measures.is_confident, label["heads"]))
     ]
     chosen = np.random.default_rng(0).permutation(len(labels))[:count]

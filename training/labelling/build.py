@@ -35,14 +35,12 @@ from hpe_vlm_ros.geometry import box_iou, circular_difference
 from ..data.json_lines import whole_lines
 from ..data.labels import write_labels
 from ..data.sample import Head, Sample
-from .groups import SEED
-from .judged import read_judged
+from .groups import HELD_OUT, SEED
+from .judged import JUDGED, read_judged
 from .photo_folder import clip_of, find_photos, is_for_validation, is_held_out
 from .proposals import Proposal, sector_yaw, to_camera
 from .propose import is_portrait, proposals_of
 
-JUDGED = Path(__file__).parent / "judged"
-HELD_OUT = Path(__file__).parent / "held_out.txt"
 UPRIGHT = 15.0  # degrees: what is known of a head of which only the sector was judged
 RANGE_OF_THREE = 1.69  # standard deviations that three draws differ by, in the mean
 LARGEST_SPREAD = 25.0  # degrees that teachers may differ by before a pose is not kept

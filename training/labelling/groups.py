@@ -5,6 +5,10 @@ Photographs of one clip, one event or one person are never divided between train
 What tells that two belong together: the numbered frames of a video, the folder of an event in the
 source, a name that both files had there, and pictures (whole, or cut to their one face) that look
 alike to a difference hash. Nobody is recognised: the hash compares pixels, not people.
+
+    python -m training.labelling.groups --photos PHOTOS --teachers POSES
+
+divides the photographs that are new and writes `held_out.txt` again.
 """
 
 from __future__ import annotations
@@ -18,10 +22,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+from jsonargparse import auto_cli
+from tqdm import tqdm
 
-from .photo_folder import clip_of, is_held_out
-from .proposals import SURE_FACE
+from .judged import JUDGED, read_judged
+from .photo_folder import clip_of, find_photos, is_held_out
+from .proposals import SURE_FACE, read_teachers
 
+HELD_OUT = Path(__file__).parent / "held_out.txt"
 SEED = 2  # of the division: the one under which the first photographs were divided
 ALIKE = 3  # bits of 64 by which hashes of one picture may differ
 SIZES = re.compile(r"(?i)(\d+x\d+|[-_ ](small|large|thumb|thumbnail|round|square|crop(ped)?|bw))")
@@ -116,3 +124,38 @@ def read_origins(photos: Path, sets: Iterable[str]) -> dict[str, dict[str, Any]]
     """origin.json of each set, {} where it has none."""
     files = {name: photos / name / "origin.json" for name in sets}
     return {k: json.loads(f.read_text()) if f.is_file() else {} for k, f in files.items()}
+
+
+def main(photos: Path, teachers: Path, out: Path = HELD_OUT, judged: Path = JUDGED) -> None:
+    """Write which photographs are held out for measuring.
+
+    Those that `out` names stay held out, with their groups; other photographs that were judged
+    stay to be learnt from. Of the groups that are left, one in five is held out.
+
+    Args:
+        photos: folder of sets of photographs, each with an origin.json (file -> path in its
+            source) where that is known.
+        teachers: folder of *.jsonl with faces and their poses by public networks.
+        out: text file, a line a photograph.
+        judged: folder of judgements.
+    """
+    names = [path.as_posix() for path in find_photos(photos)]
+    faces = {name: line["faces"] for name, line in read_teachers(teachers).items()}
+    origins = read_origins(photos, {name.split("/")[0] for name in names})
+    keys = {name: keys_of(name, origins[name.split("/")[0]]) for name in names}
+    hashes = {}
+    for name in tqdm(names, unit="photo"):
+        image = cv2.imread(str(photos / name), cv2.IMREAD_COLOR)
+        if image is not None:
+            hashes[name] = hashes_of(image, faces.get(name, []))
+    before = set(out.read_text().splitlines()) if out.exists() else set()
+    learnt = {label["image"] for label in read_judged(judged)} - before
+    found = before | held_out(group(keys, hashes), before, learnt)
+    out.write_text("\n".join(sorted(found)))
+    print(
+        json.dumps({"photographs": len(names), "held out": len(found), "new": len(found - before)})
+    )
+
+
+if __name__ == "__main__":
+    auto_cli(main, as_positional=False)

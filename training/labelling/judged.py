@@ -20,6 +20,8 @@ from .proposals import SECTORS, Proposal, clipped
 from .propose import proposals_of
 from .verdicts import UNKNOWN, Box, Verdict, read_verdicts
 
+JUDGED = Path(__file__).parent / "judged"
+
 
 def judge_files(
     rows: Sequence[dict[str, Any]], verdicts: Iterable[Path], out: Path

@@ -21,14 +21,13 @@ from jsonargparse import auto_cli
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
 from ..data.json_lines import whole_lines
-from .judged import judge_files, read_judged
+from .judged import JUDGED, judge_files, read_judged
 from .proposals import of_model, read_teachers
 from .propose import propose as propose_photos
 from .sheets import write_sheets
 
 LEAST_SCORE = 0.25  # of the model's proposals
 MOST = 60  # proposals of the model on one photograph
-JUDGED = Path(__file__).parent / "judged"
 
 
 def propose(

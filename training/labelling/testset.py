@@ -27,11 +27,10 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from ..testsets import PHOTOS
-from .groups import SEED
+from .groups import HELD_OUT, SEED
 from .judged import read_judged
 from .photo_folder import clip_of, find_photos, is_for_validation, is_held_out
 
-HELD_OUT = Path(__file__).parent / "held_out.txt"
 TEST_ONLY = "test_only"
 MOST_OF_CLIP = 5  # frames: a clip shows few people many times
 Part = Literal["test", "validation"]

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Photographs that belong together are found and never divided."""
 
+import json
+
+import cv2
 import numpy as np
 
-from training.labelling.groups import difference_hash, group, held_out, keys_of
+from training.labelling.groups import difference_hash, group, held_out, keys_of, main
 
 
 def test_what_tells_that_two_belong_together():
@@ -42,3 +45,21 @@ def test_groups_are_held_out_whole_and_what_was_learnt_from_never():
     assert not set(some) & held_out(of, never=[some[0]])
     inside = next(name for name in names if name not in out)
     assert {n for n in names if of[n] == of[inside]} <= held_out(of, always=[inside])
+
+
+def test_new_photographs_are_divided_and_old_ones_stay(tmp_path):
+    """Of two clips seen before one is held out; a new frame of either goes where its clip is."""
+    rng = np.random.default_rng(0)
+    for name in ("out_0001", "out_0002", "in_0001", "in_0002"):
+        noise = np.repeat(np.repeat(rng.integers(0, 256, (9, 9, 3), np.uint8), 8, 0), 8, 1)
+        (tmp_path / "photos/set").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / f"photos/set/{name}.png"), noise)
+    for folder, line in (("teachers", {"faces": []}), ("judged", {})):
+        (tmp_path / folder).mkdir()
+        line = json.dumps({"image": "set/in_0001.png"} | line)
+        (tmp_path / folder / "set.jsonl").write_text(line + "\n")
+    file = tmp_path / "held_out.txt"
+    file.write_text("set/out_0001.png")
+    for _ in range(2):
+        main(tmp_path / "photos", tmp_path / "teachers", file, tmp_path / "judged")
+        assert file.read_text().split() == ["set/out_0001.png", "set/out_0002.png"]
