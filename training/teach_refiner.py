@@ -10,7 +10,8 @@ On two cores two processes with a thread each are fastest, also beside other wor
 `torchrun --nproc_per_node 2 -m training.teach_refiner ... --threads 1`; they divide every batch.
 
 The run can be stopped and goes on from its last state. OUT/refiner.safetensors holds the weights
-(their running average); `training.release.refiner` puts them into a model folder.
+(their running average); `training.release.refiner` puts them into a model folder. A refiner that
+the model folder already has is where learning begins; what it finds hard is then drawn more often.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import copy
 import math
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jsonargparse import auto_cli
 from safetensors.torch import save_file
 from torch import distributed, nn
@@ -32,21 +35,33 @@ from .model.normed_stem import add_norms, fold_norms, initialise_norms
 from .refiner.batches import Stream, collate, view
 from .refiner.crops import Crops
 from .refiner.losses import losses, total
-from .refiner.network import MEAN, STD, Refiner, from_embedded
+from .refiner.network import (
+    MEAN,
+    STD,
+    TRAINED,
+    Refiner,
+    from_embedded,
+    read_weights,
+    trained_in,
+)
 from .supervision.dense_head import rotation_from_6d, turn_between
 
-STATE, WEIGHTS = "state.pt", "refiner.safetensors"
+STATE, ERRORS = "state.pt", "errors.npy"
 AVERAGED = 0.998  # of the running average of the weights, a step
 DECAY = 0.02
 WARM_UP = 100  # steps
 FROZEN = 3  # blocks of the stem, half of the time, which know edges and colours already
 PHOTOS = 0.75  # share of the heads drawn that are photographed
 HEADS = 0.55  # share of the squares drawn that show a head
+# A square that is told well is drawn by EASY, others by their cross-entropy too. It is bounded:
+# the hardest ones are labels that are wrong.
+EASY, HARDEST = 0.15, 2.0
 
 
-def chances(crops: Crops) -> np.ndarray:
+def chances(crops: Crops, errors: np.ndarray | None = None) -> np.ndarray:
     """(N,) how often each square is drawn: heads of photographs and of renders, and what is none,
-    in fixed shares."""
+    in fixed shares; within them those with large `errors` (N,), cross-entropies, more often."""
+    each = np.ones(len(crops.heads)) if errors is None else EASY + np.minimum(errors, HARDEST)
     groups = {
         (True, True): HEADS * PHOTOS, (True, False): HEADS * (1 - PHOTOS),
         (False, True): 0.9 * (1 - HEADS), (False, False): 0.1 * (1 - HEADS),
@@ -55,31 +70,48 @@ def chances(crops: Crops) -> np.ndarray:
     for (head, photo), share in groups.items():
         rows = (crops.heads == head) & (crops.photos == photo)
         if rows.any():
-            weights[rows] = share / rows.sum()
+            weights[rows] = share * each[rows] / each[rows].sum()
     return weights
 
 
 @torch.no_grad()
-def validate(model: Refiner, crops: Crops, size: int = 256) -> dict[str, float]:
-    """Mean losses and, in degrees, the median angle between rotations; presence in percent."""
+def _answers(
+    model: Refiner, crops: Crops, rows: np.ndarray, size: int = 256
+) -> Iterator[tuple[np.ndarray, torch.Tensor, list[torch.Tensor]]]:
+    """Rows, outputs and targets, a batch after the other, of squares as a perfect detector cuts."""
     model.eval()
-    sums: dict[str, float] = defaultdict(float)
-    angles, right = [], []
-    rows = np.arange(len(crops.heads))
     for part in np.array_split(rows, max(len(rows) // size, 1)):
         pixels, *targets = collate(
             view(crops.pixels[i], crops.boxes[i], crops.heads[i], crops.rotations[i],
                  crops.spreads[i], None)
             for i in part
         )  # fmt: skip
-        outputs = model(pixels)
+        yield part, model(pixels), targets
+    model.train()
+
+
+def errors_of(model: Refiner, crops: Crops, first: int = 0, step: int = 1) -> np.ndarray:
+    """(N,) cross-entropies of presence on every `step`-th square from `first` on, 0 on others."""
+    errors = np.zeros(len(crops.heads))
+    for rows, outputs, targets in _answers(model, crops, np.arange(first, len(errors), step)):
+        errors[rows] = F.binary_cross_entropy_with_logits(
+            outputs[:, 0], targets[0], reduction="none"
+        ).numpy()
+    return errors
+
+
+def validate(model: Refiner, crops: Crops) -> dict[str, float]:
+    """Mean losses and, in degrees, the median angle between rotations; presence in percent."""
+    sums: dict[str, float] = defaultdict(float)
+    angles, right = [], []
+    rows = np.arange(len(crops.heads))
+    for part, outputs, targets in _answers(model, crops, rows):
         for name, value in losses(outputs, *targets).items():
             sums[name] += float(value) * len(part) / len(rows)
         heads, _, rotations, spreads = targets
         sure = (heads > 0.5) & ~rotations.isnan().flatten(1).any(1) & (spreads.amax(1) < 0.14)
         angles.append(turn_between(rotation_from_6d(outputs[sure, 5:11]), rotations[sure]))
         right.append((outputs[:, 0] > 0) == (heads > 0.5))
-    model.train()
     return dict(sums) | {
         "degrees": math.degrees(float(torch.cat(angles).median())),
         "right": 100 * float(torch.cat(right).float().mean()),
@@ -96,6 +128,21 @@ def _join() -> tuple[int, int]:
         return 0, 1
     distributed.init_process_group("gloo")
     return distributed.get_rank(), distributed.get_world_size()
+
+
+def _errors_once(model: Refiner, crops: Crops, file: Path) -> np.ndarray:
+    """`errors_of` all squares, divided among the processes, and kept in a file."""
+    if file.is_file():
+        return np.asarray(np.load(file))
+    distributed_run = distributed.is_initialized()
+    rank = distributed.get_rank() if distributed_run else 0
+    processes = distributed.get_world_size() if distributed_run else 1
+    errors = torch.from_numpy(errors_of(model, crops, rank, processes))
+    if distributed_run:
+        distributed.all_reduce(errors)
+    if rank == 0:
+        np.save(file, errors.numpy())
+    return errors.numpy()
 
 
 def _share_gradients(parameters: list[nn.Parameter], processes: int) -> None:
@@ -144,7 +191,7 @@ def main(
         crops: folder of squares (`training.refiner.crops`).
         out: folder for weights and the state of the run.
         validation: folder of squares that are only watched.
-        base: model folder whose stem is the beginning.
+        base: model folder whose refiner is the beginning, or its stem where it has none.
         steps: batches to learn from.
         size: squares a batch.
         rate: the highest learning rate.
@@ -158,8 +205,11 @@ def main(
     rank, processes = _join()
     squares = Crops.read(crops)
     watched = None if validation is None else Crops.read(validation)
-    weights = chances(squares)
-    model = from_embedded(base)
+    out.mkdir(parents=True, exist_ok=True)
+    trained = trained_in(base)
+    model = from_embedded(base) if trained is None else read_weights(trained)
+    errors = None if trained is None else _errors_once(model, squares, out / ERRORS)
+    weights = chances(squares, errors)
     add_norms(model.stem, FROZEN)
     first = next(iter(Stream(squares, weights, size, seed)))[0]
     model.to(memory_format=torch.channels_last)
@@ -179,7 +229,6 @@ def main(
         model.load_state_dict(state["model"])
         kept.load_state_dict(state["kept"])
         optimizer.load_state_dict(state["optimizer"])
-    out.mkdir(parents=True, exist_ok=True)
     stream = Stream(squares, weights, size // processes, seed + processes * done + rank)
     batches = iter(DataLoader(stream, batch_size=None, num_workers=loaders))
     sums: dict[str, float] = defaultdict(float)
@@ -212,7 +261,7 @@ def main(
             torch.save(state, out / "state.new")
             (out / "state.new").replace(out / STATE)
             tensors = {k: v.half().contiguous() for k, v in deployed(kept).state_dict().items()}
-            save_file(tensors, out / WEIGHTS)
+            save_file(tensors, out / TRAINED)
     if processes > 1:
         distributed.destroy_process_group()
 

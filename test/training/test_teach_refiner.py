@@ -23,6 +23,7 @@ from training import teach_refiner
 from training.refiner import batches, candidates, crops
 from training.refiner.crops import STORED, STORED_SIDE, Crops
 from training.refiner.losses import losses, turn_parts
+from training.refiner.network import TRAINED, read_weights, trained_in
 from training.release import refiner as release
 from training.testsets import SCENES
 
@@ -140,40 +141,77 @@ def test_parts_of_a_turn_are_its_rotation_vector():
     np.testing.assert_allclose(parts.numpy(), vector, atol=1e-4)
 
 
-def teach(cut, out, steps):
+def teach(cut, out, steps, base, **options):
     teach_refiner.main(
-        cut, out, cut, default_folder(), steps=steps, size=4, every=1, threads=1, loaders=0
+        cut, out, cut, base, steps=steps, size=4, every=1, threads=1, loaders=0, **options
     )
     return torch.load(out / teach_refiner.STATE, weights_only=True)["step"]
 
 
+def without_experts(folder, copy):
+    """A model folder with the files of another, but for its experts."""
+    copy.mkdir()
+    for part in folder.iterdir():
+        if part.name != FOLDER:
+            (copy / part.name).symlink_to(part)
+    return copy
+
+
 @pytest.fixture(scope="module")
 def taught(cut, tmp_path_factory):
-    """A refiner after two steps, in two runs."""
+    """A refiner after two steps from the stem, in two runs."""
     out = tmp_path_factory.mktemp("taught")
-    assert teach(cut, out, 1) == 1
-    assert teach(cut, out, 2) == 2
-    return out / teach_refiner.WEIGHTS
+    base = without_experts(default_folder(), out / "base")
+    assert teach(cut, out, 1, base) == 1
+    assert teach(cut, out, 2, base) == 2
+    return out / TRAINED
 
 
 @pytest.fixture(scope="module")
 def released(taught, kept_scenes, tmp_path_factory):
     """The shipped model with that refiner instead of its own."""
-    folder = tmp_path_factory.mktemp("models") / "model"
-    folder.mkdir()
-    for part in default_folder().iterdir():
-        if part.name != FOLDER:
-            (folder / part.name).symlink_to(part)
+    folder = without_experts(default_folder(), tmp_path_factory.mktemp("models") / "model")
     release.export(taught, folder / FOLDER / NAME)
     return folder
 
 
-def test_the_exported_network_says_what_the_trained_one_does(taught, released):
-    from safetensors.torch import load_file
+@torch.no_grad()
+def presence(weights, cut):
+    """What a refiner says of squares' middles."""
+    half = (STORED_SIDE - SIDE) // 2
+    middles = np.array(Crops.read(cut).pixels)[:, half:-half, half:-half]
+    outputs = read_weights(weights).eval()(torch.from_numpy(middles).permute(0, 3, 1, 2))
+    return outputs[:, 0].numpy()
 
+
+def test_learning_goes_on_from_the_refiner_of_the_model(cut, taught, tmp_path):
+    teach(cut, tmp_path, 1, default_folder(), rate=0.0)
+    known = trained_in(default_folder())
+    own, stem = presence(known, cut), presence(taught, cut)
+    assert np.abs(presence(tmp_path / TRAINED, cut) - own).max() < 0.2 * np.abs(stem - own).max()
+    errors = np.load(tmp_path / teach_refiner.ERRORS)
+    squares = Crops.read(cut)
+    np.testing.assert_allclose(
+        errors.mean(), teach_refiner.validate(read_weights(known), squares)["presence"], rtol=1e-4
+    )
+    assert not (taught.parent / teach_refiner.ERRORS).exists()
+
+
+def test_what_is_hard_is_drawn_more_often_and_wrong_labels_not_much_more(cut):
+    squares = Crops.read(cut)
+    errors = np.zeros(len(squares.heads))
+    hard, wrong, *easy = np.flatnonzero(~squares.heads)
+    errors[hard], errors[wrong] = teach_refiner.HARDEST, 100.0
+    often = teach_refiner.chances(squares, errors)
+    assert often[hard] == often[wrong] > 10 * often[easy[0]]
+    same = teach_refiner.chances(squares)
+    for heads in (squares.heads, ~squares.heads):  # shares of both stay
+        assert often[heads].sum() == pytest.approx(same[heads].sum())
+
+
+def test_the_exported_network_says_what_the_trained_one_does(taught, released):
     refiner = HeadPerceiver.load(released, threads=1).refiner
-    network = release.network.Refiner().eval()
-    network.load_state_dict({k: v.float() for k, v in load_file(taught).items()})
+    network = read_weights(taught).eval()
     image = np.random.default_rng(0).integers(0, 255, (80, 100, 3), np.uint8)
     boxes = [(10.0, 10.0, 40.0, 50.0), (60.0, 20.0, 90.0, 70.0)]
     said = refiner(image, boxes)
@@ -199,11 +237,7 @@ def test_candidates_go_on_where_they_were_stopped(kept_scenes, tmp_path):
 
 def changed(folder, tmp_path, name, change):
     """A copy of a model's refiner of which one file is changed, in a model folder."""
-    model = tmp_path / "model"
-    model.mkdir()
-    for part in folder.iterdir():
-        if part.name != FOLDER:
-            (model / part.name).symlink_to(part)
+    model = without_experts(folder, tmp_path / "model")
     copy = shutil.copytree(folder / FOLDER / NAME, model / FOLDER / NAME)
     change(copy / name)
     return model

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..supervision.dense_head import rotation_from_6d, turn_between
 
-BOX, TURN, SURE = 4.0, 3.0, 0.3  # weights beside presence
+BOX, TURN, SURE = 4.0, 3.0, 0.6  # weights beside presence
 LEAST_DEVIATION = 0.03  # radians: labels are no better
 NEARLY_HALF = 3.0  # radians: beyond, the axis of a turn is hardly known
 

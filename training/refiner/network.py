@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The refiner's network: EfficientNet-Lite0 down to stride 32, and one hidden layer behind it.
 
-It begins as the stem of an embedded model, which knows heads at many sizes.
+It begins as the refiner that a model folder has, or as the stem of its embedded model, which knows
+heads at many sizes.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hpe_vlm_ros.refinement import OUTPUTS, SIDE
+from hpe_vlm_ros.vlm.experts import FOLDER
 from hpe_vlm_ros.vlm.pytorch.checkpoint import load_model
 from hpe_vlm_ros.vlm.pytorch.stem import STAGES, EfficientNetLite0Stem, SameConv2d
+from hpe_vlm_ros.vlm.refiner import NAME
 
+TRAINED = "refiner.safetensors"  # of the network in PyTorch, to learn on from
 BLOCKS = sum(stage[-1] for stage in STAGES[:6])  # the last stage widens most and adds little
 CHANNELS = STAGES[5][1]
 PLACES = 48  # channels that keep where in the square something is
@@ -58,6 +63,19 @@ class Refiner(nn.Module):
         x = self.stem((squares.float() - MEAN) / STD)
         seen = torch.cat((x.mean((2, 3)), F.relu(self.places(x)).flatten(1)), dim=1)
         return self.output(F.relu(self.hidden(seen)))
+
+
+def read_weights(file: Path) -> Refiner:
+    """A refiner with the weights of a file that training wrote."""
+    refiner = Refiner()
+    refiner.load_state_dict({name: part.float() for name, part in load_file(file).items()})
+    return refiner
+
+
+def trained_in(folder: Path) -> Path | None:
+    """The weights of the refiner that a model folder has, None where it has none."""
+    file = folder / FOLDER / NAME / TRAINED
+    return file if file.is_file() else None
 
 
 def from_embedded(folder: Path) -> Refiner:

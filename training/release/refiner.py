@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from jsonargparse import auto_cli
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from scipy.optimize import minimize
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -55,7 +54,6 @@ from .calibrate import as_stated, stated_heads
 from .calibration import LEAST, fit
 from .fit_scores import RULES, average_precision, least_score
 
-TRAINED = "refiner.safetensors"  # of the network in PyTorch, to learn on from
 RIDGE = 1e-4  # keeps weights finite where boxes are told apart without an error
 Array = NDArray[np.float64]
 SAME_IOU = 0.5  # of a known head and the box found for it
@@ -76,8 +74,7 @@ class Graph(nn.Module):
 
 def export(weights: Path, place: Path) -> None:
     """Write a refiner's network, its weights and settings that are not fitted yet to `place`."""
-    refiner = network.Refiner()
-    refiner.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
+    refiner = network.read_weights(weights)
     place.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -94,7 +91,7 @@ def export(weights: Path, place: Path) -> None:
             verbose=False,
         )
     tidy(place / GRAPH)
-    shutil.copy(weights, place / TRAINED)
+    shutil.copy(weights, place / network.TRAINED)
     write_settings(place, STARTING)
 
 
