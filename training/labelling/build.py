@@ -14,8 +14,8 @@ Photographs without people are whole and empty. What a model took for a head on 
 becomes a decoy. Groups that are held out (`groups`) are left out, or are all there is (`part`).
 
 OUT/labels.jsonl is what every stage reads; pictures are copied to OUT/images, with ignored regions
-blurred so that nobody is taught that no head is there. A tenth of what is learnt from goes to
-OUT_validation, by groups.
+blurred so that nobody is taught that no head is there, and heads in them are left out. A tenth of
+what is learnt from goes to OUT_validation, by clips.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from hpe_vlm_ros.geometry import box_iou, circular_difference
+from hpe_vlm_ros.geometry import box_area, box_iou, box_overlap, circular_difference
 
 from ..data.json_lines import whole_lines
 from ..data.labels import write_labels
@@ -47,13 +47,15 @@ LARGEST_SPREAD = 25.0  # degrees that teachers may differ by before a pose is no
 WORST_MODEL = 18.0  # degrees, standard deviation beyond which the model's own pose is not kept
 HALF_SECTOR = 22.5  # degrees
 EYE = (20.0, 15.0, 15.0)  # degrees that a pose is in doubt by where the eye moved its yaw
+MOST = 0.5  # of a head's box in an ignored region, beyond which the head is not learnt from
 LEAST_DECOY = 12.0  # pixels, side of a box that may be a decoy
 
 
 def judged_sample(label: dict[str, Any], path: Path, row: dict[str, Any] | None = None) -> Sample:
     """The sample of a judged photograph; `row` holds what a model took for heads on it since."""
     size = label["width"], label["height"]
-    heads = [_judged_head(head, size) for head in label["heads"]]
+    seen = [h for h in label["heads"] if not _is_blurred(h["box"], label.get("ignore", []))]
+    heads = [_judged_head(head, size) for head in seen]
     decoys = []
     if label["whole"]:
         decoys = [np.array(box) for box in label.get("no", [])]
@@ -61,6 +63,11 @@ def judged_sample(label: dict[str, Any], path: Path, row: dict[str, Any] | None 
         found = proposals_of(row) if row is not None else []
         decoys += [np.array(p.box) for p in found if _is_apart(p, known) and _is_decoy(p.box)]
     return Sample(path, *size, None, heads, all_heads=label["whole"], decoys=decoys)
+
+
+def _is_blurred(box: Any, regions: list[Any]) -> bool:
+    """Whether most of a box lies in a region that is blurred."""
+    return bool(regions) and bool(box_overlap([box], regions).max() > MOST * box_area([box])[0])
 
 
 def _is_decoy(box: Any) -> bool:

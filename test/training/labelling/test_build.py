@@ -57,10 +57,11 @@ def test_judgements_count_and_ignored_regions_are_blurred(tmp_path):
     label = {k: row[k] for k in ("image", "sha256", "width", "height")} | {
         "whole": True, "no": [[4, 4, 30, 40]], "ignore": [[150, 100, 200, 160]],
         "heads": [{"box": [60, 30, 140, 130], "facing": "B", "source": "eye"},
-                  {"box": [1, 100, 20, 120], "facing": None, "source": "eye"}],
+                  {"box": [1, 100, 20, 120], "facing": None, "source": "eye"},
+                  {"box": [148, 110, 170, 140], "facing": "F", "source": "eye"}],
     }  # fmt: skip
     (sample,) = built(tmp_path, [row], [label]).values()
-    back, unknown = sample.heads
+    back, unknown = sample.heads  # the third is blurred
     assert abs(to_ray(back.rotation, back.box, 200, 160)[0]) == pytest.approx(180, abs=0.1)
     assert back.spread.max() == 15 and not back.is_exact and unknown.rotation is None
     assert len(sample.decoys) == 1
