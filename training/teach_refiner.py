@@ -38,7 +38,6 @@ from .refiner.losses import losses, total
 from .refiner.network import (
     MEAN,
     STD,
-    TRAINED,
     Refiner,
     from_embedded,
     read_weights,
@@ -46,7 +45,7 @@ from .refiner.network import (
 )
 from .supervision.dense_head import rotation_from_6d, turn_between
 
-STATE, ERRORS = "state.pt", "errors.npy"
+STATE, ERRORS, TRAINED = "state.pt", "errors.npy", "refiner.safetensors"
 AVERAGED = 0.998  # of the running average of the weights, a step
 DECAY = 0.02
 WARM_UP = 100  # steps

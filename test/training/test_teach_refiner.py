@@ -23,7 +23,7 @@ from training import teach_refiner
 from training.refiner import batches, candidates, crops
 from training.refiner.crops import STORED, STORED_SIDE, Crops
 from training.refiner.losses import losses, turn_parts
-from training.refiner.network import TRAINED, read_weights, trained_in
+from training.refiner.network import read_weights, trained_in
 from training.release import refiner as release
 from training.testsets import SCENES
 
@@ -164,7 +164,7 @@ def taught(cut, tmp_path_factory):
     base = without_experts(default_folder(), out / "base")
     assert teach(cut, out, 1, base) == 1
     assert teach(cut, out, 2, base) == 2
-    return out / TRAINED
+    return out / teach_refiner.TRAINED
 
 
 @pytest.fixture(scope="module")
@@ -184,11 +184,19 @@ def presence(weights, cut):
     return outputs[:, 0].numpy()
 
 
+def test_an_exported_graph_holds_all_weights(taught, released):
+    known, exported = (read_weights(f).state_dict() for f in (taught, trained_in(released)))
+    assert all(torch.equal(part, exported[name]) for name, part in known.items())
+
+
 def test_learning_goes_on_from_the_refiner_of_the_model(cut, taught, tmp_path):
     teach(cut, tmp_path, 1, default_folder(), rate=0.0)
     known = trained_in(default_folder())
     own, stem = presence(known, cut), presence(taught, cut)
-    assert np.abs(presence(tmp_path / TRAINED, cut) - own).max() < 0.2 * np.abs(stem - own).max()
+    assert (
+        np.abs(presence(tmp_path / teach_refiner.TRAINED, cut) - own).max()
+        < 0.2 * np.abs(stem - own).max()
+    )
     errors = np.load(tmp_path / teach_refiner.ERRORS)
     squares = Crops.read(cut)
     np.testing.assert_allclose(

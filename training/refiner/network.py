@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import torch
 import torch.nn.functional as F
+from onnx.numpy_helper import to_array
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from hpe_vlm_ros.refinement import OUTPUTS, SIDE
 from hpe_vlm_ros.vlm.experts import FOLDER
+from hpe_vlm_ros.vlm.onnxruntime.files import HALVED
 from hpe_vlm_ros.vlm.pytorch.checkpoint import load_model
 from hpe_vlm_ros.vlm.pytorch.stem import STAGES, EfficientNetLite0Stem, SameConv2d
-from hpe_vlm_ros.vlm.refiner import NAME
+from hpe_vlm_ros.vlm.refiner import GRAPH, NAME
 
-TRAINED = "refiner.safetensors"  # of the network in PyTorch, to learn on from
+EXPORTED = "refiner."  # before names of weights in the exported graph
 BLOCKS = sum(stage[-1] for stage in STAGES[:6])  # the last stage widens most and adds little
 CHANNELS = STAGES[5][1]
 PLACES = 48  # channels that keep where in the square something is
@@ -66,15 +69,26 @@ class Refiner(nn.Module):
 
 
 def read_weights(file: Path) -> Refiner:
-    """A refiner with the weights of a file that training wrote."""
+    """A refiner with the weights that training wrote, or with those of an exported graph (.onnx),
+    which keep their names there."""
+    named = _of_graph(file) if file.suffix == ".onnx" else load_file(file)
     refiner = Refiner()
-    refiner.load_state_dict({name: part.float() for name, part in load_file(file).items()})
+    refiner.load_state_dict({name: part.float() for name, part in named.items()})
     return refiner
 
 
+def _of_graph(file: Path) -> dict[str, Tensor]:
+    """Weights of a graph that `training.release.refiner` exported; some are kept in 16 bits."""
+    return {
+        part.name.removeprefix(EXPORTED).removesuffix(HALVED): torch.tensor(to_array(part))
+        for part in onnx.load(file).graph.initializer
+        if part.name.startswith(EXPORTED)
+    }
+
+
 def trained_in(folder: Path) -> Path | None:
-    """The weights of the refiner that a model folder has, None where it has none."""
-    file = folder / FOLDER / NAME / TRAINED
+    """The refiner's graph of a model folder, None where it has none."""
+    file = folder / FOLDER / NAME / GRAPH
     return file if file.is_file() else None
 
 

@@ -12,7 +12,6 @@ and stated deviations are calibrated as `training.release.calibrate` does it.
 from __future__ import annotations
 
 import json
-import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -91,7 +90,6 @@ def export(weights: Path, place: Path) -> None:
             verbose=False,
         )
     tidy(place / GRAPH)
-    shutil.copy(weights, place / network.TRAINED)
     write_settings(place, STARTING)
 
 

@@ -11,6 +11,7 @@ from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 SMALL = 1024  # elements; what is smaller is not worth halving
+HALVED = ".half"  # behind names of weights that are stored in 16 bits
 
 
 def write_int8(source: Path, target: Path) -> None:
@@ -55,7 +56,7 @@ def halve(graph: GraphProto) -> None:
         if not np.array_equal(half.astype(np.float32), values):
             continue
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+        tensor.CopyFrom(numpy_helper.from_array(half, name + HALVED))
         casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
     for number, node in enumerate(casts):
         graph.node.insert(number, node)
