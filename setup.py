@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 TORCH = ["pillow>=11", "safetensors>=0.4", "torch>=2.6", "transformers>=5.23,<6"]
 MODEL = Path("models") / "embedded"  # found there by vlm.model_folder.default_folder
+REFINER = MODEL / "experts" / "refiner"
 LEFT_OUT = [MODEL / "model.safetensors", MODEL / "read_outs.safetensors"]
 REPLAY = ["jinja2>=3.1", "matplotlib>=3.8", "mcap>=1.2", "rosbags>=0.11", "tqdm>=4.60"]
 
