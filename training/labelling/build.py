@@ -15,7 +15,7 @@ becomes a decoy. Groups that are held out (`groups`) are left out, or are all th
 
 OUT/labels.jsonl is what every stage reads; pictures are copied to OUT/images, with ignored regions
 blurred so that nobody is taught that no head is there, and heads in them are left out. A tenth of
-what is learnt from goes to OUT_validation, by clips.
+what is learnt from goes to OUT_validation, by groups; rooms by clips.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from hpe_vlm_ros.geometry import box_area, box_iou, box_overlap, circular_differ
 from ..data.json_lines import whole_lines
 from ..data.labels import write_labels
 from ..data.sample import Head, Sample
-from .groups import HELD_OUT, SEED
+from .groups import HELD_OUT, SEED, VALIDATION
 from .judged import JUDGED, read_judged
 from .photo_folder import clip_of, find_photos, is_for_validation, is_held_out
 from .proposals import Proposal, sector_yaw, to_camera
@@ -183,6 +183,7 @@ def main(
     empty_proposals: Path | None = None,
     least: int = 1,
     repeat: int = 1,
+    validation: Path = VALIDATION,
 ) -> None:
     """Write folders to learn from: `out`, and `out`_validation.
 
@@ -197,7 +198,9 @@ def main(
         least: heads that a photograph nobody judged must have.
         repeat: how often photographs that were judged whole, and empty ones with something that
             was taken for a head, are listed in `out`.
+        validation: text file, a line a photograph that is validated on.
     """
+    watched = set(validation.read_text().split("\n"))
     kept_away = set(held_out.read_text().split("\n"))
     folders = {False: _Folder(out), True: _Folder(out.with_name(out.name + "_validation"))}
     labels = {label["image"]: label for label in read_judged(judged)}
@@ -219,7 +222,7 @@ def main(
             sample = judged_sample(label, photos / name, row)
             image = blurred(image, label.get("ignore", []))
             kind = "judged whole" if label["whole"] else "judged in part"
-        unseen = is_for_validation(name)
+        unseen = name in watched
         times = repeat if label is not None and sample.all_heads and not unseen else 1
         folders[unseen].add(sample, image, name, times)
         counts[kind] += 1

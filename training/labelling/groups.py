@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which photographs belong together, and which groups are held out for measuring.
+"""Which photographs belong together, and which groups are held out for measuring or validated on.
 
-Photographs of one clip, one event or one person are never divided between training and test set.
+Photographs of one clip, one event or one person are never divided between training, validation and
+test set.
 What tells that two belong together: the numbered frames of a video, the folder of an event in the
 source, a name that both files had there, and pictures (whole, or cut to their one face) that look
 alike to a difference hash. Nobody is recognised: the hash compares pixels, not people.
 
     python -m training.labelling.groups --photos PHOTOS --teachers POSES
 
-divides the photographs that are new and writes `held_out.txt` again.
+divides the photographs that are new and writes `held_out.txt` and `validation.txt` again.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from .judged import JUDGED, read_judged
-from .photo_folder import clip_of, find_photos, is_held_out
+from .photo_folder import clip_of, find_photos, is_for_validation, is_held_out
 from .proposals import SURE_FACE, read_teachers
 
 HELD_OUT = Path(__file__).parent / "held_out.txt"
+VALIDATION = Path(__file__).parent / "validation.txt"
 SEED = 2  # of the division: the one under which the first photographs were divided
 ALIKE = 3  # bits of 64 by which hashes of one picture may differ
 SIZES = re.compile(r"(?i)(\d+x\d+|[-_ ](small|large|thumb|thumbnail|round|square|crop(ped)?|bw))")
@@ -120,14 +122,30 @@ def held_out(
     }
 
 
+def validated(groups: Mapping[str, str], held_out: Iterable[str]) -> set[str]:
+    """The images that are validated on: all of a group if the hash of each one's name says so.
+
+    So no image of a group from which one has been learnt is validated on.
+    """
+    taken = set(held_out)
+    learnt = {of for name, of in groups.items() if not is_for_validation(name)}
+    return {name for name, of in groups.items() if name not in taken and of not in learnt}
+
+
 def read_origins(photos: Path, sets: Iterable[str]) -> dict[str, dict[str, Any]]:
     """origin.json of each set, {} where it has none."""
     files = {name: photos / name / "origin.json" for name in sets}
     return {k: json.loads(f.read_text()) if f.is_file() else {} for k, f in files.items()}
 
 
-def main(photos: Path, teachers: Path, out: Path = HELD_OUT, judged: Path = JUDGED) -> None:
-    """Write which photographs are held out for measuring.
+def main(
+    photos: Path,
+    teachers: Path,
+    out: Path = HELD_OUT,
+    judged: Path = JUDGED,
+    validation: Path = VALIDATION,
+) -> None:
+    """Write which photographs are held out for measuring, and which are validated on.
 
     Those that `out` names stay held out, with their groups; other photographs that were judged
     stay to be learnt from. Of the groups that are left, one in five is held out.
@@ -136,8 +154,9 @@ def main(photos: Path, teachers: Path, out: Path = HELD_OUT, judged: Path = JUDG
         photos: folder of sets of photographs, each with an origin.json (file -> path in its
             source) where that is known.
         teachers: folder of *.jsonl with faces and their poses by public networks.
-        out: text file, a line a photograph.
+        out: text file of those that are held out, a line a photograph.
         judged: folder of judgements.
+        validation: text file of those that are validated on.
     """
     names = [path.as_posix() for path in find_photos(photos)]
     faces = {name: line["faces"] for name, line in read_teachers(teachers).items()}
@@ -150,11 +169,13 @@ def main(photos: Path, teachers: Path, out: Path = HELD_OUT, judged: Path = JUDG
             hashes[name] = hashes_of(image, faces.get(name, []))
     before = set(out.read_text().splitlines()) if out.exists() else set()
     learnt = {label["image"] for label in read_judged(judged)} - before
-    found = before | held_out(group(keys, hashes), before, learnt)
+    groups = group(keys, hashes)
+    found = before | held_out(groups, before, learnt)
     out.write_text("\n".join(sorted(found)))
-    print(
-        json.dumps({"photographs": len(names), "held out": len(found), "new": len(found - before)})
-    )
+    watched = validated(groups, found)
+    validation.write_text("\n".join(sorted(watched)))
+    counts = {"photographs": len(names), "held out": len(found), "new": len(found - before)}
+    print(json.dumps(counts | {"validation": len(watched)}))
 
 
 if __name__ == "__main__":

@@ -47,8 +47,8 @@ def is_held_out(clip: str, seed: int = 0) -> bool:
 
 
 def is_for_validation(name: str, every: int = 10) -> bool:
-    """Whether a photograph that is not held out is validated on and never learnt from: one clip in
-    `every`, by a hash of its name."""
+    """Whether a photograph that is not held out may be validated on: one clip in `every`, by a hash
+    of its name. Of photographs in groups, see `groups.validated`."""
     # "watched" is a salt: another would divide the photographs in another way
     digest = hashlib.sha256(f"watched:{clip_of(Path(name))}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % every == 0

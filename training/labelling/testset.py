@@ -27,7 +27,7 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from ..testsets import PHOTOS
-from .groups import HELD_OUT, SEED
+from .groups import HELD_OUT, SEED, VALIDATION
 from .judged import read_judged
 from .photo_folder import clip_of, find_photos, is_for_validation, is_held_out
 
@@ -37,15 +37,13 @@ Part = Literal["test", "validation"]
 KEPT = ("box", "facing", "source", "angles", "spread")
 
 
-def people_lines(
-    prefix: str, judged: Path, held_out: set[str], part: Part = "test"
-) -> list[dict[str, Any]]:
-    """Lines of judged photographs below `prefix` that belong to a part."""
+def people_lines(prefix: str, judged: Path, chosen: set[str] | None) -> list[dict[str, Any]]:
+    """Lines of judged photographs below `prefix`, of those that are chosen, or of all (None)."""
     lines, clips = [], Counter[str]()
     for label in read_judged(judged):
         name = label["image"]
-        is_wanted = _is_wanted(part, name, prefix.startswith(TEST_ONLY) or name in held_out)
         clip = clip_of(Path(name))
+        is_wanted = chosen is None or name in chosen
         if not is_wanted or label.get("drop") or clips[clip] == MOST_OF_CLIP:
             continue
         clips[clip] += 1
@@ -58,16 +56,15 @@ def people_lines(
     return lines
 
 
-def _is_wanted(part: Part, name: str, is_test: bool) -> bool:
-    return is_test if part == "test" else not is_test and is_for_validation(name)
-
-
 def room_lines(photos: Path, prefix: str, part: Part = "test") -> list[dict[str, Any]]:
     """Lines of the photographs without people below `prefix` that belong to a part."""
     lines = []
     for path in tqdm(find_photos(photos / prefix), unit="photo", desc=prefix):
         is_test = prefix.startswith(TEST_ONLY) or is_held_out(clip_of(path), SEED)
-        if not _is_wanted(part, path.as_posix(), is_test):
+        is_wanted = (
+            is_test if part == "test" else is_for_validation(path.as_posix()) and not is_test
+        )
+        if not is_wanted:
             continue
         content = (photos / prefix / path).read_bytes()
         image = cv2.imread(str(photos / prefix / path), cv2.IMREAD_COLOR)
@@ -87,6 +84,7 @@ def main(
     held_out: Path = HELD_OUT,
     out: Path = PHOTOS / "labels.jsonl",
     part: Part = "test",
+    validation: Path = VALIDATION,
 ) -> None:
     """Write the test set's labels.
 
@@ -97,10 +95,15 @@ def main(
         held_out: text file, a line a photograph (below its prefix) that is not learnt from.
         out: file to write.
         part: which photographs.
+        validation: text file, a line a photograph (below its prefix) that is validated on.
     """
-    names = set(held_out.read_text().split("\n"))
-    lines = [line for prefix, judged in people.items()
-             for line in people_lines(prefix, judged, names, part)]  # fmt: skip
+    chosen = set((held_out if part == "test" else validation).read_text().split("\n"))
+    lines = [
+        line
+        for prefix, judged in people.items()
+        if part == "test" or not prefix.startswith(TEST_ONLY)
+        for line in people_lines(prefix, judged, None if prefix.startswith(TEST_ONLY) else chosen)
+    ]
     counts = Counter[str](photographs=len(lines))
     for line in lines:
         counts["heads"] += len(line["heads"])

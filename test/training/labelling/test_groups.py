@@ -6,7 +6,15 @@ import json
 import cv2
 import numpy as np
 
-from training.labelling.groups import difference_hash, group, held_out, keys_of, main
+from training.labelling.groups import (
+    difference_hash,
+    group,
+    held_out,
+    keys_of,
+    main,
+    validated,
+)
+from training.labelling.photo_folder import is_for_validation
 
 
 def test_what_tells_that_two_belong_together():
@@ -47,6 +55,17 @@ def test_groups_are_held_out_whole_and_what_was_learnt_from_never():
     assert {n for n in names if of[n] == of[inside]} <= held_out(of, always=[inside])
 
 
+def test_nothing_is_validated_on_of_a_group_that_was_learnt_from():
+    names = [f"set/{i}.jpg" for i in range(900)]
+    of = {name: f"set/{i // 3 * 3}.jpg" for i, name in enumerate(names[:600])}
+    of |= {name: name for name in names[600:]}
+    out = held_out(of)
+    watched = validated(of, out)
+    assert 10 < len(watched) < 60 and not watched & out
+    assert {n for n in names if of[n] in {of[w] for w in watched}} <= watched
+    assert all(is_for_validation(name) for name in watched)
+
+
 def test_new_photographs_are_divided_and_old_ones_stay(tmp_path):
     """Of two clips seen before one is held out; a new frame of either goes where its clip is."""
     rng = np.random.default_rng(0)
@@ -61,5 +80,8 @@ def test_new_photographs_are_divided_and_old_ones_stay(tmp_path):
     file = tmp_path / "held_out.txt"
     file.write_text("set/out_0001.png")
     for _ in range(2):
-        main(tmp_path / "photos", tmp_path / "teachers", file, tmp_path / "judged")
+        main(
+            tmp_path / "photos", tmp_path / "teachers", file, tmp_path / "judged",
+            tmp_path / "validation.txt",
+        )  # fmt: skip
         assert file.read_text().split() == ["set/out_0001.png", "set/out_0002.png"]
