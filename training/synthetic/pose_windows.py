@@ -25,9 +25,11 @@ SECONDS = 7.0
 RATES = (5.0, 6.5, 8.0, 10.0, 15.0, 30.0, 60.0)
 RATE_ODDS = (0.08, 0.12, 0.15, 0.33, 0.14, 0.12, 0.06)
 FIRST_TOLD = 8  # samples of a window, from which on it is told at training how it looks so far
-GAINS = (0.75, 0.5, 0.55), (1.15, 1.0, 1.0)  # least and most: answers shrink pitch and roll
+GAINS = (0.6, 0.2, 0.4), (1.3, 0.85, 1.0)  # least and most: answers shrink pitch and roll
 LARGER = 1.9  # times as large as in films motions may be: small ones drown in errors
+WALKING = 0.4  # share of people
 MEMORY = 0.45  # seconds of the slow part of an answer's error
+FAST = 0.55  # of the part that changes from image to image, for the slow one
 KEPT = (0.42, 0.75, 0.7, 1.0, 1.0, 1.0)  # shares of windows, by label: short gestures are rarer
 
 
@@ -79,7 +81,10 @@ def _seen(
     """What the model says (N, 5) at these times, and whether the script's labels hold."""
     angles = script.angles(times) * rng.uniform(1.0, LARGER)
     kind = rng.random()
-    shift = _shift(rng, angles, times)
+    walks = bool(rng.random() < WALKING)
+    shift = _shift(rng, angles, times, walks)
+    if walks:
+        angles[:, 0] += _ways(rng, times)
     told = True
     if kind < 0.07:  # a photograph that is moved: its pose seems to follow a little
         swing = rng.uniform(0.03, 0.4, 2) * np.sin(
@@ -96,11 +101,21 @@ def _seen(
     return np.column_stack([angles, shift]) + _errors(rng, times, errors), told
 
 
-def _shift(rng: np.random.Generator, angles: Array, times: Array) -> Array:
+def _ways(rng: np.random.Generator, times: Array) -> Array:
+    """Degrees by which somebody turns who walks and looks about, which is no gesture."""
+    out = np.zeros(len(times))
+    for _ in range(rng.integers(4)):
+        start, size = rng.uniform(0, SECONDS), rng.uniform(20, 120) * rng.choice([-1, 1])
+        span = abs(size) / rng.uniform(50, 160)
+        out += size * np.clip((times - start) / span, 0, 1)
+    return out
+
+
+def _shift(rng: np.random.Generator, angles: Array, times: Array, walks: bool) -> Array:
     """How far the box moves to the right and down, in heights: with the head, and by walking."""
     right = angles[:, 0] * rng.normal(0, 0.002) + angles[:, 2] * rng.uniform(-0.001, 0.006)
     down = -angles[:, 1] * rng.uniform(-0.0005, 0.006)
-    if rng.random() < 0.4:
+    if walks:
         right = right + rng.normal(0, 0.5) * (times - times[0])
         down = down + rng.normal(0, 0.05) * (times - times[0])
         stride = rng.uniform(1.4, 2.2)
@@ -113,10 +128,10 @@ def _shift(rng: np.random.Generator, angles: Array, times: Array) -> Array:
 def _errors(rng: np.random.Generator, times: Array, errors: Sequence[Array]) -> Array:
     if errors and rng.random() < 0.5:
         return _film_errors(rng, times, errors)
-    size = np.array([1.4, 1.0, 0.9]) * np.exp(rng.normal(0, 0.35, 3)) * np.exp(rng.normal(0, 0.6))
+    size = np.array([1.8, 1.1, 0.95]) * np.exp(rng.normal(0, 0.35, 3)) * np.exp(rng.normal(0, 0.6))
     size = np.append(size, np.full(2, 0.008) * np.exp(rng.normal(0, 0.5, 2)))
     slow = _correlated(rng, times) * size
-    out = slow + rng.normal(0, 0.75, (len(times), 5)) * size
+    out = slow + rng.normal(0, FAST, (len(times), 5)) * size
     wrong = rng.random(len(times)) < rng.choice([0.0, 0.03], p=[0.7, 0.3])
     out[wrong, :3] += rng.normal(0, [14.0, 6.0, 6.0], (int(wrong.sum()), 3))
     return np.asarray(out)
@@ -124,7 +139,7 @@ def _errors(rng: np.random.Generator, times: Array, errors: Sequence[Array]) -> 
 
 def _film_errors(rng: np.random.Generator, times: Array, errors: Sequence[Array]) -> Array:
     """A piece of a film's errors, joined to itself backwards where it is shorter."""
-    one = errors[rng.integers(len(errors))]
+    one = errors[int(rng.integers(len(errors)))]
     there_and_back = np.concatenate([one, one[::-1]])
     start = rng.uniform(0, len(one))
     index = (start + (times - times[0]) / PERIOD) % (len(there_and_back) - 1)
