@@ -20,8 +20,8 @@ TIMEOUT = 900.0  # seconds; only a failing test waits that long
 
 
 @pytest.fixture(scope="session", autouse=True)
-def private_graph() -> Iterator[None]:
-    """A domain of its own for the processes of these tests."""
+def private_domain() -> Iterator[None]:
+    """A domain of its own for these processes; to loopback the demo keeps by itself."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(domain()))
         yield

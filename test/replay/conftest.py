@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from domains import private_graph  # noqa: F401
 from painted import Load, entries, write_bag
 
 from hpe_vlm_ros.recordings.sources import open_sources

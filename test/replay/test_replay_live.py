@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -13,7 +12,6 @@ from typing import Any
 
 import launch_stand_ins
 import pytest
-from domains import domain
 from graph import NodeProcess
 from painted import entries, write_bag
 
@@ -25,15 +23,7 @@ ROOT = Path(__file__).parents[2]
 FRAMES = 4
 
 
-@pytest.fixture
-def private_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain()))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    if os.environ.get("ROS_DISTRO") == "humble":
-        monkeypatch.setenv("ROS_LOCALHOST_ONLY", "1")
-
-
-def test_live_and_offline_give_the_same_numbers(tmp_path, tiny_model, private_graph):
+def test_live_and_offline_give_the_same_numbers(tmp_path, tiny_model):
     bag = write_bag(tmp_path / "bag", entries(FRAMES))
     node = NodeProcess(
         tmp_path / "log", autostart=True, model=tiny_model, device="cpu", tracking=False,

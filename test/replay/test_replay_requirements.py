@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from painted import entries, write_bag
-from test_replay_live import launch_file, private_graph  # noqa: F401
+from test_replay_live import launch_file  # noqa: F401
 
 from hpe_vlm_ros.requirements import REPLAY, TORCH, remedy
 
@@ -74,10 +74,7 @@ def test_the_launch_file_says_it_and_shows_its_arguments_all_the_same(
         launch_file.start(context)
 
 
-def test_signals_that_come_again_and_again_leave_the_recording_whole(
-    tmp_path: Path,
-    private_graph: None,  # noqa: F811
-) -> None:
+def test_signals_that_come_again_and_again_leave_the_recording_whole(tmp_path: Path) -> None:
     """The player waits for a node that never comes; its own file is closed all the same."""
     bag = write_bag(tmp_path / "bag", entries(2))
     out = tmp_path / "live"

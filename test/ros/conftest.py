@@ -12,31 +12,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from domains import domain
+from domains import domain, private_graph  # noqa: F401
 from graph import ROOT, SCRIPT, SECOND, NodeProcess, Peer, shipped_parameters
 
 SCRIPTED = "/scripted"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def private_graph() -> Iterator[None]:
-    """A domain of its own, on loopback, for this process and those it starts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(domain()))
-        patch.setenv("ROS_PYTHON_CHECK_FIELDS", "1")  # as Humble always does
-        if os.environ.get("ROS_DISTRO") == "humble":
-            patch.setenv("ROS_LOCALHOST_ONLY", "1")
-        else:
-            patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def soak(
-    request: pytest.FixtureRequest, private_graph: None, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path | None]:
     """What the soak prints; the file is locked while it runs. It is started before the first test
     here, by one worker for all, if any test is to look at it; it computes little."""
+    request.getfixturevalue("private_graph")
     if not any(item.path.name == "test_soak.py" for item in request.session.items):
         yield None
         return
