@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .mirror import MIRROR_CHOICES
+from .model_options import add_model_options
 from .pictures import read_picture
 from .requirements import remedy
 
@@ -36,7 +37,6 @@ and z (ahead), null where unknown. Heads go from left to right.
 
 Images that cannot be read get a message and the exit status 1; the others are still processed.
 """
-MODEL = "model folder, name on the hub (org/name or org/name@revision), or address of a server"
 DOWNLOAD = """\
 Fetch a model into the cache of huggingface_hub (HF_HOME says where that lies) and print its folder.
 From then on its name does wherever a model is named, also without a network (HF_HUB_OFFLINE=1).
@@ -106,36 +106,10 @@ def parser() -> argparse.ArgumentParser:
 def _model(to: argparse.ArgumentParser) -> None:
     """The options of whatever loads a model."""
     add = to.add_argument
-    add("--model", metavar="M", help=f"{MODEL} (default: the one in the package)")
-    add("--download", action="store_true", help="download a model org/name that the cache lacks")
-    add("--adapter", metavar="DIR", help="LoRA adapter to the model (other families than CogVLM)")
+    add_model_options(add)
     add("--detector", metavar="M", help="second model that finds the heads, such as embedded")
-    add("--device", metavar="D", help='such as "cpu" or "cuda" (default: the best there is)')
     add("--backend", default="auto", metavar="B", help="auto, onnx (exported models) or torch")
     add("--quantization", default="none", metavar="Q", help="of weights: none, int8 or int4")
-    add("--max-heads", type=int, default=20, metavar="N", help="most heads per image (default 20)")
-    add(
-        "--tiles",
-        type=int,
-        default=0,
-        metavar="N",
-        help="look at parts of each image as well, to find far heads: above 1 at N x N; 0 at one "
-        "where the model's own map tells that they are likely, for models without a refiner (0)",
-    )
-    add(
-        "--mirror",
-        choices=MIRROR_CHOICES,
-        default="auto",
-        help="look at the mirror image as well: finds more, takes up to twice as long (default: as "
-        "the model's config.json says; the one in the package: never)",
-    )
-    add(
-        "--no-refine",
-        dest="refine",
-        action="store_false",
-        help="do not look at each head once more: boxes and poses are then what the language "
-        "model says (for models with a refiner, as the one in the package)",
-    )
 
 
 def _loaded(options: argparse.Namespace) -> Any:

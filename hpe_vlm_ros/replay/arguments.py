@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hpe_vlm_ros.mirror import MIRROR_CHOICES
+from hpe_vlm_ros.model_options import add_model_options, count, positive
 from hpe_vlm_ros.mounting import TURNS
 
 from .plan import SLICE
@@ -113,10 +113,10 @@ def _input(to: argparse.ArgumentParser) -> None:
         default=0,
         help="degrees clockwise by which pictures must be turned to show people upright (0)",
     )
-    add("--every", type=_positive, default=1, metavar="N", help="perceive each N-th frame (1)")
+    add("--every", type=positive, default=1, metavar="N", help="perceive each N-th frame (1)")
     add(
         "--frames",
-        type=_count,
+        type=count,
         default=0,
         metavar="N",
         help="at most N frames of each recording; 0: all (0)",
@@ -125,37 +125,10 @@ def _input(to: argparse.ArgumentParser) -> None:
 
 def _model(to: argparse.ArgumentParser) -> None:
     add = to.add_argument_group("who answers").add_argument
-    add("--model", metavar="M", help="folder, org/name or server (default: the embedded one)")
-    add("--download", action="store_true", help="download a model org/name that the cache lacks")
-    add("--adapter", metavar="DIR", help="LoRA adapter to the model (other families than CogVLM)")
-    add("--device", metavar="D", help="cpu, cuda, ... (default: the best there is)")
-    add("--max-heads", type=_positive, default=20, metavar="N", help="most heads a frame (20)")
-    add(
-        "--tiles",
-        type=int,
-        choices=range(5),
-        default=0,
-        metavar="N",
-        help="look at parts of each frame as well, to find far heads: above 1 at N x N; 0 at one "
-        "where the model's own map tells that they are likely, for models without a refiner (0)",
-    )
-    add(
-        "--mirror",
-        choices=MIRROR_CHOICES,
-        default="auto",
-        help="look at the mirror image as well: finds more, takes up to twice as long (as the "
-        "model's config.json says; the embedded one: never)",
-    )
-    add(
-        "--no-refine",
-        dest="refine",
-        action="store_false",
-        help="do not look at each head once more: boxes and poses are then what the language "
-        "model says (for models with a refiner, as the embedded one)",
-    )
+    add_model_options(add)
     add(
         "--free-every",
-        type=_count,
+        type=count,
         default=10,
         metavar="N",
         help="also ask about each N-th frame without grammar, for E_angle; 0: never (10)",
@@ -171,10 +144,10 @@ def _model(to: argparse.ArgumentParser) -> None:
 
 def _work(to: argparse.ArgumentParser) -> None:
     add = to.add_argument_group("how it is done").add_argument
-    add("--processes", type=_positive, default=1, metavar="N", help="on this machine (1)")
+    add("--processes", type=positive, default=1, metavar="N", help="on this machine (1)")
     add(
         "--threads",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="of each process's arithmetic (default: cores divided by --processes)",
     )
@@ -185,7 +158,7 @@ def _work(to: argparse.ArgumentParser) -> None:
     )
     add(
         "--slice",
-        type=_positive,
+        type=positive,
         default=SLICE,
         metavar="N",
         help=f"frames that are kept or lost together ({SLICE})",
@@ -277,18 +250,6 @@ def _gate(to: argparse.ArgumentParser) -> None:
         help='exit with 3 if it holds, such as "mae_yaw > 8"; may be repeated',
     )
     add("--thresholds", type=Path, metavar="FILE", help="such conditions, one a line")
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
-
-
-def _count(text: str) -> int:
-    if (number := int(text)) < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return number
 
 
 def _seconds(text: str) -> float:
