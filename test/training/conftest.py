@@ -61,6 +61,18 @@ def briefly_recounted():
         yield
 
 
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """A small model's folder, for what needs one."""
+    from hpe_vlm_ros.vlm.pytorch import checkpoint
+    from training.stage1_pretrain import new_embedded_model
+
+    model, processor = new_embedded_model(64)
+    folder = tmp_path_factory.mktemp("small") / "model"
+    checkpoint.save(folder, model, processor)
+    return folder
+
+
 @pytest.fixture
 def full_size_layers():
     """Configuration of layers of the same classes as the full size, a hundredth as wide."""

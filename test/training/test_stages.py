@@ -37,15 +37,6 @@ STAGES = {
 QUICK = ["--schedule.steps=2", "--schedule.workers=0", "--schedule.save_every=2", "--threads=1"]
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """A small model's folder, for stages that need one."""
-    model, processor = stage1_pretrain.new_embedded_model(64)
-    folder = tmp_path_factory.mktemp("small") / "model"
-    checkpoint.save(folder, model, processor)
-    return folder
-
-
 def test_every_training_recipe_has_its_stage():
     recipes = {path.name for path in (ROOT / "config" / "training").glob("embedded*.yaml")}
     assert recipes - {"embedded_stage3_merge.yaml"} == set(STAGES)

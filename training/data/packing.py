@@ -57,6 +57,11 @@ class Batch:
         """(height, width) of the pictures."""
         return self.pixel_values.shape[-2], self.pixel_values.shape[-1]
 
+    def inputs(self) -> dict[str, torch.Tensor]:
+        """What the model's forward takes, with the attention mask of the segments."""
+        names = ("input_ids", "pixel_values", "token_type_ids", "position_ids")
+        return {n: getattr(self, n) for n in names} | {"attention_mask": self.attention_mask()}
+
     def prompt_places(self, row: int) -> list[torch.Tensor]:
         """(T,) bool for each prompt of a row: its tokens, those that it shares included."""
         segments, parents = self.segments[row], self.parents[row]

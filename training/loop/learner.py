@@ -125,14 +125,8 @@ class Learner(nn.Module):
             tower = self.model.model.vision
             tower.transformer(tower.patch_embedding(pixels))
             return self._tower_losses(batch)
-        hidden = self.model.model(
-            input_ids=batch.input_ids,
-            pixel_values=pixels,
-            token_type_ids=batch.token_type_ids,
-            position_ids=batch.position_ids,
-            attention_mask=batch.attention_mask(),
-            use_cache=False,
-        ).last_hidden_state
+        inputs = batch.inputs() | {"pixel_values": pixels}
+        hidden = self.model.model(**inputs, use_cache=False).last_hidden_state
         if not asked:
             return self._told_losses(batch)
         losses = self._answer_losses(hidden, batch)

@@ -66,14 +66,7 @@ def _weights(model: CogVLMForCausalLM, batch: Batch) -> torch.Tensor:
         )
         for index, layer in enumerate(model.model.layers)
     ]
-    model.model(
-        input_ids=batch.input_ids,
-        pixel_values=batch.pixel_values,
-        token_type_ids=batch.token_type_ids,
-        position_ids=batch.position_ids,
-        attention_mask=batch.attention_mask(),
-        use_cache=False,
-    )
+    model.model(**batch.inputs(), use_cache=False)
     for hook in hooks:
         hook.remove()
     deciding = (batch.targets[0] >= 0).nonzero()[:, 0]

@@ -10,7 +10,7 @@ import torch
 
 from hpe_vlm_ros.geometry import angles_from_rotations, geodesic_degrees, rotation_from_angles
 from hpe_vlm_ros.vlm.pytorch import checkpoint
-from training import stage1_pretrain, stage4_rehearse
+from training import stage4_rehearse
 from training.data.labels import read_labels
 from training.data.sample import Head, Sample
 from training.labelling.networks.crops import camera_frame, cut
@@ -35,15 +35,6 @@ TWO = {
     "threads": 1,
     "limit": 2,
 }
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """A small model's folder."""
-    model, processor = stage1_pretrain.new_embedded_model(64)
-    folder = tmp_path_factory.mktemp("small") / "model"
-    checkpoint.save(folder, model, processor)
-    return folder
 
 
 def test_sixdrepnet_runs_resumes_and_is_scored(scenes, tmp_path):

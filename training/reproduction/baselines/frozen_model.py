@@ -51,14 +51,7 @@ def hidden_states(
     for start in range(0, len(questions), ROW):
         asked = questions[start : start + ROW]
         batch = pack([pixels], [asked], [[]], [True], count, tokenizer)
-        hidden = model.model(
-            input_ids=batch.input_ids,
-            pixel_values=batch.pixel_values,
-            token_type_ids=batch.token_type_ids,
-            position_ids=batch.position_ids,
-            attention_mask=batch.attention_mask(),
-            use_cache=False,
-        ).last_hidden_state[0]
+        hidden = model.model(**batch.inputs(), use_cache=False).last_hidden_state[0]
         visual = hidden[1 : 1 + count]
         for place in batch.prompt_places(0):
             own = hidden[place]
