@@ -318,24 +318,13 @@ def geodesic_degrees(first: ArrayLike, second: ArrayLike) -> Array:
     return degrees
 
 
-def distance_from_box_height(height_px: ArrayLike, fy: float, head_diameter_m: float) -> Array:
-    """Depth in metres of a head near the optical axis whose box is `height_px` high."""
-    height = np.asarray(height_px, dtype=float)
-    if not (np.isfinite(height).all() and (height > 0).all() and fy > 0 and head_diameter_m > 0):
-        raise ValueError(
-            f"height {height_px!r} px, fy {fy} px, diameter {head_diameter_m} m: must be positive"
-        )
-    depth: Array = fy * head_diameter_m / height
-    return depth
-
-
 def head_position(
     box: ArrayLike, camera: CameraIntrinsics, rotation: ArrayLike, shape: HeadShape
 ) -> Array:
     """Sellion (3,) in metres, optical frame, of a head with box x0, y0, x1, y1 in pixels.
 
     The box's upper and lower edges are tangents of the sphere of `shape`: exact off the axis too,
-    where `distance_from_box_height` overlooks perspective stretch. A box cut by the image's border
+    where `fy * diameter / height` overlooks perspective stretch. A box cut by the image's border
     puts the head too far away. NaN where the lens sees nothing.
     """
     x0, y0, x1, y1 = np.asarray(box, dtype=float)

@@ -9,7 +9,6 @@ from hpe_vlm_ros.geometry import (
     FACE_FROM_GAZE,
     CameraIntrinsics,
     HeadShape,
-    distance_from_box_height,
     face_rotation,
     gaze_rotation,
     head_position,
@@ -105,14 +104,6 @@ def test_the_offset_turns_with_the_head() -> None:
     front = head_position(box, CAMERA, np.eye(3), shape)
     back = head_position(box, CAMERA, rotation_from_angles(180, 0, 0), shape)
     assert back - front == pytest.approx([0, 0, 0.18])
-
-
-def test_distance_from_box_height() -> None:
-    assert distance_from_box_height(87.0, 580.0, 0.3) == pytest.approx(2.0)
-    assert distance_from_box_height([87.0, 174.0], 580.0, 0.3).tolist() == [2.0, 1.0]
-    for height, fy, diameter in ((0, 580, 0.3), (87, 0, 0.3), (87, 580, -1), (np.nan, 580, 0.3)):
-        with pytest.raises(ValueError, match="must be positive"):
-            distance_from_box_height(height, fy, diameter)
 
 
 def test_impossible_cameras_and_boxes_are_refused() -> None:

@@ -16,7 +16,6 @@ from training.data.readers.common import (
     Report,
     clip_xywh,
     picture_size,
-    subsample,
     usable_picture,
 )
 from training.data.sample import Sample
@@ -158,13 +157,3 @@ def test_report_compares_with_the_source(report, caplog):
     report.finish([], {"images": 1077})
     assert "kept 0 images (the source counts 1,077)" in caplog.text
     assert "left out 8: picture missing (0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, ...)" in caplog.text
-
-
-def test_a_subsample_is_the_same_for_the_same_seed():
-    samples = [Sample(None, n, 1, None) for n in range(1000)]
-    chosen = [s.width for s in subsample(samples, 10, seed=3)]
-    assert len(set(chosen)) == 10 and chosen == sorted(chosen)
-    assert chosen == [s.width for s in subsample(samples, 10, seed=3)]
-    assert chosen != [s.width for s in subsample(samples, 10, seed=4)]
-    assert subsample(samples, 2000, seed=3) == samples
-    assert np.mean([s.width for s in subsample(samples, 500, seed=0)]) == pytest.approx(500, abs=40)

@@ -66,8 +66,7 @@ def read_agora(
     without a valid angle triple; people whose joints do not project to where the file says;
     pictures that are missing, unreadable or without a head. These filters are DirectMHP's, and so
     are the counts: 14,408 images with 105,046 heads and, for validation, 1,070 with 7,505. The
-    paper uses 9,654 images with 64,187 heads and does not say which; `reading.subsample` takes as
-    many.
+    paper uses 9,654 images with 64,187 heads and does not say which.
     A picture that loses a head which may well show is marked `all_heads=False`.
     Raises FileNotFoundError, or ValueError naming a file that is no such table.
 

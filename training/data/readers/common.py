@@ -180,11 +180,3 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not a JSON file ({error}); download it again") from error
-
-
-def subsample(samples: list[Sample], count: int, seed: int) -> list[Sample]:
-    """`count` of the samples in their order, the same for the same seed; all if there are fewer."""
-    if count >= len(samples):
-        return list(samples)
-    chosen = np.random.default_rng(seed).choice(len(samples), count, replace=False)
-    return [samples[index] for index in np.sort(chosen)]
