@@ -51,13 +51,13 @@ if TYPE_CHECKING:
 CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
 Array = NDArray[np.float64]
 Said = TypeVar("Said")
-PEAK = 0.1  # probability from which a peak of the presence map is worth a closer look
+PEAK = 0.1  # probability from which a peak of the presence map is worth another pass over that part
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
 
 
 @dataclass(frozen=True, eq=False)
 class _Pass:
-    """A picture, or a tile of it, that was looked at, and the boxes found there.
+    """A picture, or a tile of it, that was processed, and the boxes found there.
 
     `left_out`, `named` (pixels of `image`) and `presence` are as in `Heads`.
     """
@@ -73,8 +73,8 @@ class _Pass:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """A head whose pose was not asked for yet: its box on the grid and in pixels of what was looked
-    at, its calibrated score, and the pass that found it."""
+    """A head whose pose was not asked for yet: its box on the grid and in pixels of what was
+    processed, its calibrated score, and the pass that found it."""
 
     grid: Box
     seen: PixelBox
@@ -112,7 +112,7 @@ class HeadPerceiver:
         self.free_text = facts.vocab_size >= OPEN_VOCABULARY  # answers any question, in words
         self._engine = model
         self.calibration = Calibration.read(facts.calibration)  # of spreads and scores
-        # both looks at once, where the runtime is best used so
+        # both passes at once, where the runtime is best used so
         at_once = self.mirror and model.at_once > 1
         self.folder: Path | None = None  # of the model, where it lies in one
         self._load_alike: Callable[[Path], HeadPerceiver] = type(self).load
@@ -156,7 +156,7 @@ class HeadPerceiver:
                 part of it once more where the model's own map tells that small heads are likely
                 there (in up to twice the time). Above, so many by so many overlapping parts are
                 processed as well, see `tiles`: 2 takes up to five times as long, 3 up to ten.
-            mirror: whether the mirror image is looked at as well, see `mirror`: more heads are
+            mirror: whether the mirror image is processed as well, see `mirror`: more heads are
                 found and poses are better, in up to twice the time. None is as the model's
                 config.json says; a server is asked about the image alone.
             download: whether a model on the hub may be downloaded where the cache lacks it.
@@ -275,7 +275,7 @@ class HeadPerceiver:
         return whole, found, left_out
 
     def _tiles(self, tiles: int, whole: _Pass, size: tuple[int, int]) -> list[Tile]:
-        """Parts of a picture of `size` = (height, width) that are to be looked at as well."""
+        """Parts of a picture of `size` = (height, width) that are to be processed as well."""
         if tiles > 1:
             return tiles_of(size[1], size[0], tiles)
         if tiles != ADAPTIVE or whole.presence is None or self.refiner is not None:

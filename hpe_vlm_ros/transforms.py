@@ -37,6 +37,7 @@ class Placed:
         )
 
     def inverse(self) -> Placed:
+        """The same from the other frame's view."""
         return Placed(self.rotation.T, -self.rotation.T @ self.translation)
 
     def towards(self, other: Placed, share: float) -> Placed:

@@ -55,23 +55,23 @@ Estimates = Callable[[Array], tuple[Array, Array]]
 class Found:
     """What a model found in pictures 0 .. F - 1.
 
-    said (A, 3): picture, score and whether it is right (1) or a false alarm (0), of each answer.
+    answers (A, 3): picture, score and whether it is right (1) or a false alarm (0), of each answer.
     heads (N, 2): picture and score of the answer, -inf without one, of each head that counts.
     """
 
-    said: Array
+    answers: Array
     heads: Array
 
     def points(self, weights: Array) -> tuple[Array, Array]:
         """(R, T) precision and recall from each score on, the highest first, for weights (R, F)."""
-        said = self.said[np.argsort(-self.said[:, 1], kind="stable")]
+        answers = self.answers[np.argsort(-self.answers[:, 1], kind="stable")]
         heads = self.heads[np.argsort(-self.heads[:, 1], kind="stable")]
-        last = np.append(np.diff(said[:, 1]) != 0, True)[: len(said)]  # of equal scores
-        mass = weights[:, said[:, 0].astype(int)]
-        right = np.cumsum(mass * said[:, 2], axis=1)[:, last]
+        last = np.append(np.diff(answers[:, 1]) != 0, True)[: len(answers)]  # of equal scores
+        mass = weights[:, answers[:, 0].astype(int)]
+        right = np.cumsum(mass * answers[:, 2], axis=1)[:, last]
         every = np.cumsum(mass, axis=1)[:, last]
         mass = np.cumsum(weights[:, heads[:, 0].astype(int)], axis=1)
-        reached = np.searchsorted(-heads[:, 1], -said[last, 1], side="right")
+        reached = np.searchsorted(-heads[:, 1], -answers[last, 1], side="right")
         hits = np.pad(mass, ((0, 0), (1, 0)))[:, reached]
         return right / np.maximum(every, 1e-9), hits / np.maximum(mass[:, -1:], 1e-9)
 
@@ -166,20 +166,20 @@ def _errors(scenes: Sequence[AnsweredScene]) -> Ratio:
 
 
 def _found(scenes: Sequence[AnsweredScene]) -> Found:
-    said: list[tuple[float, float, float]] = []
+    scored: list[tuple[float, float, float]] = []
     heads: list[tuple[float, float]] = []
     for index, scene in enumerate(scenes):
         rows = scene.answers["own"]
         who = metrics.assign(own_heads(rows), true_heads(scene.sample), scene.scale, scene.rules)
         answers = who.answer[who.counts]
         heads += [(index, rows[i][7] if i >= 0 else -np.inf) for i in answers]
-        said += [(index, rows[i][7], 1.0) for i in answers if i >= 0]
-        said += [(index, rows[i][7], 0.0) for i in who.false_alarms]
-    return _rows(said, heads)
+        scored += [(index, rows[i][7], 1.0) for i in answers if i >= 0]
+        scored += [(index, rows[i][7], 0.0) for i in who.false_alarms]
+    return _rows(scored, heads)
 
 
-def _rows(said: list[tuple[float, float, float]], heads: list[tuple[float, float]]) -> Found:
-    return Found(np.array(said, float).reshape(-1, 3), np.array(heads, float).reshape(-1, 2))
+def _rows(answers: list[tuple[float, float, float]], heads: list[tuple[float, float]]) -> Found:
+    return Found(np.array(answers, float).reshape(-1, 3), np.array(heads, float).reshape(-1, 2))
 
 
 def photo_losses(before: Path, after: Path, labels: Path = LABELS) -> list[Loss]:
@@ -209,14 +209,14 @@ def _photo(line: dict[str, Any], label: dict[str, Any]) -> Photo:
 
 
 def _found_in(photos: Sequence[Photo]) -> Found:
-    said: list[tuple[float, float, float]] = []
+    answers: list[tuple[float, float, float]] = []
     heads: list[tuple[float, float]] = []
     for index, photo in enumerate(photos):
-        said += [(index, score, 1.0) for score in photo.hits]
-        said += [(index, score, 0.0) for score in photo.false]
+        answers += [(index, score, 1.0) for score in photo.hits]
+        answers += [(index, score, 0.0) for score in photo.false]
         large = [head for head in photo.heads if head.size >= photo_measures.LARGE]
         heads += [(index, head.score if head.found else -np.inf) for head in large]
-    return _rows(said, heads)
+    return _rows(answers, heads)
 
 
 def folders(kept: Path) -> dict[str, Path]:

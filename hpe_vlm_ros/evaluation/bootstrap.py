@@ -32,6 +32,7 @@ class Measure(Protocol):
     """A number computed from frames, each with a weight."""
 
     def estimates(self, weights: Array) -> Array:
+        """Values (R,) under R sets of weights (R, F) on frames; NaN where nothing counts."""
         """(R,) values for weights (R, F) of the frames; NaN where there is nothing."""
 
     @property
@@ -47,6 +48,7 @@ class Ratio:
     under: Array
 
     def estimates(self, weights: Array) -> Array:
+        """Values (R,) under R sets of weights (R, F) on frames; NaN where nothing counts."""
         top, bottom = weights @ self.over, weights @ self.under
         ratio: Array = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
         return ratio
@@ -65,6 +67,7 @@ class Quantile:
     share: float
 
     def estimates(self, weights: Array) -> Array:
+        """Values (R,) under R sets of weights (R, F) on frames; NaN where nothing counts."""
         if not len(self.values):
             return np.full(len(weights), np.nan)
         order = np.argsort(self.values, kind="stable")
@@ -94,6 +97,7 @@ class Area:
     frame: Index
 
     def estimates(self, weights: Array) -> Array:
+        """Values (R,) under R sets of weights (R, F) on frames; NaN where nothing counts."""
         return np.array([self._one(row[self.frame]) for row in weights])
 
     def _one(self, weights: Array) -> float:

@@ -117,6 +117,7 @@ def by_side(table: Scored) -> list[Row]:
 
 
 def by_distance(table: Scored) -> list[Row]:
+    """Bins of the true distance in metres; only heads that have one."""
     found = _bins(DISTANCES, " m", table.distance)
     return [(name, _row(table, a & table.counts)) for name, a in found]
 
@@ -128,6 +129,7 @@ def by_visible(table: Scored) -> list[Row]:
 
 
 def by_people(table: Scored) -> list[Row]:
+    """Bins of how many true heads a frame has."""
     bounds = {f"{a}" if b == a + 1 else f"{a}-{b - 1}": (a, b) for a, b in pairwise(PEOPLE)}
     masks = between(table.people, bounds | {f">= {PEOPLE[-1]}": (PEOPLE[-1], np.inf)})
     return [(name, _row(table, mask & table.counts)) for name, mask in masks.items()]

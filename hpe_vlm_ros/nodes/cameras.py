@@ -140,7 +140,7 @@ class Camera:
     def gestures(self) -> tuple[list[Gesture], str]:
         """What began or ended with the image answered last, and who says so."""
         reader = self._people.gestures
-        return ([], "") if reader is None else (self._people.told, reader.judge.name)
+        return ([], "") if reader is None else (self._people.new_gestures, reader.judge.name)
 
     def bodies_due(self, whose: str, rate: float) -> bool:
         """Whether bodies of the image answered last are to be looked at: no more than `rate` times
@@ -181,7 +181,7 @@ class Camera:
         if reader is None:
             return named
         return [
-            replace(p, gestures=reader.of(p.head.id), watched=reader.known(p.head.id))
+            replace(p, gestures=reader.of(p.head.id), gestures_known=reader.known(p.head.id))
             for p in named
         ]
 

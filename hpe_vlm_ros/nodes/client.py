@@ -14,7 +14,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 ASK_AGAIN = 2.0  # seconds without an answer to a question about the state
-LONGEST_SPIN = 0.05  # seconds between two looks at a condition
+LONGEST_SPIN = 0.05  # seconds between two checks of a condition
 
 
 class Client(Node):

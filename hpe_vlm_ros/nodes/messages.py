@@ -155,6 +155,7 @@ def head_transforms(
 
 
 def duration(seconds: float) -> Duration:
+    """builtin_interfaces/Duration of so many seconds."""
     return head_messages.duration(_make, seconds)
 
 
@@ -165,6 +166,7 @@ def time_of(nanoseconds: int) -> Time:
 
 
 def nanoseconds(stamp: Time) -> int:
+    """Of a message's stamp, since the epoch of its clock."""
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 

@@ -54,7 +54,7 @@ class Acts:
         said = self._signals.labels(act.TASK, questions)
         for (index, (legs, wrists)), answer in zip(asked.items(), said, strict=True):
             if answer is not None:
-                postures, arms = act.parts(answer)
+                postures, arms = act.marginals(answer)
                 found[index] = Act(*_best(postures, legs), *_best(arms, wrists))
         return found
 

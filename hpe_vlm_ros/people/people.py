@@ -67,7 +67,7 @@ class Person:
         gazes: one for each target of the view.
         facing: probabilities (6,) of `tasks.facing.LABELS`; None where no pose is known.
         gestures: what it has done in the last seconds and does, where gestures are asked for.
-        watched: whether its newest window of poses could be judged.
+        gestures_known: whether its newest window of poses could be judged.
     """
 
     head: TrackedHead
@@ -77,9 +77,9 @@ class Person:
     gazes: dict[str, Gaze]
     facing: Array | None = None
     gestures: tuple[Gesture, ...] = ()
-    watched: bool = False
+    gestures_known: bool = False
 
-    # As a HeadEstimate has them.
+    # As a HeadEstimate has them: pixels, degrees relative to the camera (NaN where unknown).
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -92,6 +92,7 @@ class Person:
 
     @property
     def posed(self) -> bool:
+        """Whether a valid answer about its rotation has ever come."""
         return self.head.rotation is not None
 
     @property
@@ -125,7 +126,7 @@ class People:
         self.judge = Judge()
         self.tracking = True
         self.gestures: GestureReader | None = None
-        self.told: list[Gesture] = []
+        self.new_gestures: list[Gesture] = []
         """Gestures that began or ended with the newest image."""
 
     def see(self, stamp: int, found: Sequence[HeadEstimate], view: View) -> list[Person]:
@@ -141,7 +142,7 @@ class People:
         else:
             heads = [untracked(e, self.tracker.settings) for e in found]
         self.judge.keep(head.id for head in heads)
-        self.told = [] if self.gestures is None else self.gestures.see(stamp, heads)
+        self.new_gestures = [] if self.gestures is None else self.gestures.see(stamp, heads)
         return from_left(as_mounted(self._person(head, view), view.mounting) for head in heads)
 
     def forget(self) -> None:

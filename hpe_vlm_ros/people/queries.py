@@ -139,7 +139,7 @@ def _which_way(words: str, people: list[Person], size: tuple[int, int]) -> Reply
 def _did(words: str, people: list[Person], size: tuple[int, int]) -> Reply:
     """words: who and what, separated by a line break."""
     who, what = words.split("\n")
-    person = _watched(who, people, size)
+    person = _with_gestures(who, people, size)
     kind = next(name for name, pattern in GESTURES.items() if re.fullmatch(pattern, what))
     done = [gesture for gesture in person.gestures if gesture.name == kind]
     if not done:
@@ -148,14 +148,14 @@ def _did(words: str, people: list[Person], size: tuple[int, int]) -> Reply:
 
 
 def _what_did(words: str, people: list[Person], size: tuple[int, int]) -> Reply:
-    person = _watched(words, people, size)
+    person = _with_gestures(words, people, size)
     told = _told(person.gestures) or "no gesture in the last seconds"
     return Reply(f"{_name(person, size)}: {told}.", (person,))
 
 
-def _watched(words: str, people: list[Person], size: tuple[int, int]) -> Person:
+def _with_gestures(words: str, people: list[Person], size: tuple[int, int]) -> Person:
     person = _choose(words, people, size)
-    if person.gestures or person.watched:
+    if person.gestures or person.gestures_known:
         return person
     raise Refused(
         f"the gestures of {_name(person, size)} are unknown: set the parameter gestures, ask about "

@@ -16,7 +16,7 @@ from .bags import CAMERA_INFO, COMPRESSED, RAW, Bag, Topic
 from .frames import ReplayError
 
 
-class Look(IntEnum):
+class Content(IntEnum):
     """What a topic's images are; DEEP are of one channel of 16 bits, UNREAD of an encoding that is
     not read, or damaged."""
 
@@ -46,12 +46,12 @@ def chosen_topic(bag: Bag, wanted: str | None) -> tuple[Topic, list[str]]:
     """
     if wanted is not None:
         return image_topic(bag, wanted), []
-    looks = {topic: _look(bag, topic) for topic in _images(bag)}
-    most = min(max(looks.values(), default=Look.DEPTH), Look.GREY)
-    colour = [topic for topic, look in looks.items() if Look.DEPTH < look >= most]
+    contents = {topic: _content(bag, topic) for topic in _images(bag)}
+    most = min(max(contents.values(), default=Content.DEPTH), Content.GREY)
+    colour = [topic for topic, content in contents.items() if Content.DEPTH < content >= most]
     if not colour:
         raise ReplayError(f"{bag.path}: no colour images in this bag; {_instead(bag)}")
-    best = max(colour, key=lambda t: (t.count or 0, looks[t], t.kind == RAW))
+    best = max(colour, key=lambda t: (t.count or 0, contents[t], t.kind == RAW))
     others = [topic.name for topic in colour if topic != best]
     note = f"used {best.name}; --topic takes another: {', '.join(others)}"
     return best, [note] if others else []
@@ -69,23 +69,23 @@ def _instead(bag: Bag) -> str:
     return f"image topics: {images}; it holds {kinds}{foreign}"
 
 
-def _look(bag: Bag, topic: Topic) -> Look:
+def _content(bag: Bag, topic: Topic) -> Content:
     """Of the first images, by the first of them that can be read."""
     if topic.name.endswith("/compressedDepth"):
-        return Look.DEPTH
+        return Content.DEPTH
     try:
         for _, _, data in islice(bag.messages([topic]), TRIED):
             message = bag.decode(data, topic.kind)
             if is_depth(message):
-                return Look.DEPTH
+                return Content.DEPTH
             with suppress(ImageError):
                 grey = not np.ptp(to_rgb(message), axis=2).any()
                 if grey and getattr(message, "encoding", "") == "mono16":
-                    return Look.DEEP
-                return Look.GREY if grey else Look.COLOUR
+                    return Content.DEEP
+                return Content.GREY if grey else Content.COLOUR
     except ReplayError:
         pass  # said later, when its frames are read
-    return Look.UNREAD
+    return Content.UNREAD
 
 
 def calibration_topic(bag: Bag, image: Topic, wanted: str | None) -> Topic | None:

@@ -33,7 +33,7 @@ from typing import Any
 from .frames import ReplayError
 from .records import Head
 from .truth import Entry
-from .truth_heads import ANGLES, FAULTS, NAMES, TrueHeads, entry_of, named_entry, said
+from .truth_heads import ANGLES, FAULTS, NAMES, TrueHeads, entry_of, named_entry, reason
 
 _BOX = ("x0", "y0", "x1", "y1")
 _QUATERNION, _PLACE = ("qx", "qy", "qz", "qw"), ("x", "y", "z")
@@ -91,7 +91,7 @@ def _csv(text: str, path: Path, heads: TrueHeads) -> list[Entry]:
         try:
             entries.append(named_entry(given, found, f"{path.name}, {line}"))
         except FAULTS as error:
-            raise ReplayError(f"{path}, {line}: {said(error)}") from error
+            raise ReplayError(f"{path}, {line}: {reason(error)}") from error
     return entries
 
 
@@ -123,7 +123,7 @@ def _json(text: str, path: Path, heads: TrueHeads) -> tuple[list[Entry], list[st
             ]
             entries.append(named_entry(frame, found, f"{path.name}, {where}"))
         except FAULTS as error:
-            raise ReplayError(f"{path}, {where}: {said(error)}") from error
+            raise ReplayError(f"{path}, {where}: {reason(error)}") from error
     return entries, heads.notes()
 
 
@@ -156,7 +156,7 @@ def _coco(
                 of_image[image].append(found)
             elsewhere += found is not None and image not in names
     except FAULTS as error:
-        raise ReplayError(f"{path}: not COCO-style head poses ({said(error)}){needed}") from error
+        raise ReplayError(f"{path}: not COCO-style head poses ({reason(error)}){needed}") from error
     notes = heads.notes(needed)
     if elsewhere:
         notes.append(f"{path.name}: {elsewhere} annotations are of images that it does not list")

@@ -57,13 +57,13 @@ class TrueHeads:
                 raise ValueError(f"visible {visible} must be a share from 0 to 1")
             position = _position(given.get("position"))
         except FAULTS as error:
-            self._without_box.append(f"{where}: {said(error)}")
+            self._without_box.append(f"{where}: {reason(error)}")
             return None
         head = Head(box, None, None, None, (), id=name, position=position, visible=visible)
         try:
             rotation, angles = self._pose(given)
         except FAULTS as error:
-            self._without_pose.append(f"{where}: {said(error)}")
+            self._without_pose.append(f"{where}: {reason(error)}")
             return head
         return true_head(box, rotation, visible, name, position, angles)
 
@@ -156,7 +156,8 @@ def entry_of(heads: Sequence[Head | None], **name: Any) -> Entry:
     return Entry(known, in_part=len(known) < len(heads), **name)
 
 
-def said(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What a message says of an error; a KeyError alone would name the key only."""
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 

@@ -16,7 +16,7 @@ from . import RemoteError
 from .settings import Address
 
 MOST_REPLY = 4_000_000  # bytes
-MOST_SAID = 300  # characters of a server's own message
+MOST_MESSAGE = 300  # characters of a server's own message
 BUSY = {408, 425, 429, 500, 502, 503, 504}  # worth another attempt
 
 
@@ -106,7 +106,7 @@ class Exchange:
         if reply.length and len(content) <= MOST_REPLY:  # cut short, by the watchdog or the server
             raise http.client.IncompleteRead(content, reply.length)
         if reply.status != 200:
-            message = self._without_key(told(content))
+            message = self._without_key(server_message(content))
             hint = "" if reply.status == 404 and "model" in message else _hint(reply.status)
             text = f"{where}: status {reply.status} {reply.reason}{hint}{message}"
             if reply.status in BUSY:
@@ -121,7 +121,7 @@ class Exchange:
         if not isinstance(found, dict):
             raise RemoteError(f"{where}: the reply is no JSON object")
         if not found.keys() & {"choices", "data"}:  # some report errors with status 200
-            message = self._without_key(told(content))
+            message = self._without_key(server_message(content))
             raise RemoteError(f"{where}: the reply holds no answer{message}")
         return found
 
@@ -130,7 +130,7 @@ class Exchange:
         return text.replace(self._key, "...") if self._key else text
 
 
-def told(content: bytes) -> str:
+def server_message(content: bytes) -> str:
     """': the server says "..."', of a reply in one of the shapes that servers give to errors;
     empty where it says nothing to people.
 
@@ -147,13 +147,13 @@ def told(content: bytes) -> str:
             found = found[name]
     if isinstance(found, list):
         found = "; ".join(str(e.get("msg", e) if isinstance(e, dict) else e) for e in found)
-    return f': the server says "{said(found)}"' if isinstance(found, str) and found else ""
+    return f': the server says "{one_line(found)}"' if isinstance(found, str) and found else ""
 
 
-def said(text: str) -> str:
-    """Foreign text, fit for a message: one line of at most MOST_SAID characters."""
+def one_line(text: str) -> str:
+    """Foreign text, fit for a message: one line of at most MOST_MESSAGE characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= MOST_SAID else line[:MOST_SAID] + "..."
+    return line if len(line) <= MOST_MESSAGE else line[:MOST_MESSAGE] + "..."
 
 
 def _cut(sock: socket.socket) -> None:

@@ -86,7 +86,7 @@ class RemoteModel:
     ) -> RemoteLook:
         """Start on an RGB image; a server itself decides what it keeps of it between questions."""
         if pick is not None:
-            raise RemoteError("a server's model can be asked, but not watched while it decodes")
+            raise RemoteError("a server's model can be asked, but not observed while it decodes")
         return RemoteLook(self._endpoint, data_url(jpeg(image)))
 
 

@@ -28,7 +28,7 @@ QUIET: tuple[Fields, ...] = (
     {"chat_template_kwargs": {"enable_thinking": False}},
 )
 # OpenAI, vLLM and LMDeploy allow 20 alternatives a token, some others less; ten digits need ten.
-TOLD: tuple[Fields, ...] = (
+PROBABILITY_FIELDS: tuple[Fields, ...] = (
     *({"logprobs": True, "top_logprobs": most} for most in (20, 10, 5)),
     {"logprobs": True},
 )
@@ -45,7 +45,7 @@ class Abilities:
         grammar: the same in words, and why there is none.
         quiet: fields that turn thinking off.
         thinks: the model reasons all the same, for which it needs `room` for more tokens.
-        told: fields that ask for probabilities; empty where the server tells none.
+        probability_fields: fields that ask for probabilities; empty where the server tells none.
         alternatives: other tokens told beside each one written.
         sure: False where the server failed in between, so that it is worth asking again.
     """
@@ -54,7 +54,7 @@ class Abilities:
     grammar: str = "not tried"
     quiet: Fields = field(default_factory=dict)
     thinks: bool = False
-    told: Fields = field(default_factory=dict)
+    probability_fields: Fields = field(default_factory=dict)
     alternatives: int = 0
     sure: bool = True
 
@@ -63,7 +63,7 @@ class Abilities:
         ruled: Fields = {}
         if self.dialect is not None and language is not None:
             ruled = self.dialect.grammar(language)
-        return self.quiet | self.told | ruled
+        return self.quiet | self.probability_fields | ruled
 
     @property
     def room(self) -> int:
@@ -80,7 +80,7 @@ class Abilities:
         told = alternatives if self.alternatives else "of the tokens written"
         return {
             "grammar": self.grammar,
-            "probabilities": told if self.told else "not told",
+            "probabilities": told if self.probability_fields else "not told",
             "thinking": thinking,
         }
 
@@ -93,7 +93,7 @@ def find_out(ask: Ask, owner: str) -> Abilities:
     """
     trial = _Trial(ask)
     quiet, reply = trial.first({}, QUIET) or ({}, ask({}, TOKENS))
-    told, detailed = trial.first(quiet, TOLD) or ({}, reply)
+    told, detailed = trial.first(quiet, PROBABILITY_FIELDS) or ({}, reply)
     if not detailed.tokens:  # asked for and left out, which some do without a word
         told = {}
     alternatives = max((len(token.alternatives) for token in detailed.tokens), default=0)

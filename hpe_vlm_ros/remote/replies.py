@@ -10,7 +10,7 @@ from typing import Any
 
 from . import RemoteError
 from .distributions import Token
-from .exchange import said
+from .exchange import one_line
 
 THINKING, THOUGHT = "<think>", "</think>"  # of Qwen, DeepSeek, GLM and others
 
@@ -62,7 +62,7 @@ def _reasoning(message: Mapping[str, Any]) -> bool:
 def _why(choice: dict[str, Any], message: dict[str, Any]) -> str:
     """Why a model said nothing, as far as the reply tells."""
     if message.get("refusal"):
-        return f": the model refuses ({said(str(message['refusal']))})"
+        return f": the model refuses ({one_line(str(message['refusal']))})"
     if _reasoning(message):
         return ": the model only reasons; have the server turn that off"
     reason = choice.get("finish_reason")

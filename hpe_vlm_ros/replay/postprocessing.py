@@ -32,15 +32,15 @@ def postprocess(
     looking_angle: float,
     track: bool,
     judge: GestureJudge | None = None,
-    told: list[tuple[str, Gesture]] | None = None,
+    gestures: list[tuple[str, Gesture]] | None = None,
 ) -> tuple[list[FrameRecord], list[str]]:
     """The records with all that follows from the answers, and notes about it.
 
     run: a run's details. track: follow heads over the frames of recordings that have a course of
     time, as the node does with its parameter `tracking`. judge: of the gestures of tracked heads;
-    those that ended are added to `told` with the id of their recording.
+    those that ended are added to `gestures` with the id of their recording.
     """
-    events: list[tuple[str, Gesture]] = [] if told is None else told
+    events: list[tuple[str, Gesture]] = [] if gestures is None else gestures
     sequences = {entry["id"] for entry in run["recordings"] if entry["sequence"]}
     shape = HeadShape.read(run.get("head_shape"))
     degrees = run["settings"].get("rotate", 0)
@@ -59,7 +59,7 @@ def postprocess(
             late += 1
             seer.tracking = False
             found.append(_seen(record, seer, shape, degrees))
-        events += [(record.recording, gesture) for gesture in seer.told if gesture.ended]
+        events += [(record.recording, gesture) for gesture in seer.new_gestures if gesture.ended]
     for recording, seer in people.items():
         if seer.gestures is not None:
             events += [(recording, gesture) for gesture in seer.gestures.forget()]
@@ -125,5 +125,5 @@ def _head(person: Person, record: FrameRecord, camera: CameraIntrinsics | None) 
         status=int(head.status),
         facing="" if person.facing is None else LABELS[int(person.facing.argmax())],
         facing_score=None if person.facing is None else round(float(person.facing.max()), 6),
-        gesture="none" if person.watched else "",
+        gesture="none" if person.gestures_known else "",
     )  # fmt: skip

@@ -79,13 +79,13 @@ def write_results(
     records, notes = store.records(), list[str]()
     followed, gestures = records, list[tuple[str, Gesture]]()
     if not run["placed"]:
-        told, angle, judge = records, wanted.scoring.looking_angle, wanted.judge
-        records, notes = postprocess(told, run, angle, wanted.track, judge, gestures)
-        followed = records if wanted.track else postprocess(told, run, angle, True)[0]
+        answered, angle, judge = records, wanted.scoring.looking_angle, wanted.judge
+        records, notes = postprocess(answered, run, angle, wanted.track, judge, gestures)
+        followed = records if wanted.track else postprocess(answered, run, angle, True)[0]
     named = wanted.truth_topic if wanted.truth is None else str(wanted.truth)
     run |= {"tracking": wanted.track, "truth": named, "notes": [*run.get("notes", ()), *notes]}
     if wanted.judge is not None:
-        run["gestures"] = gestures_told(gestures, wanted.judge.name)
+        run["gestures"] = gesture_report(gestures, wanted.judge.name)
     folder = store.folder
     write_csv(folder / "heads.csv", records)
     if wanted.parquet:
@@ -105,7 +105,7 @@ def write_results(
     return report
 
 
-def gestures_told(told: Sequence[tuple[str, Gesture]], judge: str) -> dict[str, Any]:
+def gesture_report(gestures: Sequence[tuple[str, Gesture]], judge: str) -> dict[str, Any]:
     """What a report says of gestures; times in seconds, amplitudes in degrees."""
     return {
         "judge": judge,
@@ -121,7 +121,7 @@ def gestures_told(told: Sequence[tuple[str, Gesture]], judge: str) -> dict[str, 
                 "cycles": gesture.cycles,
                 "score": round(gesture.score, 3),
             }
-            for recording, gesture in sorted(told, key=lambda one: (one[0], one[1].start))
+            for recording, gesture in sorted(gestures, key=lambda one: (one[0], one[1].start))
         ],
     }
 

@@ -55,10 +55,10 @@ def grammar(speller: Speller) -> Grammar:
     return speller.words([format_answer(label) for label in LABELS])
 
 
-def parts(said: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+def marginals(answer: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
     """Probabilities of POSTURES and of ARMS, from those of LABELS."""
     postures, arms = dict.fromkeys(POSTURES, 0.0), dict.fromkeys(ARMS, 0.0)
-    for label, probability in said.items():
+    for label, probability in answer.items():
         posture, _, held = label.partition(", ")
         postures[posture] += probability
         arms[held] += probability

@@ -131,7 +131,7 @@ def test_directions(yaw, pitch, words):
 def nodding(**fields):
     person = THREE[1]
     gesture = Gesture(person.head.id, "nod", 10**9, 24 * 10**8, 0.9, 8.0, -1, 2.0, **fields)
-    return [THREE[0], replace(person, gestures=(gesture,), watched=True), THREE[2]]
+    return [THREE[0], replace(person, gestures=(gesture,), gestures_known=True), THREE[2]]
 
 
 @pytest.mark.parametrize(

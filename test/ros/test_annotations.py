@@ -45,7 +45,9 @@ def made(name: str, ended: bool) -> Gesture:
     ],
 )
 def test_a_gesture_is_drawn_while_it_lasts(person, gestures, text):
-    shown = Shown("camera", Header(), SIZE, [replace(person, gestures=gestures, watched=True)])
+    shown = Shown(
+        "camera", Header(), SIZE, [replace(person, gestures=gestures, gestures_known=True)]
+    )
     drawn = convert(shown)
     assert [one.text for one in drawn.texts] == [text]
     assert (drawn.texts[0].position.x, drawn.texts[0].position.y) == (100.0, 76.0)

@@ -165,7 +165,7 @@ def test_recipes_for_more_questions_run_on_tiny_layers(
     else:
         telling.main(scenes, tmp_path / "talk")
         tell_gestures.main(tmp_path / "talk", data, each=1)
-        answers = [one.answer for sample in read_labels(data) for one in sample.told]
+        answers = [one.answer for sample in read_labels(data) for one in sample.instructions]
         gestures = [gesture.TASK.parse(answer).value for answer in answers if "gesture" in answer]
         assert len(set(gestures)) == len(gestures) == len(read_labels(data))
     model = CogVLMForCausalLM(full_size_layers).to(torch.bfloat16)

@@ -21,7 +21,7 @@ from .bodies import body_view, point_prompts
 from .collage import Collage, decoys_of, make_collage, subjects
 from .describing import describe
 from .packing import Batch, pack
-from .prompts import PackingOptions, Prompt, build_prompts, referring_prompts, telling_prompts
+from .prompts import PackingOptions, Prompt, build_prompts, instruction_prompts, referring_prompts
 from .referring import wordings
 from .sample import Expression, Head, Sample
 from .units import ALL, BOXES, draws
@@ -151,7 +151,7 @@ class StepBatches:
             told = self._told(sample) or describe(heads, self.size[1])
             prompts += referring_prompts(told, self.size, tokenizer, count, rng, self.wordings)
         if packing.max_telling and what == ALL:
-            prompts += telling_prompts(sample.told, tokenizer, packing.max_telling, rng)
+            prompts += instruction_prompts(sample.instructions, tokenizer, packing.max_telling, rng)
         return prompts
 
     def _told(self, sample: Sample) -> list[Expression]:
@@ -168,7 +168,7 @@ class StepBatches:
         if self.bodies and what >= 0:
             resize = self.processor.images.resize
             return body_view(sample, what, self.size, rng, self.augmentation, resize)
-        if self.augmentation is None or sample.expressions or sample.told:
+        if self.augmentation is None or sample.expressions or sample.instructions:
             view = self.processor.images.resize(sample.load())
             return view, resized_heads(sample, self.size)
         if not is_new or self.collage is None or rng.random() >= self.collage.share:

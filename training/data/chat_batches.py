@@ -75,7 +75,7 @@ class ChatBatches(StepBatches):
         self, sample: Sample, is_new: bool, what: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, list[Head]]:
         self.size = self._chat.seen(sample.width, sample.height)  # of its questions as well
-        if self.augmentation is None or sample.expressions or sample.told:
+        if self.augmentation is None or sample.expressions or sample.instructions:
             return sample.load(), resized_heads(sample, self.size)
         return super()._view(sample, is_new, what, rng)
 

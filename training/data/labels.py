@@ -22,7 +22,7 @@ import numpy as np
 from hpe_vlm_ros.skeleton import KEYPOINTS
 
 from .json_lines import write_lines
-from .sample import Appearance, Expression, Head, Sample, Thing, Told
+from .sample import Appearance, Expression, Head, Instruction, Sample, Thing
 
 BOX_DECIMALS = 3  # thousandths of a pixel
 ROTATION_DECIMALS = 6
@@ -97,7 +97,10 @@ def _scene(record: dict, folder: Path) -> Sample:
         bool(record.get("all_heads", True)),
         [np.asarray(box, dtype=float) for box in record.get("decoys", [])],
         [_thing(thing) for thing in record.get("things", [])],
-        [Told(one["kind"], one["question"], one["answer"]) for one in record.get("told", [])],
+        [
+            Instruction(one["kind"], one["question"], one["answer"])
+            for one in record.get("told", [])
+        ],
     )
 
 
@@ -148,8 +151,8 @@ def sample_record(sample: Sample, folder: Path | str) -> dict[str, Any]:
         record["decoys"] = [rounded(box, 1) for box in sample.decoys]
     if sample.things:
         record["things"] = [thing_record(thing) for thing in sample.things]
-    if sample.told:
-        record["told"] = [asdict(one) for one in sample.told]
+    if sample.instructions:  # the key is that of the files there are
+        record["told"] = [asdict(one) for one in sample.instructions]
     return record | ({} if sample.all_heads else {"all_heads": False})
 
 

@@ -15,7 +15,7 @@ from hpe_vlm_ros.geometry import angles_from_rotation
 from hpe_vlm_ros.tasks import facing
 
 from .referring import SLOT, wordings
-from .sample import Expression, Head, Told
+from .sample import Expression, Head, Instruction
 
 NO_NUMBER, COORDINATE, ANGLE = 0, 1, 2
 RARE = {"up": 3, "down": 2, "left": 1, "right": 1}  # the larger the rarer, of facing's words
@@ -125,14 +125,14 @@ def _jittered(head: Head, jitter: float, rng: np.random.Generator) -> np.ndarray
     return np.asarray(head.box + rng.uniform(-jitter, jitter, 4) * extent)
 
 
-def telling_prompts(
-    told: Sequence[Told],
+def instruction_prompts(
+    instructions: Sequence[Instruction],
     tokenizer: PreTrainedTokenizerBase,
     count: int,
     rng: np.random.Generator,
 ) -> list[Prompt]:
     """Up to `count` questions with answers in sentences, drawn kind by kind."""
-    drawn = [told[index] for index in rng.permutation(len(told))]
+    drawn = [instructions[index] for index in rng.permutation(len(instructions))]
     by_kind = [
         [one for one in drawn if one.kind == kind] for kind in {one.kind: 0 for one in drawn}
     ]

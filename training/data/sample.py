@@ -95,9 +95,9 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A question in words about a picture, and its answer; `kind` is one of `telling.KINDS`. Boxes
-    in both are on the grid."""
+class Instruction:
+    """A question in words about a picture, and its answer, as instruction data has them. `kind` is
+    one of `telling.KINDS`; boxes in both are on the grid."""
 
     kind: str
     question: str
@@ -111,7 +111,7 @@ class Sample:
     `focal` is in pixels with the principal point at the image centre, None where the camera is
     unknown. `all_heads` is False where heads may show that are not among `heads`: such an image
     must not teach how many there are. `decoys` are boxes (4,) of what was taken for a head and is
-    none. `things` have points with names. `told` are questions in words with their answers
+    none. `things` have points with names. `instructions` are questions in words with their answers
     (`telling`).
     """
 
@@ -124,7 +124,7 @@ class Sample:
     all_heads: bool = True
     decoys: list[np.ndarray] = field(default_factory=list)
     things: list[Thing] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
+    instructions: list[Instruction] = field(default_factory=list)
 
     @property
     def camera(self) -> CameraIntrinsics | None:

@@ -30,7 +30,7 @@ from hpe_vlm_ros.tasks.referring import format_referred
 
 from .acts import all_of, any_of, facts_of
 from .labels import read_labels, write_labels
-from .sample import Head, Sample, Told
+from .sample import Head, Instruction, Sample
 
 CONVERSATION, DESCRIPTION, REASONING = KINDS = ("conversation", "description", "reasoning")
 PREDICATES = {  # in the order of a description's clauses
@@ -137,17 +137,17 @@ def _only(found: list[dict[str, bool]], name: str, one: int) -> None:
         facts[name] = index == one
 
 
-def told_of(sample: Sample) -> list[Told]:
+def instructions_of(sample: Sample) -> list[Instruction]:
     """All that can be asked about a picture with certain answers."""
     people = people_of(sample)
     everybody = sample.all_heads and len(people) == len(sample.heads)
-    found = [told for one in people for told in _whether(one)]
+    found = [asked for one in people for asked in _whether(one)]
     if everybody:
         found += [*_which(people), *_description(people), *_reasoning(people)]
     return found
 
 
-def _whether(one: Somebody) -> Iterator[Told]:
+def _whether(one: Somebody) -> Iterator[Instruction]:
     """Yes or no, about one person."""
     for name, holds in one.facts.items():
         if name in ASKED_OF_ONE:
@@ -156,17 +156,17 @@ def _whether(one: Somebody) -> Iterator[Told]:
         question = f"Is {one.name} {rest}?" if verb == "is" else f"Does {one.name} have {rest}?"
         denied = f"is not {rest}" if verb == "is" else f"does not have {rest}"
         answer = f"Yes, the person {verb} {rest}." if holds else f"No, the person {denied}."
-        yield Told(CONVERSATION, question, answer)
+        yield Instruction(CONVERSATION, question, answer)
 
 
-def _which(people: Sequence[Somebody]) -> Iterator[Told]:
+def _which(people: Sequence[Somebody]) -> Iterator[Instruction]:
     """Who it is of several, where it certainly is one alone."""
     for name, predicate in PREDICATES.items():
         verdicts = [one.facts.get(name) for one in people]
         if len(people) > 1 and None not in verdicts and sum(map(bool, verdicts)) == 1:
             question = f"Who {predicate}? answer in [[x0,y0,x1,y1]] format."
             box = people[verdicts.index(True)].box
-            yield Told(CONVERSATION, question, format_referred(box))
+            yield Instruction(CONVERSATION, question, format_referred(box))
 
 
 def clauses_of(one: Somebody) -> list[str]:
@@ -192,12 +192,12 @@ def _sentence(one: Somebody, clauses: Sequence[str]) -> str:
     return f"{one.name[0].upper()}{one.name[1:]} {said}."
 
 
-def _description(people: Sequence[Somebody]) -> Iterator[Told]:
+def _description(people: Sequence[Somebody]) -> Iterator[Instruction]:
     """Everybody from left to right, if of everybody something is certain."""
     clauses = [clauses_of(one) for one in people]
     if people and all(clauses):
         said = " ".join(map(_sentence, people, clauses))
-        yield Told(DESCRIPTION, DESCRIBE, said)
+        yield Instruction(DESCRIPTION, DESCRIBE, said)
 
 
 def wants_attention(one: Somebody) -> bool | None:
@@ -206,14 +206,14 @@ def wants_attention(one: Somebody) -> bool | None:
     return all_of([raised, one.facts.get("looking")])
 
 
-def _reasoning(people: Sequence[Somebody]) -> Iterator[Told]:
+def _reasoning(people: Sequence[Somebody]) -> Iterator[Instruction]:
     """Who may want attention, and why."""
     verdicts = [wants_attention(one) for one in people]
     if not people or None in verdicts:
         return
     asking = [one for one, wants in zip(people, verdicts, strict=True) if wants]
     said = [f"{_sentence(one, ['may want attention'])[:-1]}: {_why(one)}." for one in asking]
-    yield Told(REASONING, REASON, " ".join(said) or NOBODY)
+    yield Instruction(REASONING, REASON, " ".join(said) or NOBODY)
 
 
 def _why(one: Somebody) -> str:
@@ -222,14 +222,17 @@ def _why(one: Somebody) -> str:
     return f"{raised} and the person is looking at the camera"
 
 
-def chosen(told: Sequence[Told], most: int, rng: np.random.Generator) -> list[Told]:
+def chosen(
+    instructions: Sequence[Instruction], most: int, rng: np.random.Generator
+) -> list[Instruction]:
     """Up to `most` of the conversations, as many with each answer's first word as can be, and all
     of the other kinds."""
-    talk = [told[i] for i in rng.permutation(len(told)) if told[i].kind == CONVERSATION]
+    shuffled = [instructions[i] for i in rng.permutation(len(instructions))]
+    talk = [one for one in shuffled if one.kind == CONVERSATION]
     talk.sort(key=lambda one: one.answer[0])
     groups = [list(group) for _, group in groupby(talk, key=lambda one: one.answer[0])]
     dealt = [group[i] for i in range(most) for group in groups if i < len(group)]
-    return dealt[:most] + [one for one in told if one.kind != CONVERSATION]
+    return dealt[:most] + [one for one in instructions if one.kind != CONVERSATION]
 
 
 def main(data: Path, out: Path, most: int = 6, seed: int = 0) -> None:
@@ -243,9 +246,9 @@ def main(data: Path, out: Path, most: int = 6, seed: int = 0) -> None:
     """
     rng, kept, counts = np.random.default_rng(seed), [], Counter[str]()
     for sample in read_labels(data):
-        sample.told = chosen(told_of(sample), most, rng)
-        counts.update(one.kind for one in sample.told)
-        if sample.told:
+        sample.instructions = chosen(instructions_of(sample), most, rng)
+        counts.update(one.kind for one in sample.instructions)
+        if sample.instructions:
             kept.append(sample)
     write_labels(out / "labels.jsonl", kept)
     for kind in KINDS:

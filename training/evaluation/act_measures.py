@@ -35,7 +35,7 @@ def act_scores(signals: Signals, bodies: Sequence[NDArray[np.float64]]) -> dict[
     right = dict.fromkeys(WORDS, 0)
     named = dict.fromkeys(WORDS, 0)
     for words, answer in zip(true, answers, strict=True):
-        parts = act.parts(answer or {})
+        parts = act.marginals(answer or {})
         for word, said in zip(words, parts, strict=True):
             if word is None:
                 continue

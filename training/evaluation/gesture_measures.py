@@ -23,28 +23,29 @@ KINDS = LABELS[1:]
 
 @dataclass(frozen=True)
 class Event:
-    """Seconds and, of true ones, the amplitude in degrees; `told`: when it was reported."""
+    """Seconds and, of true ones, the amplitude in degrees; `reported`: when it was predicted."""
 
     name: str
     start: float
     end: float
     amplitude: float = 0.0
-    told: float = 0.0
+    reported: float = 0.0
 
 
 @dataclass(frozen=True)
-class Watched:
-    """One person of one film: true events, told ones, and frames.
+class FilmedPerson:
+    """One person of one film: true events, predicted ones, and frames.
 
-    times (N,), true (N,), said (N,): seconds and indices in LABELS of the frames in which something
-    could be said. turned: told events that a true motion of the kind excuses, see `excused`.
+    times (N,), true (N,), predicted (N,): seconds and indices in LABELS of the frames about which
+    a prediction is possible. excused: whether a true motion of its kind excuses each of `events`,
+    see `senses.excusable`.
     """
 
     true_events: Sequence[Event]
-    told: Sequence[Event]
+    events: Sequence[Event]
     times: Array
     true: NDArray[np.int64]
-    said: NDArray[np.int64]
+    predicted: NDArray[np.int64]
     excused: Sequence[bool] = field(default_factory=tuple)
 
 
@@ -60,35 +61,35 @@ def matches(event: Event, others: Iterable[Event]) -> bool:
     return any(o.name == event.name and dice(event, o) >= OVERLAP for o in others)
 
 
-def event_f1(people: Sequence[Watched], kind: str, least: float = 0.0) -> float:
+def event_f1(people: Sequence[FilmedPerson], kind: str, least: float = 0.0) -> float:
     """F1 of a kind over all people; true events smaller than `least` degrees are left out, and so
-    are told ones that match them. NaN where there is neither."""
-    found = wanted = right = told = 0
+    are predicted ones that match them. NaN where there is neither."""
+    found = wanted = right = named = 0
     for one in people:
         true = [e for e in one.true_events if e.name == kind]
         large = [e for e in true if e.amplitude >= least]
         small = [e for e in true if e.amplitude < least]
-        said = [e for e in one.told if e.name == kind]
-        said = [e for e in said if matches(e, large) or not matches(e, small)]
+        predicted = [e for e in one.events if e.name == kind]
+        predicted = [e for e in predicted if matches(e, large) or not matches(e, small)]
         wanted += len(large)
-        found += sum(matches(e, said) for e in large)
-        told += len(said)
-        right += sum(matches(e, large) for e in said)
-    if not wanted and not told:
+        found += sum(matches(e, predicted) for e in large)
+        named += len(predicted)
+        right += sum(matches(e, large) for e in predicted)
+    if not wanted and not named:
         return float("nan")
-    recall, precision = found / max(wanted, 1), right / max(told, 1)
+    recall, precision = found / max(wanted, 1), right / max(named, 1)
     return 2 * recall * precision / (recall + precision) if recall + precision else 0.0
 
 
-def frame_f1(people: Sequence[Watched], kind: str) -> float:
+def frame_f1(people: Sequence[FilmedPerson], kind: str) -> float:
     """F1 of a kind over frames, those near a true border left out."""
-    true, said = (
+    true, predicted = (
         np.concatenate([values[_scored(one.true)] for one in people for values in [pick(one)]])
-        for pick in (lambda one: one.true, lambda one: one.said)
+        for pick in (lambda one: one.true, lambda one: one.predicted)
     )
     index = LABELS.index(kind)
-    both = ((true == index) & (said == index)).sum()
-    named = (true == index).sum() + (said == index).sum()
+    both = ((true == index) & (predicted == index)).sum()
+    named = (true == index).sum() + (predicted == index).sum()
     return float(2 * both / named) if named else float("nan")
 
 
@@ -99,28 +100,28 @@ def _scored(true: NDArray[np.int64]) -> NDArray[np.bool_]:
     return keep
 
 
-def false_per_minute(people: Sequence[Watched], excuse: bool = True) -> float:
-    """Told events that match no true one, in a minute of one person in view."""
+def false_per_minute(people: Sequence[FilmedPerson], excuse: bool = True) -> float:
+    """Predicted events that match no true one, in a minute of one person in view."""
     false = 0
     for one in people:
-        excused = one.excused if excuse and one.excused else [False] * len(one.told)
+        excused = one.excused if excuse and one.excused else [False] * len(one.events)
         false += sum(
             not (matches(event, one.true_events) or pardon)
-            for event, pardon in zip(one.told, excused, strict=True)
+            for event, pardon in zip(one.events, excused, strict=True)
         )
     seconds = sum(float(np.ptp(one.times)) for one in people if len(one.times))
     return 60 * false / seconds if seconds else float("nan")
 
 
-def delays(people: Sequence[Watched]) -> list[float]:
+def delays(people: Sequence[FilmedPerson]) -> list[float]:
     """Seconds from the true beginning of an event that was found to its report."""
     out = []
     for one in people:
-        for event in one.told:
+        for event in one.events:
             same = [e for e in one.true_events if e.name == event.name]
             best = max(same, key=lambda e, t=event: dice(t, e), default=None)
             if best is not None and dice(event, best) >= OVERLAP:
-                out.append(event.told - best.start)
+                out.append(event.reported - best.start)
     return out
 
 

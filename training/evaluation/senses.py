@@ -48,7 +48,7 @@ from ..data.sample import Sample
 from ..testsets import FILMS, PANOPTIC, SCENES, WALKS
 from . import act_measures, point_measures
 from . import gesture_measures as measures
-from .gesture_measures import KINDS, Event, Watched
+from .gesture_measures import KINDS, Event, FilmedPerson
 
 KEYS = (
     "gesture_frame_f1", "gesture_event_f1", "gesture_false_per_minute", "facing_f1", "pck01",
@@ -126,7 +126,7 @@ def _estimate(values: Sequence[Any]) -> HeadEstimate:
     return HeadEstimate(tuple(box), yaw, pitch, roll, np.array(rotation), score, covariance)
 
 
-def watch(film: Sequence[Frame], judge: Judge) -> list[Watched]:
+def watch(film: Sequence[Frame], judge: Judge) -> list[FilmedPerson]:
     """Everybody in a film, as the node would tell of them."""
     people = People()
     people.gestures = GestureReader(judge)
@@ -136,7 +136,7 @@ def watch(film: Sequence[Frame], judge: Judge) -> list[Watched]:
     for frame in film:
         stamp = round(frame.time * 1e9) + 10**9
         persons = people.see(stamp, frame.found, View(frame.size))
-        for gesture in people.told:
+        for gesture in people.new_gestures:
             began.setdefault((gesture.id, gesture.start), frame.time)
             if gesture.ended:
                 told.append((gesture, began[gesture.id, gesture.start]))
@@ -150,15 +150,15 @@ def watch(film: Sequence[Frame], judge: Judge) -> list[Watched]:
                 moment = (frame.time, persons[best].head.id, known)
                 seen.setdefault(head["person"], []).append(moment)
     told += [(g, began.get((g.id, g.start), film[-1].time)) for g in people.gestures.forget()]
-    return [_watched(person, film, moments, told) for person, moments in seen.items()]
+    return [_filmed(person, film, moments, told) for person, moments in seen.items()]
 
 
-def _watched(
+def _filmed(
     person: str,
     film: Sequence[Frame],
     moments: list[tuple[float, str, bool]],
     told: Sequence[tuple[Gesture, float]],
-) -> Watched:
+) -> FilmedPerson:
     track = [(f.time, h) for f in film for h in f.heads if h["person"] == person]
     known = [(time, id) for time, id, said in moments if said]
     first = min((time for time, _ in known), default=np.inf) - LAG
@@ -175,7 +175,7 @@ def _watched(
     labels = [LABELS.index(head.get("gesture", "none")) for _, head in judged]
     said = [next((LABELS.index(e.name) for e in mine if e.start <= t <= e.end), 0) for t in times]
     excused = [excusable(event, track) for event in mine]
-    return Watched(true, mine, times, np.array(labels, int), np.array(said, int), excused)
+    return FilmedPerson(true, mine, times, np.array(labels, int), np.array(said, int), excused)
 
 
 def true_events(track: Sequence[tuple[float, dict[str, Any]]]) -> list[Event]:
@@ -213,7 +213,7 @@ def _amplitude(
 
 
 def excusable(event: Event, track: Sequence[tuple[float, dict[str, Any]]]) -> bool:
-    """Whether a true head did turn, tilt or look up or down where that was told, meant or not."""
+    """Whether a true head did turn, tilt or look up or down at a predicted event, meant or not."""
     if event.name not in STEP:
         return False
     return _amplitude(event.name, track, event.start - 0.5, event.end + 0.4) >= STEP[event.name]
@@ -295,7 +295,7 @@ def acts(perceiver: HeadPerceiver, samples: Sequence[Sample], most: int) -> dict
 
 def gestures(
     perceiver: HeadPerceiver, judge: Judge, cache: Path | None
-) -> tuple[list[Watched], list[Watched]]:
+) -> tuple[list[FilmedPerson], list[FilmedPerson]]:
     """Everybody in the films, and in the walks."""
     films, walks = [], []
     for film in sorted(FILMS.glob("*.mp4")):
@@ -307,7 +307,7 @@ def gestures(
     return films, walks
 
 
-def tables(films: list[Watched], walks: list[Watched]) -> dict[str, float]:
+def tables(films: list[FilmedPerson], walks: list[FilmedPerson]) -> dict[str, float]:
     """Prints the gestures' tables; their numbers."""
     print(f"{'gesture':<10}{'events':>8}{'event F1':>10}{'from 6 deg':>12}{'frame F1':>10}")
     for kind in KINDS:

@@ -25,15 +25,15 @@ from hpe_vlm_ros.geometry import box_iou
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
 from ..data.labels import read_labels
-from ..data.sample import Sample, Told
+from ..data.sample import Instruction, Sample
 from ..data.telling import (
     CONVERSATION,
     DESCRIPTION,
     KINDS,
     PREDICATES,
     Somebody,
+    instructions_of,
     people_of,
-    told_of,
 )
 
 SCENES = 30
@@ -42,22 +42,22 @@ _BOX = re.compile(r"\[\[(\d{3}),(\d{3}),(\d{3}),(\d{3})\]\]")
 Ask = Callable[[Sample, str], str]
 
 
-def questions(samples: Sequence[Sample], count: int = SCENES) -> list[tuple[Sample, Told]]:
+def questions(samples: Sequence[Sample], count: int = SCENES) -> list[tuple[Sample, Instruction]]:
     """One question of every kind about each of the first `count` scenes that have all kinds; of
     conversations now one of yes, one of no, and one of which. ValueError where scenes are too few.
     """
-    chosen: list[tuple[Sample, Told]] = []
+    chosen: list[tuple[Sample, Instruction]] = []
     for sample in samples:
-        told = told_of(sample)
-        if {one.kind for one in told} != set(KINDS):
+        asked = instructions_of(sample)
+        if {one.kind for one in asked} != set(KINDS):
             continue
         rng = np.random.default_rng(len(chosen))
-        talk = [one for one in told if one.kind == CONVERSATION]
+        talk = [one for one in asked if one.kind == CONVERSATION]
         forms = sorted({one.answer[0] for one in talk})
         wanted = forms[len(chosen) // len(KINDS) % len(forms)]
         fitting = [one for one in talk if one.answer[0] == wanted]
         chosen.append((sample, fitting[rng.integers(len(fitting))]))
-        chosen += [(sample, one) for one in told if one.kind != CONVERSATION]
+        chosen += [(sample, one) for one in asked if one.kind != CONVERSATION]
         if len(chosen) == count * len(KINDS):
             return chosen
     raise ValueError(
@@ -66,14 +66,14 @@ def questions(samples: Sequence[Sample], count: int = SCENES) -> list[tuple[Samp
     )
 
 
-def is_right(sample: Sample, told: Told, answer: str) -> bool:
+def is_right(sample: Sample, instruction: Instruction, answer: str) -> bool:
     """Whether an answer is, by the rules above."""
-    if told.kind == DESCRIPTION:
+    if instruction.kind == DESCRIPTION:
         return _describes(people_of(sample), answer)
-    if told.kind == CONVERSATION and not told.answer.startswith("[["):
+    if instruction.kind == CONVERSATION and not instruction.answer.startswith("[["):
         said = re.match(r"\W*(yes|no)\b", answer.lower())
-        return said is not None and told.answer.lower().startswith(said.group(1))
-    return _same_boxes(boxes_in(told.answer), boxes_in(answer))
+        return said is not None and instruction.answer.lower().startswith(said.group(1))
+    return _same_boxes(boxes_in(instruction.answer), boxes_in(answer))
 
 
 def boxes_in(text: str) -> np.ndarray:
@@ -119,11 +119,13 @@ def _sentences(answer: str) -> Iterator[tuple[list[float], str]]:
         yield [float(value) for value in one.groups()], answer[one.end() : end]
 
 
-def judged(asked: Sequence[tuple[Sample, Told]], ask: Ask) -> dict[str, Any]:
+def judged(asked: Sequence[tuple[Sample, Instruction]], ask: Ask) -> dict[str, Any]:
     """The share of right answers, of all and by kind, with how many there are."""
     verdicts: dict[str, list[bool]] = {kind: [] for kind in KINDS}
-    for sample, told in asked:
-        verdicts[told.kind].append(is_right(sample, told, ask(sample, told.question)))
+    for sample, instruction in asked:
+        verdicts[instruction.kind].append(
+            is_right(sample, instruction, ask(sample, instruction.question))
+        )
     every = [right for one in verdicts.values() for right in one]
     shares = {kind: float(np.mean(one)) for kind, one in verdicts.items()}
     return {"questions": len(every), "right": float(np.mean(every))} | shares

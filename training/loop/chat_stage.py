@@ -95,11 +95,11 @@ def learn_chat(
         deploy,
     )
     if is_first():
-        print(told_before(trainer, unseen.part(0), schedule), flush=True)
+        print(measured_cost(trainer, unseen.part(0), schedule), flush=True)
     trainer.run()
 
 
-def told_before(trainer: StageTrainer, batch: ChatBatch, schedule: Schedule) -> str:
+def measured_cost(trainer: StageTrainer, batch: ChatBatch, schedule: Schedule) -> str:
     """Memory and time of a run, measured on one batch, forward and backward, before it starts."""
     device = trainer.args.device
     learner: Any = trainer.model

@@ -67,4 +67,5 @@ def imagenet_weights() -> dict[str, Tensor]:
 
 
 def load_imagenet(stem: EfficientNetLite0Stem) -> None:
+    """Give a stem the published ImageNet weights, in place."""
     load_into(stem, imagenet_weights())

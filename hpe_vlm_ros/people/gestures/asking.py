@@ -25,6 +25,7 @@ class Asked:
         self.name = signals.name
 
     def __call__(self, windows: Sequence[Array]) -> list[Array | None]:
+        """Probabilities (6,) of `tasks.gesture.LABELS` for each window (20, 5); None: no answer."""
         questions = [gesture.question(window) for window in windows]
         said = self._signals.labels(gesture.TASK, questions)
         return [

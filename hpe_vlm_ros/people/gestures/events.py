@@ -59,20 +59,20 @@ class Hysteresis:
         self._hopeful: tuple[str, int, float] | None = None  # a kind, since when, how sure
         self._times = 0  # answers in a row for it
 
-    def hear(self, time: int, said: Array | None, window: Array | None) -> list[Gesture]:
+    def update(self, time: int, probabilities: Array | None, window: Array | None) -> list[Gesture]:
         """What began or ended with an answer about `time`.
 
-        said (6,): probabilities of `tasks.gesture.LABELS`; None where nothing can be said, which
-        ends what goes on. window (20, 5): what was judged; `time` is LAG before its newest sample.
+        probabilities (6,): of `tasks.gesture.LABELS`; None where there are none, which ends what
+        goes on. window (20, 5): what was judged; `time` is LAG before its newest sample.
         """
-        if said is None or window is None:
+        if probabilities is None or window is None:
             self._hopeful, self._times = None, 0
             return self.end()
         out: list[Gesture] = []
-        best = int(np.argmax(said))
-        name, sure = LABELS[best], float(said[best])
+        best = int(np.argmax(probabilities))
+        name, sure = LABELS[best], float(probabilities[best])
         if self.going is not None:
-            out += self._go_on(time, said, window)
+            out += self._go_on(time, probabilities, window)
         elsewhere = self.going is None or name != self.going.name
         if name == "none" or sure <= BEGIN or not elsewhere:
             self._hopeful, self._times = None, 0
@@ -93,10 +93,10 @@ class Hysteresis:
         going, self.going = self.going, None
         return [] if going is None else [replace(going, ended=True)]
 
-    def _go_on(self, time: int, said: Array, window: Array) -> list[Gesture]:
+    def _go_on(self, time: int, probabilities: Array, window: Array) -> list[Gesture]:
         going = self.going
         assert going is not None
-        likely = float(said[LABELS.index(going.name)])
+        likely = float(probabilities[LABELS.index(going.name)])
         if likely >= GO_ON:
             amplitude, _, cycles = measured(window, going.name, time - going.start)
             self.going = replace(
@@ -107,7 +107,7 @@ class Hysteresis:
                 cycles=max(going.cycles, cycles),
             )
             return []
-        other = float(np.delete(said, [0, LABELS.index(going.name)]).max())
+        other = float(np.delete(probabilities, [0, LABELS.index(going.name)]).max())
         if time - going.end >= JOIN * 1e9 or other > BEGIN:
             return self.end()
         return []

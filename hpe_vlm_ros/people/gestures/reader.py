@@ -32,6 +32,7 @@ class Rule:
     name = rule.NAME
 
     def __call__(self, windows: Sequence[Array]) -> list[Array]:
+        """Probabilities (6,) of `tasks.gesture.LABELS` for each window (20, 5)."""
         return [rule.judge(window) for window in windows]
 
 
@@ -66,7 +67,7 @@ class GestureReader:
         for one, window in asked:
             answer = None if window is None else next(said)
             one.known = answer is not None
-            told += one.events.hear(moment, answer, window)
+            told += one.events.update(moment, answer, window)
         self._past += [gesture for gesture in told if gesture.ended]
         self._past = [g for g in self._past if stamp - g.end <= REMEMBERED * 1e9]
         return told

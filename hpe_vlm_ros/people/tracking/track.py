@@ -129,10 +129,12 @@ class Track:
 
     @property
     def box(self) -> PixelBox:
+        """Of the filter, in pixels of the image."""
         return _pixel_box(self._box.value)
 
     @property
     def rotation(self) -> Array | None:
+        """(3, 3) of the filter, head axes to the optical frame; None before the first pose."""
         return None if self._turn is None else self._turn.value
 
     def distance(self, box: PixelBox, settings: Settings) -> float:
@@ -167,6 +169,7 @@ class Track:
         self.id, self._born = lost.id, lost._born
 
     def unseen(self, stamp: int) -> float:
+        """Seconds from the last image it was found in to `stamp` (nanoseconds)."""
         return (stamp - self._last_seen) / 1e9
 
     def at(self, stamp: int, settings: Settings) -> TrackedHead:

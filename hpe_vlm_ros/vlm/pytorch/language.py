@@ -80,12 +80,18 @@ def rotary(position_ids: Tensor, head_dim: int, theta: float, dtype: torch.dtype
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """Queries or keys (B, heads, T, head_dim) turned by `rotary` of their positions."""
     cos, sin = rotation
     first, second = x.chunk(2, dim=-1)
     return x * cos + torch.cat((-second, first), dim=-1) * sin
 
 
 class Attention(nn.Module):
+    """Causal attention over (B, T, hidden); text and image tokens have projections of their own.
+
+    The fused projections hold the rows of Q, K and V in this order, as in the public checkpoint.
+    """
+
     def __init__(self, config: CogVLMConfig, layer: int):
         super().__init__()
         self.layer = layer
@@ -122,6 +128,8 @@ class Attention(nn.Module):
 
 
 class SwiGLU(nn.Module):
+    """Gated feed-forward layer (..., hidden) of one expert (Shazeer, arXiv 2002.05202)."""
+
     def __init__(self, config: CogVLMConfig):
         super().__init__()
         width, inner = config.hidden_size, config.intermediate_size
@@ -135,6 +143,8 @@ class SwiGLU(nn.Module):
 
 
 class ExpertMLP(nn.Module):
+    """Feed-forward layer over (B, T, hidden) with an expert for text and one for image tokens."""
+
     def __init__(self, config: CogVLMConfig):
         super().__init__()
         self.language_mlp = SwiGLU(config)

@@ -59,6 +59,8 @@ def attention_mask_of(mask: Tensor | None, length: int, past: int, device: Any) 
 
 
 class CogVLMPreTrainedModel(PreTrainedModel):
+    """What transformers must know of the architecture, and how weights are drawn."""
+
     config_class = CogVLMConfig
     base_model_prefix = "model"
     supports_gradient_checkpointing = True

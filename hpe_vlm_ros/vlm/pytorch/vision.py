@@ -55,6 +55,8 @@ class VisionAttention(nn.Module):
 
 
 class VisionMLP(nn.Module):
+    """Feed-forward layer of two linear maps over (..., hidden)."""
+
     def __init__(self, config: CogVLMVisionConfig):
         super().__init__()
         self.activation = ACT2FN[config.hidden_act]
@@ -81,6 +83,8 @@ class VisionLayer(GradientCheckpointingLayer):
 
 
 class VisionTransformer(nn.Module):
+    """All layers of the tower, over (B, 1 + patches, hidden)."""
+
     def __init__(self, config: CogVLMVisionConfig):
         super().__init__()
         self.layers = nn.ModuleList([VisionLayer(config) for _ in range(config.num_hidden_layers)])

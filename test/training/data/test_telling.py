@@ -12,8 +12,8 @@ from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.rays import ray_rotation, ray_to
 from training.data import telling
 from training.data.labels import read_labels
-from training.data.prompts import telling_prompts
-from training.data.sample import Head, Sample, Told
+from training.data.prompts import instruction_prompts
+from training.data.sample import Head, Instruction, Sample
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 600.0
 LEFT, RIGHT = np.array([100.0, 90, 160, 170]), np.array([400.0, 90, 460, 170])
@@ -51,7 +51,7 @@ def scene(*heads, **known):
 
 
 def said(sample, kind):
-    return {one.question: one.answer for one in telling.told_of(sample) if one.kind == kind}
+    return {one.question: one.answer for one in telling.instructions_of(sample) if one.kind == kind}
 
 
 B0, B1 = "[[156,187,250,354]]", "[[625,187,718,354]]"
@@ -107,9 +107,11 @@ def test_a_picture_with_others_in_it_tells_nothing_of_all():
     hidden.visible = 0.2
     for sample in (scene(person(LEFT), person(RIGHT), all_heads=False),
                    scene(person(LEFT), hidden)):  # fmt: skip
-        kinds = {one.kind for one in telling.told_of(sample)}
+        kinds = {one.kind for one in telling.instructions_of(sample)}
         assert kinds == {"conversation"}
-        assert not [one for one in telling.told_of(sample) if one.question.startswith("Who")]
+        assert not [
+            one for one in telling.instructions_of(sample) if one.question.startswith("Who")
+        ]
 
 
 def test_descriptions_go_from_left_to_right_in_a_fixed_order():
@@ -139,9 +141,9 @@ def test_without_a_known_camera_nobody_is_said_to_look_at_it():
 
 
 def test_conversations_are_drawn_evenly():
-    told = [Told("conversation", f"q{k}", "Yes.") for k in range(20)]
-    told += [Told("conversation", "n", "No."), Told("conversation", "w", "[[1]]")]
-    told += [Told("reasoning", "r", "Nobody.")]
+    told = [Instruction("conversation", f"q{k}", "Yes.") for k in range(20)]
+    told += [Instruction("conversation", "n", "No."), Instruction("conversation", "w", "[[1]]")]
+    told += [Instruction("reasoning", "r", "Nobody.")]
     drawn = telling.chosen(told, 4, np.random.default_rng(0))
     assert sorted(one.answer for one in drawn) == ["No.", "Nobody.", "Yes.", "Yes.", "[[1]]"]
 
@@ -151,7 +153,9 @@ def test_the_command_writes_labels_that_are_read_back(scenes, tmp_path, capsys):
     counts = json.loads(capsys.readouterr().out.splitlines()[-1])
     samples = read_labels(tmp_path / "out")
     assert counts["pictures"] == len(samples) > 0
-    assert sum(len(sample.told) for sample in samples) == sum(counts[k] for k in telling.KINDS)
+    assert sum(len(sample.instructions) for sample in samples) == sum(
+        counts[k] for k in telling.KINDS
+    )
     assert all(sample.image_path.exists() for sample in samples)
 
 
@@ -168,6 +172,6 @@ class Words:
 
 
 def test_answers_are_learnt_as_text_with_their_numbers():
-    told = [Told(kind, "Where is it", "There it is") for kind in ("a", "a", "b")]
-    prompts = telling_prompts(told, Words(), 2, np.random.default_rng(0))
+    told = [Instruction(kind, "Where is it", "There it is") for kind in ("a", "a", "b")]
+    prompts = instruction_prompts(told, Words(), 2, np.random.default_rng(0))
     assert len(prompts) == 2 and prompts[0].kinds == [0] * 4

@@ -10,7 +10,7 @@ from hpe_vlm_ros.tasks.gesture import LABELS
 from training.evaluation import senses
 from training.evaluation.gesture_measures import (
     Event,
-    Watched,
+    FilmedPerson,
     delays,
     dice,
     event_f1,
@@ -22,12 +22,12 @@ from training.evaluation.gesture_measures import (
 NONE, NOD, SHAKE = 0, LABELS.index("nod"), LABELS.index("shake")
 
 
-def watched(true=(), told=(), true_frames=(), said_frames=(), excused=(), seconds=10.0):
+def filmed(true=(), predicted=(), true_frames=(), predicted_frames=(), excused=(), seconds=10.0):
     count = max(len(true_frames), 2)
     times = np.linspace(0, seconds, count)
     empty = [0] * count
-    frames = (np.array(list(f) or empty, int) for f in (true_frames, said_frames))
-    return Watched(list(true), list(told), times, *frames, list(excused))
+    frames = (np.array(list(f) or empty, int) for f in (true_frames, predicted_frames))
+    return FilmedPerson(list(true), list(predicted), times, *frames, list(excused))
 
 
 def test_dice_of_times():
@@ -38,8 +38,8 @@ def test_dice_of_times():
 
 def test_events():
     true = [Event("nod", 1, 2, 8.0), Event("nod", 5, 6, 3.0), Event("shake", 8, 9, 20.0)]
-    told = [Event("nod", 1.2, 2.2, told=1.8), Event("nod", 3.5, 4.5), Event("turn", 8, 9)]
-    one = [watched(true, told)]
+    told = [Event("nod", 1.2, 2.2, reported=1.8), Event("nod", 3.5, 4.5), Event("turn", 8, 9)]
+    one = [filmed(true, told)]
     assert event_f1(one, "nod") == pytest.approx(0.5)  # one of two found, one of two right
     assert event_f1(one, "nod", least=6.0) == pytest.approx(2 / 3)  # the small one does not count
     assert event_f1(one, "shake") == 0
@@ -49,23 +49,23 @@ def test_events():
 
 
 def test_a_small_event_that_is_found_is_no_false_one():
-    one = [watched([Event("nod", 1, 2, 3.0)], [Event("nod", 1, 2)])]
+    one = [filmed([Event("nod", 1, 2, 3.0)], [Event("nod", 1, 2)])]
     assert math.isnan(event_f1(one, "nod", least=6.0))
 
 
 def test_frames_near_a_border_are_not_scored():
     true = [NONE] * 10 + [NOD] * 10 + [NONE] * 10
     late = [NONE] * 12 + [NOD] * 10 + [NONE] * 8
-    assert frame_f1([watched(true_frames=true, said_frames=late)], "nod") == 1.0
+    assert frame_f1([filmed(true_frames=true, predicted_frames=late)], "nod") == 1.0
     later = [NONE] * 15 + [NOD] * 10 + [NONE] * 5
     # scored: true frames 12..17, of which 15..17 are found; told 22..24 are wrong
-    found = frame_f1([watched(true_frames=true, said_frames=later)], "nod")
+    found = frame_f1([filmed(true_frames=true, predicted_frames=later)], "nod")
     assert found == pytest.approx(2 * 3 / (6 + 6))
 
 
 def test_false_events_in_a_minute():
     told = [Event("nod", 1, 2), Event("turn", 4, 5), Event("shake", 7, 8)]
-    one = [watched([Event("shake", 7, 8)], told, seconds=30.0, excused=[False, True, False])]
+    one = [filmed([Event("shake", 7, 8)], told, seconds=30.0, excused=[False, True, False])]
     assert false_per_minute(one) == pytest.approx(2.0)
     assert false_per_minute(one, excuse=False) == pytest.approx(4.0)
     assert math.isnan(false_per_minute([]))

@@ -9,7 +9,7 @@ import pytest
 from hpe_vlm_ros.geometry import rotation_from_angles
 from hpe_vlm_ros.rays import ray_rotation, ray_to
 from hpe_vlm_ros.skeleton import KEYPOINTS
-from training.data.sample import Head, Sample, Told
+from training.data.sample import Head, Instruction, Sample
 from training.data.telling import CONVERSATION, DESCRIPTION, KINDS, NOBODY, REASONING
 from training.evaluation import twin
 
@@ -85,7 +85,7 @@ FIRST, SECOND = (f"The person inside the bounding box {name}" for name in NAMES)
     ],
 )  # fmt: skip
 def test_descriptions_say_enough_and_nothing_wrong(answer, right):
-    assert twin.is_right(scene(), Told(DESCRIPTION, "", ""), answer) is right
+    assert twin.is_right(scene(), Instruction(DESCRIPTION, "", ""), answer) is right
 
 
 @pytest.mark.parametrize(
@@ -103,4 +103,4 @@ def test_descriptions_say_enough_and_nothing_wrong(answer, right):
     ],
 )
 def test_rules_judge(kind, true, answer, right):
-    assert twin.is_right(scene(), Told(kind, "", true), answer) is right
+    assert twin.is_right(scene(), Instruction(kind, "", true), answer) is right

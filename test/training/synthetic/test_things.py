@@ -16,7 +16,7 @@ from training.synthetic.scene.world import ROOMS, Surroundings
 from training.synthetic.things import render, scene
 from training.synthetic.things.catalogue import CATEGORIES, FOLDS, split
 from training.synthetic.things.materials import add_textures
-from training.synthetic.things.shape import Assembly, Category, told, towards
+from training.synthetic.things.shape import Assembly, Category, descriptions, towards
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_splits_part_the_categories():
 
 
 def test_a_line_tells_of_both_sides_and_ends():
-    assert told("{end} {side} foot: below the {side} side of the {end}", "top: above") == {
+    assert descriptions("{end} {side} foot: below the {side} side of the {end}", "top: above") == {
         "front left foot": "below the left side of the front",
         "rear left foot": "below the left side of the rear",
         "front right foot": "below the right side of the front",

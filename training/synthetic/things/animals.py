@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .shape import ENDS, SIDES, Assembly, Category, arc, told
+from .shape import ENDS, SIDES, Assembly, Category, arc, descriptions
 
 
 def four_legged(rng: np.random.Generator) -> Assembly:
@@ -240,7 +240,7 @@ CATEGORIES = (
     Category(
         "four-legged animal",
         four_legged,
-        told(
+        descriptions(
             "nose: the front end of the head",
             "{side} eye: the dark eye on the {side} side of the head",
             "{side} ear tip: the outer end of the {side} ear",
@@ -255,7 +255,7 @@ CATEGORIES = (
     Category(
         "bird",
         bird,
-        told(
+        descriptions(
             "beak tip: the front end of the beak",
             "crown: the highest part of the head",
             "{side} eye: the dark eye on the {side} side of the head",
@@ -270,7 +270,7 @@ CATEGORIES = (
     Category(
         "fish",
         fish,
-        told(
+        descriptions(
             "mouth: the front end of the body",
             "{side} eye: the eye on the {side} side of the head",
             "tail base: where the body narrows to the tail",
@@ -286,7 +286,7 @@ CATEGORIES = (
     Category(
         "spider",
         spider,
-        told(
+        descriptions(
             "head: the front end, between the first legs",
             "waist: the narrow part between the legs and the belly",
             "rear end of the belly: the end farthest from the head",
@@ -301,7 +301,7 @@ CATEGORIES = (
     Category(
         "face",
         face,
-        told(
+        descriptions(
             "middle of the {side} eyebrow: halfway along the dark line above the {side} eye",
             "inner corner of the {side} eye: the end of the {side} eye beside the nose",
             "outer corner of the {side} eye: the end of the {side} eye towards the ear",

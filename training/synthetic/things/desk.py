@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .shape import SEEN, Assembly, Category, told
+from .shape import SEEN, Assembly, Category, descriptions
 
 
 def book(rng: np.random.Generator) -> Assembly:
@@ -114,7 +114,7 @@ CATEGORIES = (
     Category(
         "book",
         book,
-        told(
+        descriptions(
             "upper end of the fold: where the two pages meet at the upper edge",
             "lower end of the fold: where the two pages meet at the lower edge",
             "upper {side} corner: where the upper edge of the {side} page ends",
@@ -127,7 +127,7 @@ CATEGORIES = (
     Category(
         "laptop",
         laptop,
-        told(
+        descriptions(
             "middle of the screen: the middle of the upright picture",
             "upper {side} corner of the screen: the upper {side} corner of the lid",
             "{side} end of the hinge: the {side} end of the line where the lid meets the keyboard",
@@ -141,7 +141,7 @@ CATEGORIES = (
     Category(
         "plant",
         plant,
-        told(
+        descriptions(
             "{side} rim of the pot: the {side} end of the upper edge of the pot",
             "{side} base of the pot: the {side} end of the lower edge of the pot",
             "foot of the stem: where the stem leaves the earth",

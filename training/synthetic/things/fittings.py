@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .shape import ENDS, SEEN, Assembly, Category, told
+from .shape import ENDS, SEEN, Assembly, Category, descriptions
 
 
 def table(rng: np.random.Generator) -> Assembly:
@@ -127,7 +127,7 @@ CATEGORIES = (
     Category(
         "table",
         table,
-        told(
+        descriptions(
             "{end} {side} corner: where the {end} edge of the top meets its {side} edge",
             "{end} {side} foot: where the {end} {side} leg stands on the ground",
         ),
@@ -137,7 +137,7 @@ CATEGORIES = (
     Category(
         "cabinet",
         cabinet,
-        told(
+        descriptions(
             "{side} knob: the small ball on the {side} door, beside the gap between the doors",
             "front top {side} corner: the upper {side} corner of the front",
             "rear top {side} corner: the {side} end of the rear edge of the top",
@@ -151,7 +151,7 @@ CATEGORIES = (
     Category(
         "door",
         door,
-        told(
+        descriptions(
             "handle: the middle of the grip that opens the door, above the keyhole",
             "keyhole: the small dark hole below the handle",
             "upper hinge: the upper of the joints opposite the handle",
@@ -171,7 +171,7 @@ CATEGORIES = (
     Category(
         "ladder",
         ladder,
-        told(
+        descriptions(
             "top {side} end: the upper end of the {side} of the two long bars",
             "bottom {side} end: the lower end of the {side} of the two long bars, on the ground",
             "middle of the highest rung: halfway along the step that is nearest the top",
@@ -183,7 +183,7 @@ CATEGORIES = (
     Category(
         "lamp",
         lamp,
-        told(
+        descriptions(
             "middle of the pole: halfway between the base and the lower edge of the shade",
             "foot of the pole: where the pole stands on the base",
             "{side} base edge: the {side} end of the round plate on the ground",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .shape import ENDS, SEEN, SIDES, Assembly, Category, arc, told
+from .shape import ENDS, SEEN, SIDES, Assembly, Category, arc, descriptions
 
 
 def chair(rng: np.random.Generator) -> Assembly:
@@ -120,7 +120,7 @@ CATEGORIES = (
     Category(
         "chair",
         chair,
-        told(
+        descriptions(
             "front {side} seat corner: the {side} end of the front edge of the seat",
             "rear {side} seat corner: where the seat meets the {side} side of the backrest",
             "top {side} backrest corner: the upper {side} end of the backrest",
@@ -130,7 +130,7 @@ CATEGORIES = (
     Category(
         "stool",
         stool,
-        told(
+        descriptions(
             "seat middle: the middle of the round top",
             "front seat edge: the part of the seat's edge that is nearest",
             "{side} seat edge: the {side} end of the round top",
@@ -143,7 +143,7 @@ CATEGORIES = (
     Category(
         "sofa",
         sofa,
-        told(
+        descriptions(
             "front {side} armrest end: the front of the {side} armrest, on top",
             "rear {side} armrest end: where the {side} armrest meets the backrest, on top",
             "top {side} backrest corner: the upper {side} end of the backrest",
@@ -158,7 +158,7 @@ CATEGORIES = (
     Category(
         "bed",
         bed,
-        told(
+        descriptions(
             "top {side} headboard corner: the {side} end of the high board behind the pillow",
             "top {side} footboard corner: the {side} end of the low board opposite the pillow",
             "{side} cover corner beside the pillow: the {side} end of the cover's edge that is "

@@ -150,7 +150,7 @@ def arc(
     return np.asarray(middle, float) + np.cos(a) * np.asarray(across) + np.sin(a) * np.asarray(up)
 
 
-def told(*lines: str) -> dict[str, str]:
+def descriptions(*lines: str) -> dict[str, str]:
     """Descriptions by name from lines "NAME: description"; one with {side} stands for left and
     right, one with {end} for front and rear."""
     found: dict[str, str] = {}

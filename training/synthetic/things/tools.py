@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .shape import SEEN, SIDES, Assembly, Category, arc, told
+from .shape import SEEN, SIDES, Assembly, Category, arc, descriptions
 
 
 def scissors(rng: np.random.Generator) -> Assembly:
@@ -216,7 +216,7 @@ CATEGORIES = (
     Category(
         "scissors",
         scissors,
-        told(
+        descriptions(
             "pivot: the screw where the two blades cross",
             "{side} blade tip: the end of the {side} blade, where the blades point up",
             "upper end of the {side} ring: the part of the {side} ring for the fingers that is "
@@ -231,7 +231,7 @@ CATEGORIES = (
     Category(
         "hammer",
         hammer,
-        told(
+        descriptions(
             "striking face: the flat round end of the head",
             "claw tip: the curved end of the head, opposite the flat face",
             "top of the head: the end of the head above the neck",
@@ -246,7 +246,7 @@ CATEGORIES = (
     Category(
         "glasses",
         glasses,
-        told(
+        descriptions(
             "bridge: the arch between the two lenses",
             "middle of the {side} lens: the middle of the lens before the {side} eye",
             "lower edge of the {side} lens: the lowest part of the frame below the {side} eye",
@@ -260,7 +260,7 @@ CATEGORIES = (
     Category(
         "guitar",
         guitar,
-        told(
+        descriptions(
             "top of the head: the end of the neck, farthest from the body",
             "nut: where the neck begins below the head",
             "joint of neck and body: where the neck meets the body",
@@ -279,7 +279,7 @@ CATEGORIES = (
     Category(
         "robot arm",
         robot_arm,
-        told(
+        descriptions(
             "front base edge: the part of the base on the ground that the arm reaches over",
             "shoulder joint: the lowest joint, above the base",
             "elbow joint: the joint between the upper arm and the forearm",
@@ -294,7 +294,7 @@ CATEGORIES = (
     Category(
         "hand",
         hand,
-        told(
+        descriptions(
             "wrist: where the hand meets the forearm",
             "thumb base: where the thumb leaves the palm",
             "middle joint of the thumb: the first joint of the thumb above its base",

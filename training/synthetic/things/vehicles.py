@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .shape import ENDS, SIDES, Assembly, Category, arc, told
+from .shape import ENDS, SIDES, Assembly, Category, arc, descriptions
 
 
 def bicycle(rng: np.random.Generator) -> Assembly:
@@ -207,7 +207,7 @@ CATEGORIES = (
     Category(
         "bicycle",
         bicycle,
-        told(
+        descriptions(
             "{end} hub: the middle of the {end} wheel",
             "top of the {end} tyre: the highest part of the {end} wheel",
             "saddle: the middle of the seat",
@@ -221,7 +221,7 @@ CATEGORIES = (
     Category(
         "car",
         car,
-        told(
+        descriptions(
             "{end} {side} wheel: the middle of the {end} wheel on the {side} side",
             "{side} headlight: the lamp at the {side} of the front",
             "{side} rear light: the red lamp at the {side} of the rear",
@@ -235,7 +235,7 @@ CATEGORIES = (
     Category(
         "cart",
         cart,
-        told(
+        descriptions(
             "{end} {side} wheel: the wheel below the {end} {side} corner of the box",
             "{side} end of the push bar: the {side} end of the bar that hands push",
             "front {side} box corner: the upper {side} corner of the box, farthest from the bar",
@@ -246,7 +246,7 @@ CATEGORIES = (
     Category(
         "aeroplane",
         aeroplane,
-        told(
+        descriptions(
             "nose: the front end of the body",
             "tail end: the rear end of the body, below the fin",
             "tip of the tail fin: the top of the upright plate at the rear",

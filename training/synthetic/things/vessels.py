@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .shape import SEEN, Assembly, Category, arc, told
+from .shape import SEEN, Assembly, Category, arc, descriptions
 
 
 def mug(rng: np.random.Generator) -> Assembly:
@@ -86,7 +86,7 @@ CATEGORIES = (
     Category(
         "mug",
         mug,
-        told(
+        descriptions(
             "handle: the outermost part of the curved grip, halfway between its two ends",
             "upper handle end: where the grip leaves the side, below the rim",
             "lower handle end: where the grip comes back to the side, above the base",
@@ -99,7 +99,7 @@ CATEGORIES = (
     Category(
         "kettle",
         kettle,
-        told(
+        descriptions(
             "spout tip: the open end of the pipe that the water leaves by",
             "spout base: where the pipe for the water meets the body",
             "lid knob: the small ball on the lid, below the grip",
@@ -113,7 +113,7 @@ CATEGORIES = (
     Category(
         "bottle",
         bottle,
-        told(
+        descriptions(
             "cap: the middle of the top, above the neck",
             "lower cap edge: where the cap ends and the neck begins",
             "neck: the middle of the thin part, between the cap and the shoulders",
