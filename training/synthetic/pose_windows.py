@@ -28,8 +28,9 @@ FIRST_TOLD = 8  # samples of a window, from which on it is told at training how 
 GAINS = (0.6, 0.2, 0.4), (1.3, 0.85, 1.0)  # least and most: answers shrink pitch and roll
 LARGER = 1.9  # times as large as in films motions may be: small ones drown in errors
 WALKING = 0.4  # share of people
+SPEED = 0.15, 1.2  # of theirs to a side, in heights of the box a second
 MEMORY = 0.45  # seconds of the slow part of an answer's error
-FAST = 0.55  # of the part that changes from image to image, for the slow one
+FAST = 0.3, 1.3  # least and most of the part that changes from image to image, for the slow one
 KEPT = (0.42, 0.75, 0.7, 1.0, 1.0, 1.0)  # shares of windows, by label: short gestures are rarer
 
 
@@ -116,7 +117,7 @@ def _shift(rng: np.random.Generator, angles: Array, times: Array, walks: bool) -
     right = angles[:, 0] * rng.normal(0, 0.002) + angles[:, 2] * rng.uniform(-0.001, 0.006)
     down = -angles[:, 1] * rng.uniform(-0.0005, 0.006)
     if walks:
-        right = right + rng.normal(0, 0.5) * (times - times[0])
+        right = right + rng.uniform(*SPEED) * rng.choice([-1, 1]) * (times - times[0])
         down = down + rng.normal(0, 0.05) * (times - times[0])
         stride = rng.uniform(1.4, 2.2)
         phase = rng.uniform(0, 6)
@@ -131,7 +132,7 @@ def _errors(rng: np.random.Generator, times: Array, errors: Sequence[Array]) -> 
     size = np.array([1.8, 1.1, 0.95]) * np.exp(rng.normal(0, 0.35, 3)) * np.exp(rng.normal(0, 0.6))
     size = np.append(size, np.full(2, 0.008) * np.exp(rng.normal(0, 0.5, 2)))
     slow = _correlated(rng, times) * size
-    out = slow + rng.normal(0, FAST, (len(times), 5)) * size
+    out = slow + rng.normal(0, rng.uniform(*FAST), (len(times), 5)) * size
     wrong = rng.random(len(times)) < rng.choice([0.0, 0.03], p=[0.7, 0.3])
     out[wrong, :3] += rng.normal(0, [14.0, 6.0, 6.0], (int(wrong.sum()), 3))
     return np.asarray(out)
