@@ -62,7 +62,7 @@ done
     "[$runs/photos_validation]" "$runs/crops_validation" \
     --candidates "[$runs/photos_validation.candidates.jsonl]"
 python -m torch.distributed.run --nproc_per_node "$processes" -m training.teach_refiner \
-    "$runs/crops" "$runs/refiner" --validation "$runs/crops_validation" --base "$runs/shipped" \
+    "$runs/crops" "$runs/refiner" --validation "$runs/crops_validation" --base "$from" \
     --steps "${REFINER_STEPS:-1800}" --threads 1
 python -m training.release.refiner "$runs/shipped" "$runs/refiner/refiner.safetensors" \
     "[$runs/photos_validation]"
