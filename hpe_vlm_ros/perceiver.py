@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
 Array = NDArray[np.float64]
 Said = TypeVar("Said")
-PEAK = 0.1  # probability from which a peak of the presence map is worth another pass over that part
+PEAK = 0.2  # probability from which a peak of the presence map is worth a closer look
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
 
 
