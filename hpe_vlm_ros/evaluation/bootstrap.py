@@ -33,7 +33,6 @@ class Measure(Protocol):
 
     def estimates(self, weights: Array) -> Array:
         """Values (R,) under R sets of weights (R, F) on frames; NaN where nothing counts."""
-        """(R,) values for weights (R, F) of the frames; NaN where there is nothing."""
 
     @property
     def count(self) -> int:
