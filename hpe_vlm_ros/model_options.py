@@ -35,7 +35,8 @@ def add_model_options(add: Callable[..., Any]) -> None:
     add("--max-heads", type=positive, default=20, metavar="N", help="most heads an image (20)")
     add(
         "--tiles",
-        type=count,
+        type=int,
+        choices=range(5),
         default=0,
         metavar="N",
         help="also process parts of each image, to find far heads: above 1 N x N parts; 0 one "

@@ -28,7 +28,7 @@ from hpe_vlm_ros.perceiver import HeadPerceiver
 from .evaluation.senses import SAME, Frame, film_pictures, frames, walk_pictures
 
 Array = NDArray[np.float64]
-GAINS = (1.0, 0.4, 0.7)  # degrees of yaw, pitch and roll told for a degree of motion
+GAINS = (1.0, 0.4, 0.7)  # degrees of yaw, pitch and roll answered for a degree of motion
 LEAST = 25  # pictures in a row
 MISSED = 3  # pictures in a row at most, between which errors are taken as linear
 FARTHEST = 45.0  # degrees: beyond, the answer is about the other side of the head
@@ -62,8 +62,8 @@ def _errors(heads: Sequence[dict[str, Any]], answers: Sequence[HeadEstimate]) ->
     motion = np.cumsum(np.concatenate([np.zeros((1, 3)), _turns(true[:-1], true[1:])]), 0)
     off = off + (1 - np.array(GAINS)) * motion
     off = np.clip(off - np.median(off, 0), -FARTHEST, FARTHEST)
-    boxes, told = np.array([head["box"] for head in heads]), np.array([one.box for one in answers])
-    way = (told - boxes).reshape(-1, 2, 2).mean(1)
+    boxes, found = np.array([head["box"] for head in heads]), np.array([one.box for one in answers])
+    way = (found - boxes).reshape(-1, 2, 2).mean(1)
     return np.column_stack([off, way / np.median(boxes[:, 3] - boxes[:, 1])])
 
 
@@ -100,9 +100,9 @@ def main(
         where = ", ".join(map(str, films))
         raise SystemExit(f"no head in {where} is found in {LEAST} pictures in a row")
     np.savez_compressed(out, *found)
-    told = np.concatenate(found)
-    print("deviation of yaw, pitch, roll, right, down:", told.std(0).round(3).tolist())
-    print(json.dumps({"runs": len(found), "pictures": len(told)}))
+    every = np.concatenate(found)
+    print("deviation of yaw, pitch, roll, right, down:", every.std(0).round(3).tolist())
+    print(json.dumps({"runs": len(found), "pictures": len(every)}))
 
 
 if __name__ == "__main__":

@@ -35,14 +35,7 @@ from .model.normed_stem import add_norms, fold_norms, initialise_norms
 from .refiner.batches import Stream, collate, view
 from .refiner.crops import Crops
 from .refiner.losses import losses, total
-from .refiner.network import (
-    MEAN,
-    STD,
-    Refiner,
-    from_embedded,
-    read_weights,
-    trained_in,
-)
+from .refiner.network import MEAN, STD, Refiner, from_embedded, read_weights, trained_in
 from .supervision.dense_head import rotation_from_6d, turn_between
 
 STATE, ERRORS, TRAINED = "state.pt", "errors.npy", "refiner.safetensors"
@@ -52,8 +45,8 @@ WARM_UP = 100  # steps
 FROZEN = 3  # blocks of the stem, half of the time, which know edges and colours already
 PHOTOS = 0.75  # share of the heads drawn that are photographed
 HEADS = 0.55  # share of the squares drawn that show a head
-# A square that is told well is drawn by EASY, others by their cross-entropy too. It is bounded:
-# the hardest ones are labels that are wrong.
+# How often a square is drawn, for those of its group: EASY and its cross-entropy of presence, at
+# most HARDEST, as the largest ones come from wrong labels.
 EASY, HARDEST = 0.15, 2.0
 
 
@@ -129,18 +122,17 @@ def _join() -> tuple[int, int]:
     return distributed.get_rank(), distributed.get_world_size()
 
 
-def _errors_once(model: Refiner, crops: Crops, file: Path) -> np.ndarray:
+def _errors_once(model: Refiner, crops: Crops, file: Path, rank: int, processes: int) -> np.ndarray:
     """`errors_of` all squares, divided among the processes, and kept in a file."""
     if file.is_file():
         return np.asarray(np.load(file))
-    distributed_run = distributed.is_initialized()
-    rank = distributed.get_rank() if distributed_run else 0
-    processes = distributed.get_world_size() if distributed_run else 1
     errors = torch.from_numpy(errors_of(model, crops, rank, processes))
-    if distributed_run:
+    if processes > 1:
         distributed.all_reduce(errors)
-    if rank == 0:
-        np.save(file, errors.numpy())
+    if rank == 0:  # a run killed while it writes leaves no half of a file
+        unfinished = file.with_name(f"new_{file.name}")
+        np.save(unfinished, errors.numpy())
+        unfinished.replace(file)
     return errors.numpy()
 
 
@@ -189,7 +181,7 @@ def main(
     Args:
         crops: folder of squares (`training.refiner.crops`).
         out: folder for weights and the state of the run.
-        validation: folder of squares that are only watched.
+        validation: folder of squares that are not learnt from.
         base: model folder whose refiner is the beginning, or its stem where it has none.
         steps: batches to learn from.
         size: squares a batch.
@@ -203,11 +195,13 @@ def main(
     torch.manual_seed(seed)
     rank, processes = _join()
     squares = Crops.read(crops)
-    watched = None if validation is None else Crops.read(validation)
+    unseen = None if validation is None else Crops.read(validation)
     out.mkdir(parents=True, exist_ok=True)
     trained = trained_in(base)
     model = from_embedded(base) if trained is None else read_weights(trained)
-    errors = None if trained is None else _errors_once(model, squares, out / ERRORS)
+    errors = None
+    if trained is not None:
+        errors = _errors_once(model, squares, out / ERRORS, rank, processes)
     weights = chances(squares, errors)
     add_norms(model.stem, FROZEN)
     first = next(iter(Stream(squares, weights, size, seed)))[0]
@@ -250,8 +244,8 @@ def main(
             told = " ".join(f"{k} {v / every:.4f}" for k, v in sums.items())
             print(f"{step + 1} {time.monotonic() - start:.0f}s learning: {told}", flush=True)
             sums.clear()
-            if watched is not None:
-                seen = validate(kept, watched)
+            if unseen is not None:
+                seen = validate(kept, unseen)
                 print(
                     "  validation:", " ".join(f"{k} {v:.4f}" for k, v in seen.items()), flush=True
                 )

@@ -40,7 +40,7 @@ from training.data.sample import Head, Sample
 from training.evaluation import photo_measures as measures
 from training.evaluation.photo_measures import Photo
 from training.evaluation.photos import read_photo
-from training.labelling.groups import HELD_OUT
+from training.labelling.groups import HELD_OUT, read_names
 from training.labelling.judged import JUDGED, read_judged
 
 JUDGED_BELOW = "real_photos"
@@ -53,7 +53,7 @@ def fit_samples(folder: Path, count: int) -> list[Sample]:
 
     Poses are the teachers' where they are confident. Raises as `read_photo` does.
     """
-    held_out = set(HELD_OUT.read_text().split("\n"))
+    held_out = read_names(HELD_OUT)
     labels = [
         label
         for label in read_judged(JUDGED)

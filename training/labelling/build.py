@@ -11,7 +11,7 @@ Three kinds of photographs go in:
 - others: faces that YuNet is sure of, with poses; they do not claim to be whole.
 
 Photographs without people are whole and empty. What a model took for a head on any whole photograph
-becomes a decoy. Groups that are held out (`groups`) are left out, or are all there is (`part`).
+becomes a decoy. Groups that are held out (`groups`) are left out.
 
 OUT/labels.jsonl is what every stage reads; pictures are copied to OUT/images, with ignored regions
 blurred so that nobody is taught that no head is there, and heads in them are left out. A tenth of
@@ -35,7 +35,7 @@ from hpe_vlm_ros.geometry import box_area, box_iou, box_overlap, circular_differ
 from ..data.json_lines import whole_lines
 from ..data.labels import write_labels
 from ..data.sample import Head, Sample
-from .groups import HELD_OUT, SEED, VALIDATION
+from .groups import HELD_OUT, SEED, VALIDATION, read_names
 from .judged import JUDGED, read_judged
 from .photo_folder import clip_of, find_photos, is_for_validation, is_held_out
 from .proposals import Proposal, sector_yaw, to_camera
@@ -200,8 +200,7 @@ def main(
             was taken for a head, are listed in `out`.
         validation: text file, a line a photograph that is validated on.
     """
-    watched = set(validation.read_text().split("\n"))
-    kept_away = set(held_out.read_text().split("\n"))
+    kept_away, validated = read_names(held_out), read_names(validation)
     folders = {False: _Folder(out), True: _Folder(out.with_name(out.name + "_validation"))}
     labels = {label["image"]: label for label in read_judged(judged)}
     counts = Counter[str]()
@@ -222,7 +221,7 @@ def main(
             sample = judged_sample(label, photos / name, row)
             image = blurred(image, label.get("ignore", []))
             kind = "judged whole" if label["whole"] else "judged in part"
-        unseen = name in watched
+        unseen = name in validated
         times = repeat if label is not None and sample.all_heads and not unseen else 1
         folders[unseen].add(sample, image, name, times)
         counts[kind] += 1

@@ -2,10 +2,10 @@
 """Which photographs belong together, and which groups are held out for measuring or validated on.
 
 Photographs of one clip, one event or one person are never divided between training, validation and
-test set.
-What tells that two belong together: the numbered frames of a video, the folder of an event in the
-source, a name that both files had there, and pictures (whole, or cut to their one face) that look
-alike to a difference hash. Nobody is recognised: the hash compares pixels, not people.
+test set. What tells that two belong together: the numbered frames of a video, the folder of an
+event in the source, a name that both files had there, and pictures (whole, or cut to their one
+face) that look alike to a difference hash. Nobody is recognised: the hash compares pixels, not
+people.
 
     python -m training.labelling.groups --photos PHOTOS --teachers POSES
 
@@ -35,6 +35,11 @@ VALIDATION = Path(__file__).parent / "validation.txt"
 SEED = 2  # of the division: the one under which the first photographs were divided
 ALIKE = 3  # bits of 64 by which hashes of one picture may differ
 SIZES = re.compile(r"(?i)(\d+x\d+|[-_ ](small|large|thumb|thumbnail|round|square|crop(ped)?|bw))")
+
+
+def read_names(file: Path) -> set[str]:
+    """The photographs that `held_out.txt` or `validation.txt` names, one a line."""
+    return set(file.read_text().splitlines())
 
 
 def difference_hash(image: np.ndarray) -> int:
@@ -167,15 +172,15 @@ def main(
         image = cv2.imread(str(photos / name), cv2.IMREAD_COLOR)
         if image is not None:
             hashes[name] = hashes_of(image, faces.get(name, []))
-    before = set(out.read_text().splitlines()) if out.exists() else set()
+    before = read_names(out) if out.exists() else set()
     learnt = {label["image"] for label in read_judged(judged)} - before
     groups = group(keys, hashes)
     found = before | held_out(groups, before, learnt)
     out.write_text("\n".join(sorted(found)))
-    watched = validated(groups, found)
-    validation.write_text("\n".join(sorted(watched)))
+    unseen = validated(groups, found)
+    validation.write_text("\n".join(sorted(unseen)))
     counts = {"photographs": len(names), "held out": len(found), "new": len(found - before)}
-    print(json.dumps(counts | {"validation": len(watched)}))
+    print(json.dumps(counts | {"validation": len(unseen)}))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from jsonargparse import auto_cli
 from tqdm import tqdm
 
 from ..testsets import PHOTOS
-from .groups import HELD_OUT, SEED, VALIDATION
+from .groups import HELD_OUT, SEED, VALIDATION, read_names
 from .judged import read_judged
 from .photo_folder import clip_of, find_photos, is_for_validation, is_held_out
 
@@ -97,7 +97,7 @@ def main(
         part: which photographs.
         validation: text file, a line a photograph (below its prefix) that is validated on.
     """
-    chosen = set((held_out if part == "test" else validation).read_text().split("\n"))
+    chosen = read_names(held_out if part == "test" else validation)
     lines = [
         line
         for prefix, judged in people.items()

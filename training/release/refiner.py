@@ -242,9 +242,9 @@ def main(
     refiner.settings = replace(
         refiner.settings, answer_pitch=pitch, answer_yaw=yaw, answer_roll=roll
     )
-    told = fit_rotations(perceiver, asked)
+    fitted = fit_rotations(perceiver, asked)
     refiner.settings = replace(
-        refiner.settings, rotation_scale=told.rotation_scale, rotation_floor=told.rotation_floor
+        refiner.settings, rotation_scale=fitted.rotation_scale, rotation_floor=fitted.rotation_floor
     )
     write_settings(place, refiner.settings)
     kept = scores >= least
