@@ -63,6 +63,7 @@ example:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line: predict, demo-web and download."""
     main = argparse.ArgumentParser("python -m hpe_vlm_ros", description=__doc__)
     commands = main.add_subparsers(dest="command", required=True)
     predict = commands.add_parser(
@@ -167,6 +168,8 @@ def draw(folder: Path, file: str, image: NDArray[np.uint8], heads: Sequence[Head
 
 
 def predict(options: argparse.Namespace) -> int:
+    """Runs the command predict. The exit status is 1 where the model or any picture failed;
+    pictures after one that failed are still processed."""
     failed = False
     with ExitStack() as stack:
         out, rerun = sys.stdout, None
@@ -197,6 +200,8 @@ def predict(options: argparse.Namespace) -> int:
 
 
 def download(options: argparse.Namespace) -> int:
+    """Runs the command download, which prints the model's folder. The exit status is 1 where it
+    could not be fetched."""
     from .vlm.hub import find_model
 
     try:
@@ -207,6 +212,8 @@ def download(options: argparse.Namespace) -> int:
 
 
 def demo_web(options: argparse.Namespace) -> int:
+    """Serves the page until Ctrl-C. The exit status is 1 where gradio is missing, or the model or
+    the address cannot be used."""
     if find_spec("gradio") is None:
         error = ModuleNotFoundError("the page needs gradio, which is missing", name="gradio")
         return complain(remedy(error))
@@ -220,11 +227,14 @@ def demo_web(options: argparse.Namespace) -> int:
 
 
 def complain(error: Exception | str) -> int:
+    """Prints an error to stderr; the exit status 1."""
     print(f"error: {error}", file=sys.stderr)
     return 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command in `arguments`, or in those of the program; the exit status, 130 after
+    Ctrl-C."""
     try:
         options = parser().parse_args(arguments)
         commands = {"predict": predict, "download": download, "demo-web": demo_web}

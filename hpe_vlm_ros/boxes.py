@@ -16,7 +16,7 @@ PixelBox = tuple[float, float, float, float]
 
 
 class Scored(Protocol):
-    """A box, on whatever grid, and how sure it is."""
+    """A box x0, y0, x1, y1, in pixels or on any other grid, and how sure it is, 0..1."""
 
     @property
     def box(self) -> tuple[float, float, float, float]: ...

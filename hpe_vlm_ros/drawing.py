@@ -30,7 +30,11 @@ _SUB_BITS = 4  # OpenCV's fixed point: coordinates in 1/16 pixel, so that small 
 
 
 class DrawableHead(Protocol):
-    """What drawing needs of a head; `HeadEstimate` has it."""
+    """What drawing needs of a head; `HeadEstimate` has it.
+
+    box: x0, y0, x1, y1 in pixels of the picture. rotation: (3, 3) head in the optical frame. yaw:
+    degrees; NaN is written as a question mark.
+    """
 
     @property
     def box(self) -> Sequence[float]: ...

@@ -17,6 +17,8 @@ from .geometry import face_rotation, gaze_rotation, quaternion_from_matrix
 
 
 class Make(Protocol):
+    """Makes messages, in the classes of rclpy or in those of a bag's types."""
+
     def __call__(self, kind: str, **fields: Any) -> Any:
         """A message of this type, such as geometry_msgs/msg/Point, with these fields."""
 
@@ -87,6 +89,7 @@ def head_frames(
 
 
 def duration(make: Make, seconds: float) -> Any:
+    """builtin_interfaces/Duration of `seconds` >= 0, cut to whole nanoseconds."""
     whole = int(seconds)
     return make("builtin_interfaces/msg/Duration", sec=whole, nanosec=int((seconds - whole) * 1e9))
 

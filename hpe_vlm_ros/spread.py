@@ -66,6 +66,7 @@ class Calibration:
             ) from error
 
     def as_dict(self) -> dict[str, float]:
+        """Names and values, fit for JSON."""
         return asdict(self)
 
     def covariance(self, stated: Array) -> Array:

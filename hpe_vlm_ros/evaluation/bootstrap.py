@@ -54,6 +54,7 @@ class Ratio:
 
     @property
     def count(self) -> int:
+        """What the ratio is averaged over: the sum of `under`."""
         return int(self.under.sum())
 
 
@@ -84,6 +85,7 @@ class Quantile:
 
     @property
     def count(self) -> int:
+        """How many values there are."""
         return len(self.values)
 
 
@@ -165,6 +167,7 @@ class Value:
     count: int
 
     def as_json(self) -> dict[str, float | int | None]:
+        """As reports keep it: value, low, high, and the count as n."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.count}
 
 

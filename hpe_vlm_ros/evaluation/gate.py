@@ -34,6 +34,7 @@ class Condition:
     limit: float
 
     def holds(self, value: float) -> bool:
+        """Whether this value makes the check fail."""
         return _COMPARISONS[self.comparison](value, self.limit)
 
     def __str__(self) -> str:

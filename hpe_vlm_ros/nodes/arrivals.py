@@ -31,6 +31,7 @@ class Arrivals:
         self.reason = self.reason_kind = ""
         self.latency = 0.0
         self._waiting_since: float | None = None
+        # so long ago that the first losses begin anew, also where the clock starts at zero
         self._losing_since = self._losing_last = -2 * WINDOW
         self._share = 0.0
         # bounded, for nothing is thrown away before `losing` is asked

@@ -94,6 +94,8 @@ class Camera:
             self._subscribe(Image, depth, self._depths.put)
 
     def close(self) -> None:
+        """Ends the subscriptions and forgets the newest image; `listen` begins anew. Tracked people
+        stay."""
         for subscription in self._inputs:
             self._node.destroy_subscription(subscription)
         self._inputs.clear()
@@ -124,6 +126,7 @@ class Camera:
         """Who is seen in an answered image; LateFrame when a newer one was answered before."""
         stamp = messages.nanoseconds(answer.header.stamp)
         people = self._people
+        # read at every image, since these may be set while the node is active
         people.tracking = values["tracking"]
         people.tracker.settings = parameters.tracking_settings(values)
         people.judge.limit = values["looking_angle"]
@@ -157,6 +160,8 @@ class Camera:
         return bodies_of(shown.people, skeletons, self.mounting(shown.size), camera)
 
     def mounting(self, size: tuple[int, int]) -> Mounting:
+        """How the parameter rotate turns images of this width and height (as the camera took
+        them)."""
         return Mounting(self._values["rotate"], size)
 
     def asked(
@@ -171,6 +176,7 @@ class Camera:
 
         newest: it is the stream's, so that people bear the ids that they have there.
         """
+        # People of its own, whose tracker has no past: so any stamp will do for its only image.
         single = People()
         single.tracking, single.judge.limit = False, values["looking_angle"]
         view = self._view(answer, shape, targets, values)

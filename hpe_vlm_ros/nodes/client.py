@@ -28,6 +28,7 @@ class Client(Node):
         self._executor.add_node(self)
 
     def close(self) -> None:
+        """Leaves the graph and shuts down the context, so that the object is of no more use."""
         self._executor.shutdown()
         self.destroy_node()
         rclpy.shutdown(context=self._own)

@@ -28,6 +28,8 @@ class Depths:
         self._messages: deque[Image] = deque(maxlen=KEPT)
 
     def put(self, message: Image) -> None:
+        """Keeps an image, in place of the oldest of KEPT. A stamp that is more than BACK before the
+        last one empties the store first."""
         if self._messages and _stamp(message) < _stamp(self._messages[-1]) - BACK:
             self._messages.clear()  # time has jumped back: the same stamps come again
         self._messages.append(message)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -36,9 +37,11 @@ class Health:
         self.failures = 0  # in a row
 
     def failed(self, text: str) -> None:
+        """Keeps a reason for the diagnostics, and counts it as one more failure in a row."""
         self.fault, self.failures = text, self.failures + 1
 
     def recovered(self) -> None:
+        """An image was answered or a transition succeeded: there is no fault any more."""
         self.fault, self.failures = "", 0
 
     def statuses(
@@ -96,6 +99,7 @@ class Health:
 
 
 def array(statuses: list[DiagnosticStatus], stamp: object) -> DiagnosticArray:
+    """The message of /diagnostics; `stamp` is the node's time."""
     message = DiagnosticArray(status=statuses)
     message.header.stamp = stamp
     return message
@@ -142,4 +146,5 @@ def _memory() -> dict[str, object]:
             pages = int(file.read().split()[1])
     except (OSError, ValueError, IndexError):
         return {}
-    return {"memory, MB": round(pages * 4096 / 1e6)}
+    # some ARM systems have pages of 16 or 64 kB
+    return {"memory, MB": round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)}

@@ -104,6 +104,8 @@ class Inference:
         )
 
     def put(self, job: Job | BodyJob) -> None:
+        """Hands in work, in place of what waits under the same key: a camera's image, its bodies,
+        or the question (all questions share one key, so they are to be handed in one by one)."""
         if isinstance(job, BodyJob):
             key = BODIES + job.shown.camera
         else:
@@ -111,9 +113,11 @@ class Inference:
         self._worker.put(job, key)
 
     def drop(self, camera: str) -> None:
+        """Counts an image of this camera that was given up without being handed in."""
         self._worker.drop(camera)
 
     def take_dropped(self, camera: str) -> int:
+        """How many images of this camera were dropped since the last call."""
         return self._worker.take_dropped(camera)
 
     def busy(self) -> float:
@@ -197,6 +201,7 @@ def free_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
+    # None names the process itself with its C library; only glibc has this call
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

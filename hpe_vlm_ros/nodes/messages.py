@@ -86,6 +86,7 @@ def skeleton(body: Body, header: Header) -> Skeleton:
     """The message of a body whose keypoints are COCO's 17."""
     x0, y0, x1, y1 = (float(side) for side in body.box)
     found = body.skeleton
+    # of a symmetric covariance the message has xx, xy and yy
     rows = zip(found.points, found.visibility, found.scores, found.covariances, strict=True)
     return Skeleton(
         header=header,

@@ -68,26 +68,32 @@ class PerceptionNode(LifecycleNode):
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads the model and makes topics and the action; FAILURE, with the reason in the log and
+        the diagnostics, where that cannot be done."""
         loaded = self._attempt("configured", self._load, self._release)
         self._state = "inactive" if loaded else "unconfigured"
         return super().on_configure(state) if loaded else FAILURE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribes to the cameras and starts the model's thread; FAILURE as in `on_configure`."""
         listening = self._attempt("activated", self._listen, self.stop)
         self._state = "active" if listening else "inactive"
         return super().on_activate(state) if listening else FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Ends the subscriptions and waits STOP_TIMEOUT seconds at most for the image in work."""
         self.stop(STOP_TIMEOUT)
         inference.free_memory()
         self._state = "inactive"
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Frees the model and everything that is published."""
         self._release()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Frees everything and, SHUTDOWN_GRACE_S seconds later, ends the program."""
         self._release()
         self._state = "finalized"
         # No transition leads out of this state: the program ends, once the answer is on its way.
@@ -95,6 +101,7 @@ class PerceptionNode(LifecycleNode):
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Frees everything after a transition that raised."""
         self._release()
         return super().on_error(state)
 

@@ -78,6 +78,11 @@ class Outputs:
         gestures: Sequence[Gesture] = (),
         judge: str = "",
     ) -> None:
+        """Publishes all that is known of an image's people, under the image's own header.
+
+        latency: seconds in the model. dropped: images left out since the last one published.
+        values: the node's parameters. gestures: those that began or ended, as `judge` told.
+        """
         header, people = shown.header, shown.people
         array = HeadPoseArray(
             header=header,
@@ -113,10 +118,12 @@ class Outputs:
         self._convert(shown, self._of_bodies)
 
     def wants_pixels(self) -> bool:
+        """Whether somebody subscribes to the annotated image, which is drawn for nobody else."""
         publisher = self._publishers.get("~/image_annotated")
         return publisher is not None and publisher.get_subscription_count() > 0
 
     def close(self) -> None:
+        """Destroys the publishers; those of other cameras stay."""
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()

@@ -38,6 +38,7 @@ Values = dict[str, Any]
 
 
 def descriptor(specification: Specification) -> ParameterDescriptor:
+    """Description, range and type as ROS shows and checks them."""
     # YAML's [] and on are of types of their own; what may be is up to check_change.
     result = ParameterDescriptor(
         description=specification.description, dynamic_typing=_is_loose(specification)
@@ -127,6 +128,7 @@ def id_prefix(values: Values, namespace: str) -> str:
 
 
 def tracking_settings(values: Values) -> Settings:
+    """The tracker's settings from the parameters; what has no parameter keeps its default."""
     return Settings(
         birth_frames=values["birth_frames"],
         birth_score=values["birth_score"],

@@ -82,6 +82,7 @@ def run(node: PerceptionNode) -> int:
             node.trigger_activate()
         spin(node)
     except Exception:
+        # once a signal has shut the context down, whatever rclpy is at may raise
         if node.context.ok():
             raise
     ended = node.stop(LAST_WORK)

@@ -59,6 +59,7 @@ class Queries:
             node,
             Query,
             "~/query",
+            # Never called: a goal that `_accepted` takes runs only when `_end` executes it.
             execute_callback=lambda goal: Query.Result(),
             goal_callback=self._may_ask,
             handle_accepted_callback=self._accepted,
@@ -66,6 +67,7 @@ class Queries:
         )
 
     def open(self, source: Source) -> None:
+        """Takes questions from now on, and answers them from this source."""
         self._source = source
 
     def shut(self) -> None:
@@ -75,6 +77,7 @@ class Queries:
             self._end(self._row[0], Query.Result(refusal="the node has been deactivated"))
 
     def destroy(self) -> None:
+        """Refuses the questions that wait and takes the action out of the graph."""
         self.shut()
         self._server.destroy()
 
@@ -107,6 +110,7 @@ class Queries:
         request = question.goal.request
         if question.free and not self._free_text:
             try:
+                # about nobody: it is asked for the refusal, which names what can be asked
                 queries.answer(request.question, [], (1, 1))
             except queries.Refused as refusal:
                 self._end(question, Query.Result(refusal=str(refusal)))

@@ -26,6 +26,7 @@ class Statistics:
     _events: deque[tuple[float, str, float]] = field(default_factory=lambda: deque(maxlen=10_000))
 
     def count(self, name: str, by: int = 1) -> None:
+        """Adds so many events, which also count for `rate`; adding 0 makes the count appear."""
         self.counts[name] += by
         if by:
             self._events.append((self.clock(), name, float(by)))
@@ -35,6 +36,7 @@ class Statistics:
         self._events.append((self.clock(), name, value))
 
     def recent(self, name: str) -> list[float]:
+        """What was counted or noted under a name within the last WINDOW seconds, oldest first."""
         since = self.clock() - WINDOW
         while self._events and self._events[0][0] < since:
             self._events.popleft()

@@ -186,6 +186,7 @@ class Stream:
     def _deliver(self, answer: Answer | BodyAnswer) -> None:
         """From the worker's thread to the executor's."""
         self._answers.append(answer)
+        # after a shutdown there is no executor to wake any more
         if self._node.context.ok():
             self._answered.trigger()
 

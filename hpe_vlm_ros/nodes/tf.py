@@ -29,6 +29,7 @@ class Targets:
         self._node, self._complain = node, complain
         self._frames = Frames()
         self._subscriptions: list[Any] = []
+        # every jump back, however small, and none ahead
         jump = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1))
         self._jumps = node.get_clock().create_jump_callback(
             jump, post_callback=lambda change: self.forget()
@@ -48,6 +49,7 @@ class Targets:
         return {name: self._place(frame, header) for name, frame in wanted.items()}
 
     def close(self) -> None:
+        """Ends the subscriptions; the clock's jumps are heard no more."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()

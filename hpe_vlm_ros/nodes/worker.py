@@ -58,6 +58,7 @@ class NewestOnly(Generic[Item]):
 
     @property
     def stopping(self) -> bool:
+        """Whether `stop` was called, so that nobody waits for the work in hand."""
         return self._stopping
 
     def busy(self) -> float:

@@ -19,6 +19,7 @@ from hpe_vlm_ros.geometry import gaze_rotation
 
 Array = NDArray[np.float64]
 ROUND = 1e-6  # of the variance: what the axes of a round spread differ by through rounding
+# of a gaze's direction: `looking_probability` divides by it
 LEAST_DEVIATION = math.radians(0.5)
 REACH = 8  # standard deviations beyond which nothing is left
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(48)  # errs by 1e-4 at most, 1e-10 if round
@@ -78,6 +79,7 @@ class Judge:
         self._looking = {pair for pair in self._looking if pair[0] in kept}
 
     def forget(self) -> None:
+        """Forgets who looked at what, so that every pair has to come within `limit` again."""
         self._looking.clear()
 
 

@@ -49,6 +49,7 @@ class Body:
 
     @property
     def box(self) -> PixelBox:
+        """Of the body: x0, y0, x1, y1 in pixels of the image as the camera took it."""
         return self.skeleton.box
 
     @property

@@ -93,6 +93,7 @@ def read_depth(depth: NDArray[np.float32], box: ArrayLike) -> tuple[float, float
         return None
     near = valid[valid <= np.median(valid)]
     middle = float(np.median(near))
+    # the factor from a Gaussian's median absolute deviation to its standard deviation
     return middle, 1.4826 * float(np.median(np.abs(near - middle)))
 
 

@@ -136,6 +136,7 @@ class People:
         `found`: heads of the upright picture, their rotations as of `heads.seen_by` in the
         frame of the camera as mounted. All that comes out is in that camera's frame and pixels.
         """
+        # the tracker takes the logarithms of a box's sides, so both must be positive
         found = [e for e in found if e.box[0] < e.box[2] and e.box[1] < e.box[3]]
         if self.tracking:
             heads = self.tracker.update(stamp, [observation(e, view.rgb) for e in found], view.size)

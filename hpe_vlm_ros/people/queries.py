@@ -261,6 +261,7 @@ GESTURES = {
 }
 _ACTS = "|".join(GESTURES.values())
 _PEOPLE = r"(?:people|persons|heads|humans)"
+# The first that fits is taken: "where is X looking" must come before "where is X".
 _RULES: tuple[tuple[str, Callable[..., Reply]], ...] = (
     (rf"how many {_PEOPLE}(?: are)? look(?:ing)? at {_ROBOT}", _count_looking),
     (rf"how many {_PEOPLE}(?: (?:are there|can you see|do you see|are (?:there )?in .+))?", _count),

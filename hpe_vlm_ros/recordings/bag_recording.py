@@ -124,7 +124,7 @@ def _indexed(
             seen[recorded] += 1
             if len(frames) == most:
                 break
-    except Broken:
+    except Broken:  # a ReplayError too, but one that `open_bag` has a remedy for
         raise
     except ReplayError as error:
         notes.append(f"{error}; the {len(frames)} images that can be read are used")

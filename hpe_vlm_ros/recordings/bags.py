@@ -89,8 +89,6 @@ class Bag:
                     if data[:4] == ZSTD:  # compressed one by one
                         data = zstd.decompress(data)
                     yield wanted[connection.topic, connection.msgtype], recorded, data
-            except GeneratorExit:
-                raise
             except Exception as error:  # broken files fail in more ways than can be listed
                 said = f"{self.path}: {reader.path.name} is broken within ({_reason(error)})"
                 if isinstance(reader, Reader):

@@ -71,6 +71,7 @@ class DataFiles:
         return made
 
     def close(self) -> None:
+        """Closes the files and deletes what was unpacked of them."""
         for reader in self.readers:
             reader.close()
         if self._unpacked is not None:

@@ -55,7 +55,7 @@ def _arrays(path: Path, topic: str | None, damaged: bool) -> tuple[list[Array], 
                 found.append(_array(bag.decode(data, HEADS), recorded))
             except ReplayError as error:
                 faults.append(str(error))
-    except Broken:
+    except Broken:  # a ReplayError too, but one that `read_arrays` has a remedy for
         raise
     except ReplayError as error:
         if not found:
@@ -98,6 +98,8 @@ class Recorded:
 
     @classmethod
     def read(cls, path: Path, topic: str | None, input_size: int) -> Recorded:
+        """What a bag's topic of HeadPoseArray holds, see `read_arrays`; of several arrays with one
+        stamp, the last."""
         arrays, notes = read_arrays(path, topic)
         models = sorted({array.model for array in arrays})
         by_stamp = {array.stamp: array for array in arrays}

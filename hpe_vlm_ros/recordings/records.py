@@ -25,7 +25,12 @@ OK, BOX_SIZE = 0, 1  # of HeadPose.msg
 
 
 class Estimated(Protocol):
-    """A HeadEstimate, or a person whose pose is known."""
+    """A HeadEstimate, or a person whose pose is known.
+
+    box: x0, y0, x1, y1 in pixels. yaw, pitch, roll: degrees, NaN without a triple. rotation: (3, 3)
+    head in the optical frame. score: 0..1. rotation_covariance: (3, 3) rad^2 about the optical
+    axes, None where not stated.
+    """
 
     @property
     def box(self) -> tuple[float, float, float, float]: ...
@@ -142,13 +147,17 @@ class FrameRecord:
 
     @property
     def key(self) -> tuple[str, int]:
+        """What tells the frame from all others of a run: recording and number."""
         return self.recording, self.number
 
     @property
     def time(self) -> int:
+        """Nanoseconds: the stamp, or where there is none the time of recording."""
         return self.stamp or self.recorded
 
     def to_json(self) -> str:
+        """One line of JSON; ValueError for a number that is not finite, which JSON does not
+        have."""
         return json.dumps(asdict(self), separators=(",", ":"), allow_nan=False)
 
 

@@ -87,6 +87,7 @@ class RerunFile:
         self.close()
 
     def close(self) -> None:
+        """Writes what is still on its way, and ends the file."""
         self._stream.flush()
         self._stream.disconnect()
 

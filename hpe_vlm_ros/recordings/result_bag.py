@@ -81,6 +81,7 @@ class Builder:
         self._types, self._model = types.types, model
 
     def array(self, record: FrameRecord) -> Any:
+        """The HeadPoseArray of a frame, as the node publishes it."""
         header = self.header(record)
         return self._make(
             HEADS,
@@ -129,6 +130,8 @@ class Builder:
         )
 
     def header(self, record: FrameRecord, frame_id: str | None = None) -> Any:
+        """The image's header; its stamp is zero where the image has none. frame_id: None is the
+        record's."""
         sec, nanosec = divmod(record.stamp, 10**9)
         stamp = self._make("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
         name = record.frame_id if frame_id is None else frame_id

@@ -37,6 +37,7 @@ class Ros1File:
             ) from error
         self.start_time, self.end_time = self._reader.start_time, self._reader.end_time
         self._originals = {c.id: c for c in self._reader.connections}
+        # what `messages` gives is ROS 2's format, whatever the file holds; ROS 1 has no QoS
         ext = SimpleNamespace(serialization_format="cdr", offered_qos_profiles=[])
         self.connections = [
             SimpleNamespace(

@@ -52,6 +52,7 @@ class ScannedMcap:
     def messages(
         self, connections: Collection[Any], start: int | None = None, stop: int | None = None
     ) -> Iterator[tuple[Any, int, bytes]]:
+        """Of these connections, in the order of the file, those recorded in [start, stop) ns."""
         wanted = {connection.id: connection for connection in connections}
         for channel, message in self._walk(start, stop):
             time = message.log_time
@@ -125,6 +126,7 @@ class ScannedMcap:
                 self._end = self._size  # beyond it there is only the index
                 self._finished = self._has_end()
                 return None
+            # 0 is no opcode of MCAP's: zeros would pass for one empty record after the other
             if opcode == 0 or length > self._size - self._end:
                 return None
             parts = self._parse(opcode, stream.read(length), length)

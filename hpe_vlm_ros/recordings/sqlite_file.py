@@ -70,6 +70,7 @@ class SqliteFile:
                     f"{self.path.name}-wal, cannot be read ({error}); to recover it, {remedy}"
                 )
         try:
+            # immutable: no locks and no files beside it, so a bag on a read-only disc opens too
             return _connected(self.path, "immutable=1")
         except sqlite3.Error as error:
             said = "".join(f"; {note}" for note in self.notes)

@@ -37,6 +37,7 @@ COLUMNS = (
 
 
 def write_csv(path: Path, records: Sequence[FrameRecord]) -> None:
+    """Writes one line a head; the file is replaced as a whole."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -60,6 +61,7 @@ def write_parquet(path: Path, records: Sequence[FrameRecord]) -> None:
 
 
 def check_parquet() -> None:
+    """ReplayError, with the remedy, where pyarrow is missing."""
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:

@@ -15,6 +15,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         with draft.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
+            # before the renaming, or a power cut could leave the name on an empty file
             os.fsync(file.fileno())
         draft.replace(path)
     except BaseException:

@@ -36,6 +36,7 @@ class Language:
         return Language(f"({self.regex}){{{low},{high}}}", f"({self.gbnf}){{{low},{high}}}")
 
     def matches(self, text: str) -> bool:
+        """Whether this very text, from its first to its last character, belongs to the language."""
         return re.fullmatch(self.regex, text) is not None
 
     @property

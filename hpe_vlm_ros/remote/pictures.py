@@ -40,4 +40,5 @@ def jpeg(
 
 
 def data_url(encoded: bytes) -> str:
+    """A JPEG file's bytes as a data URL (RFC 2397), the way chat requests carry pictures."""
     return "data:image/jpeg;base64," + base64.b64encode(encoded).decode("ascii")

@@ -67,6 +67,8 @@ class Abilities:
 
     @property
     def room(self) -> int:
+        """Tokens that a reply is allowed beyond its answer, for thoughts that cannot be turned
+        off."""
         return THINKING if self.thinks else 0
 
     def obeyed(self, language: Language | None, text: str) -> bool:

@@ -106,4 +106,6 @@ def _safe(url: str) -> str:
 
 
 def api_key() -> str | None:
+    """The key for the server, from the environment variable KEY_VARIABLE; None where that is
+    empty."""
     return os.environ.get(KEY_VARIABLE, "").strip() or None

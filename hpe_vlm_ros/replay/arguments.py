@@ -47,6 +47,7 @@ are the limits of its interval.
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line: run, report and compare."""
     main = argparse.ArgumentParser(
         "replay",
         description=RUN,

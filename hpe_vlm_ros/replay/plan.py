@@ -36,6 +36,7 @@ class Settings:
     recordings: tuple[tuple[str, int, int], ...] = ()  # id, frames, bytes or stamp of the last
 
     def as_json(self) -> dict[str, Any]:
+        """As run.json keeps it, by which a run is taken up again only under the same settings."""
         values = asdict(self)
         values["recordings"] = [list(entry) for entry in self.recordings]
         return values

@@ -51,6 +51,7 @@ def perceive_all(
 
 
 def alone(pieces: Sequence[Slice], settings: Settings, load: Load) -> Finished:
+    """Slices one after the other, in this process."""
     for piece in pieces:
         yield piece, perceive_slice(piece, settings, load)
 

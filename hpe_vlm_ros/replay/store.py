@@ -44,6 +44,7 @@ class Store:
         return read_run(self.folder)
 
     def has(self, key: str) -> bool:
+        """Whether this slice was finished, here or in a run before."""
         return self._file(key).is_file()
 
     def keep(self, key: str, records: Sequence[FrameRecord]) -> None:

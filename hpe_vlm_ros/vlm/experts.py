@@ -32,6 +32,7 @@ from .model_folder import WEIGHTS, digest, read_json
 Floats = NDArray[np.float32]
 FOLDER = "experts"  # in a model folder: a folder for each set of experts, such as experts/signals
 UNNAMED = ("gesture",)  # what experts have learnt whose config names no tasks
+# of safetensors; BF16 is missing, since numpy has no such type
 KINDS = {"F32": np.float32, "F16": np.float16}
 
 

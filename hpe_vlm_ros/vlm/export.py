@@ -148,6 +148,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Exports a model and prints how far each export's logits are from PyTorch's; the exit
+    status."""
     options = parser().parse_args(arguments)
     logging.disable(logging.WARNING)  # the exporter's, about what concerns no user
     warnings.simplefilter("ignore")

@@ -68,6 +68,8 @@ class HubName:
 
 
 def is_folder(model: str | Path) -> bool:
+    """Whether this is the path of a folder (~ is the home), which is preferred to a name on the
+    hub."""
     return Path(model).expanduser().is_dir()
 
 

@@ -66,6 +66,10 @@ def load_config_file(folder: Path) -> dict[str, Any]:
 
 
 def load_facts(folder: str | Path) -> ModelFacts:
+    """What config.json and, of a chat family's model, hpe_vlm.json say; no weights are read.
+
+    Raises: CheckpointError: (a ValueError) there is no such model, or its files say what cannot be.
+    """
     folder = Path(folder)
     content = load_config_file(folder)
     family = family_of(content, folder)
@@ -213,5 +217,6 @@ def read_ours(folder: Path) -> dict[str, Any]:
 
 
 def write_ours(folder: Path, content: Mapping[str, Any]) -> None:
+    """Writes hpe_vlm.json anew; what it said before is gone."""
     text = json.dumps(dict(content), indent=2) + "\n"
     (folder / OURS).write_text(text, encoding="utf-8")

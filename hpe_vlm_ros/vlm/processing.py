@@ -74,6 +74,7 @@ class ImageSettings:
         return planes
 
 
+# (value - 127) / 128, as EfficientNet-Lite's ImageNet weights expect, which the stem begins with
 EMBEDDED_IMAGES = ImageSettings(EMBEDDED_SIZE, (127 / 255,) * 3, (128 / 255,) * 3, "area")
 
 
@@ -120,9 +121,11 @@ class CogVLMProcessor:
         return self.encode(self.template.format(prompt))
 
     def encode(self, text: str) -> list[int]:
+        """Tokens of a text as it stands, without template and special tokens."""
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def decode(self, ids: Sequence[int] | Tensor) -> str:
+        """The text of tokens, special ones left out."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
 
     def prefix(self) -> dict[str, Tensor]:

@@ -39,4 +39,5 @@ class Shown:
 
 
 def installed(extra: str) -> bool:
+    """Whether the package is installed whose messages an extra, a key of PACKAGES, takes."""
     return find_spec(PACKAGES[extra]) is not None

@@ -18,6 +18,7 @@ TOPIC, TYPE = "detections", Detection2DArray
 
 
 def convert(shown: Shown) -> Detection2DArray:
+    """One detection of class "head" a person: the box in pixels, and the pose as in HeadPose."""
     detections = []
     for person in shown.people:
         x0, y0, x1, y1 = person.box

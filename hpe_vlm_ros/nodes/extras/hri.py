@@ -37,6 +37,8 @@ class Hri:
         raise NotImplementedError
 
     def publish(self, shown: Shown) -> None:
+        """Tells who is in an image and where; with their pixels if crops are asked for and
+        subscribed to."""
         found = self.found(shown)
         self._tell(shown.camera, list(found), shown.header)
         for name, one in found.items():
@@ -89,6 +91,8 @@ class Hri:
 
 
 class Faces(Hri):
+    """Heads with an id, under /humans/faces."""
+
     namespace = "/humans/faces"
 
     def found(self, shown: Shown) -> Mapping[str, Scored]:

@@ -22,6 +22,9 @@ SHOULDERS = [KEYPOINTS.index(f"{side} shoulder") for side in ("left", "right")]
 
 
 class Bodies(Hri):
+    """Bodies with an id, under /humans/bodies, each with its skeleton and the face that it belongs
+    to."""
+
     namespace = "/humans/bodies"
 
     def __init__(self, node: Node, crops: Callable[[], bool]) -> None:

@@ -107,6 +107,7 @@ class Hysteresis:
                 cycles=max(going.cycles, cycles),
             )
             return []
+        # of the other gestures; label 0 is "none"
         other = float(np.delete(probabilities, [0, LABELS.index(going.name)]).max())
         if time - going.end >= JOIN * 1e9 or other > BEGIN:
             return self.end()

@@ -86,6 +86,7 @@ def relative(times: Array, values: Array) -> Array:
     """The window (20, 5) of values (N, 5) at times (N,) in seconds, 0 being its end: the mean over
     each sample's period of what is linear between two images, less the mean of all samples."""
     grid = np.arange(1 - SAMPLES, 1) * PERIOD
+    # the last sample's period reaches beyond the newest image, where nothing is known yet
     moments = np.minimum(grid[:, None] + SPREAD, 0.0)
     out = np.stack([np.interp(moments, times, v).mean(1) for v in values.T], 1)
     assert out.shape == (SAMPLES, NUMBERS)

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_vlm_ros.geometry import box_area, box_overlap
 
 Array = NDArray[np.float64]
+# Far above any sum of allowed costs: a pair that may not be is taken only where nothing else is
+# left, and is dropped then.
 FORBIDDEN = 1e6
 
 

@@ -66,6 +66,7 @@ class Settings:
 
     @property
     def turning(self) -> Motion:
+        """Of a rotation: radians per second about each optical axis."""
         return Motion(math.radians(self.turn_speed), self.turn_memory)
 
     def moving(self, height: float) -> Motion:

@@ -111,6 +111,7 @@ class Track:
         self._stamp = stamp
 
     def miss(self) -> None:
+        """The head was not found in the image that `advance` went to."""
         self.misses += 1
 
     def hit(self, seen: Observation, settings: Settings) -> None:
@@ -118,6 +119,7 @@ class Track:
         self.hits, self.misses = self.hits + 1, 0
         self.best_score = max(self.best_score, seen.score)
         self._last_seen, self._seen = self._stamp, seen
+        # 1 / hits: the plain mean of the first images, before the newest weigh most
         self._colours = blended(self._colours, seen.colours, max(NEW_COLOURS, 1 / self.hits))
         noise = _box_noise(seen.box, settings)
         self._box = self._box.corrected(_box_state(seen.box), noise, LIMIT_BOX)

@@ -43,6 +43,7 @@ class Ids:
         self._lock = threading.Lock()
 
     def next(self) -> str:
+        """An id that was never given; may be called from any thread."""
         with self._lock:
             number = f"h{next(self._numbers):04d}"
         return f"{self.prefix}_{number}" if self.prefix else number
@@ -192,6 +193,7 @@ class Tracker:
         return inside and self._lives(track, head)
 
     def _lives(self, track: Track, head: TrackedHead) -> bool:
+        # one miss is forgiven a head that has no id yet
         return head.unseen <= self.settings.timeout if track.id else track.misses < 2
 
 

@@ -65,6 +65,7 @@ def angle_probabilities(logits: Logits, digits: Ids) -> NDArray[np.float64]:
     hundreds = _softmax(rows[:1, :HUNDREDS])[0]
     tens = _softmax(_only(rows[1 : 1 + HUNDREDS], TENS))
     units = _softmax(rows[1 + HUNDREDS :])
+    # the fourth hundred ends with 359
     by_ten = (hundreds[:, None] * tens).ravel()[:TENS]
     every: NDArray[np.float64] = (by_ten[:, None] * units).ravel()
     return every

@@ -31,6 +31,8 @@ SYMBOLS = re.compile(r"[0-9\[\]{},;.▁]+")
 
 
 class Kind(Enum):
+    """What is decided at one place of an answer."""
+
     TEXT = "text"  # fixed text; usually a single token
     NUMBER = "number"  # a whole number in one token
     DIGIT = "digit"  # one decimal digit of a number
@@ -63,6 +65,7 @@ class Choice:
 
     @property
     def forced(self) -> bool:
+        """Whether the grammar leaves one token only, which then needs no forward pass."""
         return len(self.tokens) == 1 and self.stop is None
 
 
@@ -159,6 +162,7 @@ class AnswerGrammar:
             return None if token == stop else self._values[token]
         value = 0
         for place in (100, 10, 1):
+            # digits from which a number in low..high can still be reached
             first = max(low // place - value * 10, 0)
             last = min(high // place - value * 10, 9)
             tokens = self._numbers[first : last + 1]

@@ -23,13 +23,17 @@ class TextTokenizer(Protocol):
 
     def __len__(self) -> int: ...
 
-    def encode(self, text: str, add_special_tokens: bool = ...) -> list[int]: ...
+    def encode(self, text: str, add_special_tokens: bool = ...) -> list[int]:
+        """Tokens of a text, with or without those that begin and end a whole sequence."""
 
-    def decode(self, token_ids: Any, skip_special_tokens: bool = ...) -> Any: ...
+    def decode(self, token_ids: Any, skip_special_tokens: bool = ...) -> Any:
+        """The text of tokens, with or without the special ones among them."""
 
-    def get_vocab(self) -> dict[str, int]: ...
+    def get_vocab(self) -> dict[str, int]:
+        """Ids by token, added tokens included."""
 
-    def save_pretrained(self, save_directory: Any) -> Any: ...
+    def save_pretrained(self, save_directory: Any) -> Any:
+        """Write the files that it can be read from again."""
 
 
 class FileTokenizer:
@@ -60,29 +64,37 @@ class FileTokenizer:
         return self._tokenizer.get_vocab_size(with_added_tokens=True)
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        """Tokens of a text; with `add_special_tokens` also those that tokenizer.json puts around
+        one."""
         return self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
 
     def decode(self, token_ids: Sequence[int], skip_special_tokens: bool = False) -> str:
+        """The text of tokens, with no clean-up of spaces."""
         ids = [int(token) for token in token_ids]
         return self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
 
     def get_vocab(self) -> dict[str, int]:
+        """Ids by token, added tokens included."""
         return self._tokenizer.get_vocab(with_added_tokens=True)
 
     @cached_property
     def eos_token_id(self) -> int | None:
+        """The token that ends an answer; None where the settings name none."""
         return self._id("eos")
 
     @cached_property
     def bos_token_id(self) -> int | None:
+        """The token that begins a sequence; None where the settings name none."""
         return self._id("bos")
 
     @cached_property
     def pad_token_id(self) -> int | None:
+        """The token that fills rows up; None where the settings name none."""
         return self._id("pad")
 
     @cached_property
     def unk_token_id(self) -> int | None:
+        """The token that stands for unknown text; None where the settings name none."""
         return self._id("unk")
 
     def convert_tokens_to_ids(self, tokens: Sequence[str]) -> list[int | None]:

@@ -113,6 +113,7 @@ class ChatFamily(Family):
         }
 
     def is_adapted(self, layer: str) -> bool:
+        """Whether LoRA adapts the linear layer of this full path."""
         return re.fullmatch(self.adapted, layer) is not None
 
 

@@ -113,9 +113,11 @@ class ChatProcessor:
         return self.encode(prompt + hint + self.family.after)
 
     def encode(self, text: str) -> list[int]:
+        """Tokens of a text as it stands; special tokens may be written in it."""
         return self.tokenizer.encode(text, add_special_tokens=False)
 
     def decode(self, ids: Sequence[int]) -> str:
+        """The text of tokens, special ones left out."""
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
 

@@ -44,6 +44,7 @@ class QwenFamily(ChatFamily):
     order: str = "x0, y0, x1, y1"
 
     def side(self, longest: int | None) -> int:
+        # Qwen's processor calls its budget, a count of pixels, the longest edge
         return round((longest or BUDGET) ** 0.5)
 
     def before(self, picture: Picture, config: Mapping[str, Any]) -> str:

@@ -135,6 +135,7 @@ class OnnxCache:
     def append(self, ids: Ids, positions: Ids, mask: NDArray[np.bool_], wanted: Ids) -> Logits:
         self.length += len(ids)
         if self.length - len(ids) > self._filled:
+            # the end-of-image token comes first; it sees the picture and itself alone
             alone = np.arange(mask.shape[1]) <= self._filled
             ids, positions = np.append(self._end_of_image, ids), np.append(START - 1, positions)
             mask, wanted = np.vstack((alone, mask)), wanted + 1
@@ -164,6 +165,8 @@ class Place:
 
     @classmethod
     def of(cls, device: str) -> Place:
+        """The place of a device such as "cpu", "cuda" or "cuda:1"; without a number it is the
+        first."""
         kind, _, index = device.partition(":")
         return cls(kind, int(index or 0))
 

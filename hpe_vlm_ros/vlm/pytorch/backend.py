@@ -24,6 +24,7 @@ ROOM = 256  # tokens the cache has room for behind the picture, before it must g
 
 
 def best_device() -> str:
+    """ "cuda" where PyTorch has such a device, else "cpu"; others, such as "mps", must be named."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -170,6 +171,7 @@ class Rows:
         self._capacity = capacity
 
     def get_seq_length(self) -> int:
+        """Tokens that are cached, under the name that transformers asks for."""
         return self.length
 
     def update(self, keys: Tensor, values: Tensor, layer: int) -> tuple[Tensor, Tensor]:

@@ -79,6 +79,8 @@ def drop_remote_code(folder: Path) -> None:
 
 
 def load_config(folder: Path) -> CogVLMConfig:
+    """The configuration of a model folder; CheckpointError says why there is none. Code that the
+    folder names is never run."""
     refuse_others(folder)
     content = read_json(folder / "config.json")
     content.pop("auto_map", None)  # code beside the public weights, which is never run

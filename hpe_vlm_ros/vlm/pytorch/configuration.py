@@ -135,6 +135,7 @@ class CogVLMConfig(PreTrainedConfig):
 
     @property
     def head_dim(self) -> int:
+        """How wide the queries, keys and values of one attention head are."""
         return self.hidden_size // self.num_attention_heads
 
     @property

@@ -58,9 +58,12 @@ class Expert(nn.Module):
         return x + self.down(self.activation(gate) * up)
 
     def norm(self, x: Tensor, which: int) -> Tensor:
+        """Root-mean-square norm of x (1, T, hidden): 0 before attention, 1 before the feed-forward
+        layer."""
         return F.rms_norm(x, (self.width,), self.norms[which], self.eps)
 
     def turn(self, x: Tensor, rotation: Rotation) -> Tensor:
+        """Queries or keys (1, T, hidden), turned by the rotary embedding of their positions."""
         return rotary_embedding(x, *rotation, num_heads=self.heads)
 
 
@@ -102,6 +105,12 @@ class ImageGraph(_Graph):
         self.register_buffer("mask", torch.ones(patches + 1, patches + 2).tril(1).bool())
 
     def forward(self, pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """pixels (1, 3, S, S), normalised.
+
+        Returns rows (2 + image patches, 2 * layers * hidden) of keys and values and, where the
+        model has the read-out, logits (patches of the tower,), which are more where patches are
+        merged.
+        """
         patches = self.vision.patches(pixels)
         x = self.vision.slots(patches)[:, :-1]
         cos, sin, *bos = self.constants

@@ -111,12 +111,18 @@ class Attention(nn.Module):
         mask: Tensor | None,
         cache: Cache | None,
     ) -> Tensor:
+        """x (B, T, hidden) to the same.
+
+        mask: bool, True = may attend, broadcast to (B, heads, T, all tokens); None is causal among
+        the T tokens. cache: takes in the new keys and values of this layer and gives all.
+        """
         batch, length, width = x.shape
         qkv = self._by_expert(routing, x, "query_key_value")
         q, k, v = qkv.view(batch, length, 3, -1, self.head_dim).permute(2, 0, 3, 1, 4)
         q, k = rotate(q, rotation), rotate(k, rotation)
         if cache is not None:
             k, v = cache.update(k, v, self.layer)
+        # is_causal aligns queries and keys at their first: one new token would see one key alone
         causal = mask is None and length > 1
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
         y = y.transpose(1, 2).reshape(batch, length, width)

@@ -38,7 +38,8 @@ class PatchEmbedding(nn.Module):
 
 
 class VisionAttention(nn.Module):
-    """Plain multi-head attention with a fused projection, rows in the order Q, K, V."""
+    """Plain multi-head attention over (B, T, hidden), fused projection with rows in the order Q, K,
+    V."""
 
     def __init__(self, config: CogVLMVisionConfig):
         super().__init__()
@@ -96,7 +97,7 @@ class VisionTransformer(nn.Module):
 
 
 class GLUAdapter(nn.Module):
-    """Gated map from the vision width to the language width."""
+    """Gated map of image features (B, N, ...) from the vision width to the language width."""
 
     def __init__(self, config: CogVLMConfig):
         super().__init__()
@@ -154,6 +155,7 @@ class VisionModel(nn.Module):
         return self.transformer(self.patch_embedding(images))[:, 1:]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Pictures (B, 3, S, S), normalised, to what fills the image slots."""
         return self.slots(self.patches(images))
 
     def slots(self, patches: torch.Tensor) -> torch.Tensor:
