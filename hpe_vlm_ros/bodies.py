@@ -50,15 +50,15 @@ def _skeleton(
     x0, y0, x1, y1 = (np.array(box).reshape(2, 2) - corner).ravel().tolist()
     cells = grid_box((x0, y0, x1, y1), tile.width, tile.height)
     across, down = max(x1 - x0, y1 - y0) / step
-    said = look.points([keypoints.question(cells, name) for name in names], (across, down))
-    written = np.array([point.written for point in said], np.int64).reshape(-1, 3)
+    estimates = look.points([keypoints.question(cells, name) for name in names], (across, down))
+    written = np.array([point.written for point in estimates], np.int64).reshape(-1, 3)
     points = (written[:, :2] + 0.5) * step + corner
     outside = ((points < 0) | (points >= size[::-1])).any(1)
     visibility = np.where(outside, ABSENT, written[:, 2])
     absent = visibility == ABSENT
     points[absent] = np.nan
-    scores = np.where(absent, 0.0, [point.score for point in said])
-    deviations = np.array([point.deviations for point in said]).reshape(-1, 2) * step
+    scores = np.where(absent, 0.0, [point.score for point in estimates])
+    deviations = np.array([point.deviations for point in estimates]).reshape(-1, 2) * step
     deviations[absent] = np.nan
     covariances = deviations[:, :, None] ** 2 * np.eye(2)
     return Skeleton(box, tuple(names), points, visibility, scores, covariances)

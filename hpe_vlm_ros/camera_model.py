@@ -285,12 +285,12 @@ def _rectified_window(info: Calibration) -> list[tuple[Pair, Pair]]:
     lens, fisheye, _ = _lens(info)
     pinhole = k[0, 0], k[1, 1], k[0, 2], k[1, 2]
     rays = LensCamera(*pinhole, lens, fisheye, frame=_frame(info.r))
-    seen = rays.directions(corners) @ (p @ rays.turn).T
-    seen = (seen[:, :2] / seen[:, 2:]).reshape(2, 2, 2)
-    if not np.isfinite(seen).all():
+    projected = rays.directions(corners) @ (p @ rays.turn).T
+    projected = (projected[:, :2] / projected[:, 2:]).reshape(2, 2, 2)
+    if not np.isfinite(projected).all():
         return []
-    low = np.ceil([seen[:, 0, 0].min(), seen[0, :, 1].min()])
-    high = np.floor([seen[:, 1, 0].max(), seen[1, :, 1].max()])
+    low = np.ceil([projected[:, 0, 0].min(), projected[0, :, 1].min()])
+    high = np.floor([projected[:, 1, 0].max(), projected[1, :, 1].max()])
     return [((low[0], low[1]), (high[0] - low[0], high[1] - low[1]))]
 
 

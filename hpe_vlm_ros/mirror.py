@@ -115,11 +115,11 @@ def joined_poses(rotations: Array, covariances: Array) -> tuple[Array, Array]:
 def joined_answers(poses: Sequence[Sequence[Pose]]) -> tuple[Array, Array, Array]:
     """Angles (N, 3), rotations (N, 3, 3) and their covariances (N, 3, 3) of N heads, of which each
     pass has an answer; NaN where an answer is invalid, or does not tell how sure it is."""
-    triples = np.array([[pose.angles for pose in said] for said in poses])
+    triples = np.array([[pose.angles for pose in answers] for answers in poses])
     valid = np.isfinite(triples).all(-1)[..., None]
     rotations = rotation_from_angles(*np.moveaxis(np.where(valid, triples, 0.0), -1, 0))
     rotations[~valid[..., 0]] = np.nan
-    deviations = np.array([[pose.deviations for pose in said] for said in poses])
+    deviations = np.array([[pose.deviations for pose in answers] for answers in poses])
     spreads = turn_covariance(triples, deviations)
     angles, turns, covariances = triples[0], rotations[0], spreads[0]
     if len(poses) > 1:

@@ -315,8 +315,10 @@ class HeadPerceiver:
         for one in dict.fromkeys(f.by for f in found):
             mine = [f for f in found if f.by is one]
             boxes, scores = [f.grid for f in mine], [f.score for f in mine]
-            said = self._estimates(one.looks, boxes, scores, one.image)
-            heads += said if one.tile is None else [put_back(h, one.tile, size) for h in said]
+            estimates = self._estimates(one.looks, boxes, scores, one.image)
+            heads += (
+                estimates if one.tile is None else [put_back(h, one.tile, size) for h in estimates]
+            )
         return heads
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:

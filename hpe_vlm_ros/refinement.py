@@ -83,14 +83,14 @@ def refined(outputs: ArrayLike, tiles: Sequence[Tile]) -> Refined:
     The box is told as its middle and the logarithms of its sides, in sides of the square; the
     rotation as its first two columns (Zhou et al. 2019).
     """
-    said = np.asarray(outputs, dtype=float).reshape(-1, OUTPUTS)
+    rows = np.asarray(outputs, dtype=float).reshape(-1, OUTPUTS)
     corner = np.array([[tile.x, tile.y] for tile in tiles], dtype=float).reshape(-1, 2)
     side = np.array([[tile.width] for tile in tiles], dtype=float).reshape(-1, 1)
-    middle = corner + (said[:, 1:3] + 0.5) * side
-    reach = np.exp(np.clip(said[:, 3:5], -5.0, 1.0)) * side / 2
+    middle = corner + (rows[:, 1:3] + 0.5) * side
+    reach = np.exp(np.clip(rows[:, 3:5], -5.0, 1.0)) * side / 2
     boxes = np.hstack([middle - reach, middle + reach])
     return Refined(
-        said[:, 0], boxes, _rotations(said[:, 5:11]), np.exp(np.clip(said[:, 11:14], -6.0, 1.0))
+        rows[:, 0], boxes, _rotations(rows[:, 5:11]), np.exp(np.clip(rows[:, 11:14], -6.0, 1.0))
     )
 
 
@@ -122,7 +122,9 @@ class Look(Protocol):
 
     def __call__(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> Refined: ...
 
-    def scores(self, said: Refined, proposals: Sequence[Proposal], size: tuple[int, int]) -> Array:
+    def scores(
+        self, output: Refined, proposals: Sequence[Proposal], size: tuple[int, int]
+    ) -> Array:
         """(N,) probabilities that proposals in a picture of `size` = (height, width) are heads."""
 
 
@@ -137,17 +139,17 @@ def refined_heads(
     """
     size = image.shape[:2]
     boxes = [one.box for one in proposals]
-    said = refiner(image, boxes)
+    output = refiner(image, boxes)
     again = [
         index
-        for index, (before, after) in enumerate(zip(boxes, said.boxes.tolist(), strict=True))
-        if said.presence[index] > AGAIN and box_iou([before], [after])[0, 0] < MOVED
+        for index, (before, after) in enumerate(zip(boxes, output.boxes.tolist(), strict=True))
+        if output.presence[index] > AGAIN and box_iou([before], [after])[0, 0] < MOVED
     ]
     if again:
-        said = said.with_rows(again, refiner(image, [as_box(said.boxes[i]) for i in again]))
-    scores = refiner.scores(said, proposals, size)
+        output = output.with_rows(again, refiner(image, [as_box(output.boxes[i]) for i in again]))
+    scores = refiner.scores(output, proposals, size)
     kept = np.flatnonzero(scores >= refiner.min_score)
-    found = _heads(said.rows(kept), scores[kept], size)
+    found = _heads(output.rows(kept), scores[kept], size)
     found = [cut for head in found if (cut := _in_picture(head, size)) is not None]
     return largest(without_duplicates(found, SAME_IOU, INSIDE), most)
 
@@ -163,8 +165,8 @@ def refined_poses(
 ) -> list[HeadEstimate]:
     """Poses of heads whose boxes (pixels) are known: in their order, with these boxes and score
     1."""
-    said = refiner(image, boxes)
-    kept = replace(said, boxes=np.array(boxes, dtype=float).reshape(-1, 4))
+    output = refiner(image, boxes)
+    kept = replace(output, boxes=np.array(boxes, dtype=float).reshape(-1, 4))
     ones = np.ones(len(boxes))
     return _heads(kept, ones, image.shape[:2])
 
@@ -235,16 +237,16 @@ def as_box(row: Array) -> PixelBox:
     return x0, y0, x1, y1
 
 
-def _heads(said: Refined, scores: Array, size: tuple[int, int]) -> list[HeadEstimate]:
+def _heads(output: Refined, scores: Array, size: tuple[int, int]) -> list[HeadEstimate]:
     """Every answer as a head; angles are NaN where no triple names the rotation."""
     camera, heads = usual_camera(size), []
     for index, score in enumerate(scores.tolist()):
-        box = as_box(said.boxes[index])
+        box = as_box(output.boxes[index])
         turn = rotation_to_ray(camera, box)
-        rotation = turn @ said.rotations[index]
+        rotation = turn @ output.rotations[index]
         head = HeadEstimate(box, np.nan, np.nan, np.nan, rotation, score)
         if np.isfinite(rotation).all():
-            covariance = turn @ np.diag(said.deviations[index] ** 2) @ turn.T
+            covariance = turn @ np.diag(output.deviations[index] ** 2) @ turn.T
             head = _posed(head, rotation, covariance)
         heads.append(head)
     return heads

@@ -88,8 +88,8 @@ class TwoModels:
             replace(pose, box=head.box, score=head.score)
             for head, pose in zip(found, read, strict=True)
         ]
-        seen = seen_by(camera, heads, (image.shape[1], image.shape[0]), mounted)
-        return Heads(seen, found.left_out, found.named)
+        turned = seen_by(camera, heads, (image.shape[1], image.shape[0]), mounted)
+        return Heads(turned, found.left_out, found.named)
 
     def poses(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> list[HeadEstimate]:
         """See `HeadPerceiver.poses`."""

@@ -37,11 +37,13 @@ FARTHEST = 45.0  # degrees: beyond, the answer is about the other side of the he
 def runs(film: Sequence[Frame]) -> Iterator[Array]:
     """Errors (N, 5) of each head that was found in a row."""
     for person in sorted({head["person"] for frame in film for head in frame.heads}):
-        seen = [(place, *one) for place, frame in enumerate(film) for one in _found(frame, person)]
-        cuts = np.flatnonzero(np.diff([place for place, _, _ in seen]) > MISSED) + 1
-        for part in np.split(np.arange(len(seen)), cuts):
+        detections = [
+            (place, *one) for place, frame in enumerate(film) for one in _found(frame, person)
+        ]
+        cuts = np.flatnonzero(np.diff([place for place, _, _ in detections]) > MISSED) + 1
+        for part in np.split(np.arange(len(detections)), cuts):
             if len(part) >= LEAST:
-                places, heads, answers = zip(*(seen[index] for index in part), strict=True)
+                places, heads, answers = zip(*(detections[index] for index in part), strict=True)
                 every = np.arange(places[0], places[-1] + 1)
                 errors = _errors(heads, answers)
                 yield np.stack([np.interp(every, places, one) for one in errors.T], 1)

@@ -188,10 +188,12 @@ def photo_losses(before: Path, after: Path, labels: Path = LABELS) -> list[Loss]
     old, new = ({line["image"]: line for line in whole_lines(file)} for file in (before, after))
     if old.keys() != new.keys() or not old:
         raise ValueError(f"{before} and {after} must hold answers about the same photographs")
-    lines = [[told[name] for name in old] for told in (old, new)]
-    found = [_found_in([_photo(line, label[line["image"]]) for line in told]) for told in lines]
+    lines = [[answers[name] for name in old] for answers in (old, new)]
+    found = [
+        _found_in([_photo(line, label[line["image"]]) for line in answers]) for answers in lines
+    ]
     timed = np.arange(WARM_UP, len(old))
-    seconds = [np.array([line["seconds"] for line in told[WARM_UP:]]) for told in lines]
+    seconds = [np.array([line["seconds"] for line in answers[WARM_UP:]]) for answers in lines]
     median = partial(values, *(Quantile(times, timed, 0.5) for times in seconds))
     at_precision, count = partial(recalls, *found), len(old)
     return [

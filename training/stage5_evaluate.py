@@ -53,8 +53,8 @@ TITLES = {
 def asked_of(samples: list[Sample], answers: dict[str, Any], side: int) -> list[AnsweredScene]:
     """Scenes with their answers, in order; `side` of the model's input in pixels."""
     return [
-        AnsweredScene(sample, said, (side / sample.width, side / sample.height))
-        for sample, said in zip(samples, answers.values(), strict=True)
+        AnsweredScene(sample, answer, (side / sample.width, side / sample.height))
+        for sample, answer in zip(samples, answers.values(), strict=True)
     ]
 
 
@@ -63,8 +63,8 @@ def _kept(out: Path | None, model: Path, rounding: str = "none", of: str = "") -
     if out is None:
         return None
     refiner = model / FOLDER / NAME / CONFIG
-    told = refiner.read_bytes() if refiner.is_file() else b""
-    settings = crc32((model / "config.json").read_bytes() + rounding.encode() + told)
+    refining = refiner.read_bytes() if refiner.is_file() else b""
+    settings = crc32((model / "config.json").read_bytes() + rounding.encode() + refining)
     return out / f"answers-{fingerprint(model)}-{settings:08x}{of}.jsonl"
 
 
@@ -140,11 +140,11 @@ def main(
         load = cache(load)  # a large model takes minutes
     answers = ask(load, tasks_of(samples, variants), _kept(out, folder, quantization))
     side = counted_at or load_facts(folder).image_size
-    asked, told = asked_of(samples, answers, side), {}
+    asked, referring = asked_of(samples, answers, side), {}
     for name, refs in named.items():
         kept = _kept(out, folder, quantization, f"-{name}")
-        said = ask(load, tasks_of(refs, 0, (REFERRING,)), kept, title=name)
-        told[name] = asked_of(refs, said, side)
+        replies = ask(load, tasks_of(refs, 0, (REFERRING,)), kept, title=name)
+        referring[name] = asked_of(refs, replies, side)
     scenes = {"data": data.name, "pictures": len(samples)}
     made = {"model": fingerprint(folder), **scenes, "side": side, "note": note}
     numbers = made | result(asked)
@@ -153,14 +153,14 @@ def main(
         "sixdrepnet_mae": stored(sixdrepnet, "mae", scenes),
     }
     numbers["summary"] |= {name: value for name, (value, _) in compared.items()}
-    if told:
-        numbers["table_three"] = for_json(table_numbers(asked, told))
+    if referring:
+        numbers["table_three"] = for_json(table_numbers(asked, referring))
     for path in filter(None, (out / "result.json" if out else None, keep)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(numbers, indent=1) + "\n")
     print(f"{folder} on {len(samples)} scenes of {data.name}\n")
     print(report(asked, numbers))
-    if told:
+    if referring:
         print("\n" + table(numbers["table_three"], folder.name) + "\n")
     for name, (value, origin) in compared.items():
         print(f"{name}: {'null' if value is None else value}, {origin}")

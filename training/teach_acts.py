@@ -55,12 +55,12 @@ class ActPacker:
         question, answer = self._encode(act.question(figure.found)), act.format_answer(label)
         tokens = [*self._encode(answer), self._end]
         comma = self._encode(answer.partition(",")[0])  # up to the posture
-        told = [*tokens]
+        targets = [*tokens]
         if posture is None:
-            told[len(comma) - 1] = UNTOLD
+            targets[len(comma) - 1] = UNTOLD
         if arms is None:
-            told[len(comma) + 1 :] = [UNTOLD] * (len(told) - len(comma) - 1)
-        return question + tokens, [UNTOLD] * len(question) + told
+            targets[len(comma) + 1 :] = [UNTOLD] * (len(targets) - len(comma) - 1)
+        return question + tokens, [UNTOLD] * len(question) + targets
 
     def yes_no(
         self, figure: Figure, rng: np.random.Generator
@@ -73,8 +73,8 @@ class ActPacker:
             return None
         statement = fitting[rng.integers(len(fitting))]
         question = self._encode(yes_no.question(statement, figure.found))
-        said = yes_no.TASK.format("yes" if facts[statement] else "no")
-        answer = [*self._encode(said), self._end]
+        text = yes_no.TASK.format("yes" if facts[statement] else "no")
+        answer = [*self._encode(text), self._end]
         return question + answer, [UNTOLD] * len(question) + answer
 
     def __call__(self, batch: list[Figure], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -82,24 +82,24 @@ class ActPacker:
         rows = [row for one in batch for row in (self.act(one), self.yes_no(one, rng)) if row]
         length = max(len(ids) for ids, _ in rows)
         ids = [ids + [self._end] * (length - len(ids)) for ids, _ in rows]
-        targets = [told + [UNTOLD] * (length - len(told)) for _, told in rows]
+        targets = [target + [UNTOLD] * (length - len(target)) for _, target in rows]
         return torch.tensor(ids), torch.tensor(targets)
 
 
 def act_loss(model: CogVLMForCausalLM, ids: Tensor, targets: Tensor) -> Tensor:
     """Of the words of answers."""
     hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
-    told = targets[:, 1:] != UNTOLD
-    return F.cross_entropy(model.lm_head(hidden[told]).float(), targets[:, 1:][told])
+    labelled = targets[:, 1:] != UNTOLD
+    return F.cross_entropy(model.lm_head(hidden[labelled]).float(), targets[:, 1:][labelled])
 
 
 def bodies(seed: int, size: int) -> Iterator[list[Figure]]:
     """Endless batches of figures of which enough is seen."""
-    seen = (
+    visible = (
         f for f in figures(np.random.default_rng(seed)) if (f.points[:, 2] == SEEN).sum() >= LEAST
     )
     while True:
-        yield list(islice(seen, size))
+        yield list(islice(visible, size))
 
 
 def train(args: argparse.Namespace) -> None:

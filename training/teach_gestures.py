@@ -118,14 +118,14 @@ def losses(
     asks there.
     """
     hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
-    said = model.lm_head(hidden[:, packer.asked - 1 :])
-    answer = F.cross_entropy(said.flatten(0, 1).float(), ids[:, packer.asked :].flatten())
+    logits = model.lm_head(hidden[:, packer.asked - 1 :])
+    answer = F.cross_entropy(logits.flatten(0, 1).float(), ids[:, packer.asked :].flatten())
     words = model.lm_head.weight[packer.words].float()
-    told = hidden[:, packer.word].float() @ words.T
-    label = F.cross_entropy(told, labels[:, -1])
+    label_logits = hidden[:, packer.word].float() @ words.T
+    label = F.cross_entropy(label_logits, labels[:, -1])
     partly = hidden[:, packer.along].float() @ words.T
     along = F.cross_entropy(partly.flatten(0, 1), labels[:, FIRST_TOLD:].flatten())
-    return 0.2 * answer + label + ALONG * along, told
+    return 0.2 * answer + label + ALONG * along, label_logits
 
 
 def batches(seed: int, size: int, errors: list[np.ndarray]) -> Iterator[list[Window]]:
@@ -148,22 +148,22 @@ def read_errors(file: Path | None) -> list[np.ndarray]:
         return [arrays[name] for name in arrays.files]
 
 
-def f1(true: np.ndarray, said: np.ndarray) -> np.ndarray:
+def f1(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """F1 of each label."""
     kinds = range(len(gesture.LABELS))
-    right = np.array([((true == k) & (said == k)).sum() for k in kinds])
-    named = np.array([(true == k).sum() + (said == k).sum() for k in kinds])
+    right = np.array([((true == k) & (predicted == k)).sum() for k in kinds])
+    named = np.array([(true == k).sum() + (predicted == k).sum() for k in kinds])
     return np.asarray(2 * right / np.maximum(named, 1))
 
 
 @torch.no_grad()
 def validate(model: CogVLMForCausalLM, packer: Packer, batch: list[Window]) -> np.ndarray:
     """F1 of each label on windows."""
-    said = []
+    predicted = []
     for start in range(0, len(batch), 64):
-        _, told = losses(model, packer, *packer(batch[start : start + 64]))
-        said += told.argmax(1).tolist()
-    return f1(np.array([window.labels[-1] for window in batch]), np.array(said))
+        _, logits = losses(model, packer, *packer(batch[start : start + 64]))
+        predicted += logits.argmax(1).tolist()
+    return f1(np.array([window.labels[-1] for window in batch]), np.array(predicted))
 
 
 def save(model: CogVLMForCausalLM, out: Path) -> None:

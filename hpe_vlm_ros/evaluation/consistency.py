@@ -50,11 +50,11 @@ def consistency(records: Sequence[FrameRecord], sequences: set[str]) -> dict[str
         places = [i for i, r in enumerate(records) if r.recording == name and r.error is None]
         _follow([records[i] for i in places], [tallies[i] for i in places])
     ones = np.array([record.error is None for record in records], dtype=float)
-    seen = np.array([tally.heads > 0 for tally in tallies], dtype=float)
+    detected = np.array([tally.heads > 0 for tally in tallies], dtype=float)
     heads = np.array([tally.heads for tally in tallies], dtype=float)
     breaks = np.array([tally.breaks for tally in tallies], dtype=float)
     named: dict[str, Measure] = {
-        "frames_with_heads": Ratio(seen * ones, ones),
+        "frames_with_heads": Ratio(detected * ones, ones),
         "heads_per_frame": Ratio(heads * ones, ones),
     }
     if sequences:

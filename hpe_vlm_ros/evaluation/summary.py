@@ -234,7 +234,7 @@ def _looking(table: Scored, angle: float) -> dict[str, Any] | None:
     score = -table.looks[rows]
     alarm, hit = roc(score, positive, np.ones(len(score)))
     points = np.unique(np.linspace(0, len(hit) - 1, CURVE).astype(int))
-    said = table.looks[rows] <= angle
+    predicted = table.looks[rows] <= angle
     return {
         "angle": angle,
         "looking": int(positive.sum()),
@@ -242,8 +242,8 @@ def _looking(table: Scored, angle: float) -> dict[str, Any] | None:
         "hit": [tidy(v) for v in hit[points]],
         "false_alarm": [tidy(v) for v in alarm[points]],
         "at_angle": {
-            "hit": tidy(float(said[positive].mean())),
-            "false_alarm": tidy(float(said[~positive].mean())),
+            "hit": tidy(float(predicted[positive].mean())),
+            "false_alarm": tidy(float(predicted[~positive].mean())),
         },
     }
 

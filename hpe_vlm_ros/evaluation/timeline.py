@@ -49,12 +49,12 @@ def _timeline(
     length = max(0.0, *times) if in_time else float(len(records))
     period = _period(times)
     width = max(1.0, _nice(length / (MOST_BINS - 1)))
-    seen: dict[str, list[tuple[float, Head]]] = {}
+    tracks: dict[str, list[tuple[float, Head]]] = {}
     for time, record in zip(times, records, strict=True):
         for head in record.heads if in_time else ():
             if head.id and head.status == OK:
-                seen.setdefault(head.id, []).append((time, head))
-    people = [_person(id, rows, period, looking_angle) for id, rows in seen.items()]
+                tracks.setdefault(head.id, []).append((time, head))
+    people = [_person(id, rows, period, looking_angle) for id, rows in tracks.items()]
     people = [person for person in people if person["to"] - person["from"] >= LEAST_SPAN]
     longest = sorted(people, key=lambda person: -person["seen"])[:MOST_PEOPLE]
     return {

@@ -134,7 +134,7 @@ class Camera:
         if people.gestures is not None:
             people.gestures.least_rate = values["gesture_min_rate"]
         view = self._view(answer, shape, targets, values)
-        self._known = people.see(stamp, _seen(answer, view), view)
+        self._known = people.see(stamp, _in_camera_frame(answer, view), view)
         if stamp < self._stamp:  # time has gone back
             targets.forget()
         self._stamp = stamp
@@ -180,7 +180,7 @@ class Camera:
         single = People()
         single.tracking, single.judge.limit = False, values["looking_angle"]
         view = self._view(answer, shape, targets, values)
-        people = single.see(0, _seen(answer, view), view)
+        people = single.see(0, _in_camera_frame(answer, view), view)
         ids = named_after(people, self._known) if newest else {}
         named = [replace(p, head=replace(p.head, id=ids.get(i, ""))) for i, p in enumerate(people)]
         reader = self._people.gestures
@@ -282,5 +282,5 @@ class Camera:
             self._inputs.append(subscribe())
 
 
-def _seen(answer: Answer, view: View) -> list[HeadEstimate]:
+def _in_camera_frame(answer: Answer, view: View) -> list[HeadEstimate]:
     return seen_by(view.camera, answer.estimates, view.size, view.mounting.turn)

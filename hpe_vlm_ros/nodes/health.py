@@ -71,17 +71,17 @@ class Health:
         return self._status(level, "model", text, facts | {"failures": self.failures} | _memory())
 
     def _camera(self, camera: Camera, turn: float) -> DiagnosticStatus:
-        seen = camera.statistics
+        statistics = camera.statistics
         facts: dict[str, object] = {
-            "images in, per s": round(seen.rate("received"), 2),
-            "answers out, per s": round(seen.rate("published"), 2),
+            "images in, per s": round(statistics.rate("received"), 2),
+            "answers out, per s": round(statistics.rate("published"), 2),
         }
         for name in ("latency", "age"):
-            if (found := seen.percentiles(name)) is not None:
+            if (found := statistics.percentiles(name)) is not None:
                 facts[f"{name} p50, ms"], facts[f"{name} p95, ms"] = (
                     round(1000 * v, 1) for v in found
                 )
-        facts |= {name: count for name, count in sorted(seen.counts.items())}
+        facts |= {name: count for name, count in sorted(statistics.counts.items())}
         level, text = judge(camera, turn)
         return self._status(level, f"camera {camera.name}".rstrip(), text, facts)
 
@@ -107,14 +107,14 @@ def array(statuses: list[DiagnosticStatus], stamp: object) -> DiagnosticArray:
 
 def judge(camera: Camera, turn: float) -> tuple[bytes, str]:
     """The gravest thing there is to say about a camera's stream; it is its turn every `turn` s."""
-    seen, arrivals = camera.statistics, camera.arrivals
+    statistics, arrivals = camera.statistics, camera.arrivals
     share, losing = arrivals.losing()
     if arrivals.silence() > SILENT:
         return (ERROR, camera.qos_mismatch) if camera.qos_mismatch else _silent(camera, losing)
-    answers, late = seen.rate("answered"), seen.rate("late")
-    invalid, heads = seen.rate("invalid"), seen.rate("heads")
+    answers, late = statistics.rate("answered"), statistics.rate("late")
+    invalid, heads = statistics.rate("invalid"), statistics.rate("heads")
     unanswered = arrivals.unanswered() - turn
-    if unanswered > WORRYING or (not answers and seen.rate("failed")):
+    if unanswered > WORRYING or (not answers and statistics.rate("failed")):
         level = WARN if WORRYING < unanswered <= GRAVE else ERROR
         why = arrivals.reason or "the model has not answered yet"
         return level, f"no image answered for {unanswered + turn:.0f} s: {why}"

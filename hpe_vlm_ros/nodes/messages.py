@@ -101,11 +101,11 @@ def skeleton(body: Body, header: Header) -> Skeleton:
             Keypoint(
                 x=float(x),
                 y=float(y),
-                visibility=int(seen),
+                visibility=int(visibility),
                 score=float(score),
                 covariance=spread[[0, 0, 1], [0, 1, 1]].astype(np.float32),
             )
-            for (x, y), seen, score, spread in rows
+            for (x, y), visibility, score, spread in rows
         ],
     )
 

@@ -209,25 +209,25 @@ class Stream:
 
     def _take(self, camera: Camera, answer: Answer) -> None:
         self._health.recovered()
-        seen, values = camera.statistics, parameters.read(self._node)
-        seen.count("answered")
+        statistics, values = camera.statistics, parameters.read(self._node)
+        statistics.count("answered")
         if left_out := getattr(answer.estimates, "left_out", 0):
             text = f"{left_out} smaller heads left out: max_heads is {values['max_heads']}"
             camera.complain("max_heads", text)
-        seen.note("latency", answer.latency)
+        statistics.note("latency", answer.latency)
         self._check_image(camera, answer)
         shape, limit = self._perceiver.head_shape, values["max_age"]
         try:
             people = camera.people(answer, shape, self._targets, values)
         except LateFrame as error:
-            seen.count("late")
+            statistics.count("late")
             camera.dropped("late", f"answer dropped: {error}")
             return
-        seen.count("heads", sum(p.head.unseen == 0 for p in people))
-        seen.count("invalid", sum(p.head.status is Status.INVALID_ANSWER for p in people))
+        statistics.count("heads", sum(p.head.unseen == 0 for p in people))
+        statistics.count("invalid", sum(p.head.status is Status.INVALID_ANSWER for p in people))
         age = self._age(answer.header)
         if limit and age > limit * (1 - PUBLISHING):
-            seen.count("late")
+            statistics.count("late")
             camera.dropped("answer", f"answer dropped: {_too_old(age, answer.latency, limit)}")
             return
         self._publish(camera, answer, people, values)

@@ -49,20 +49,20 @@ class Acts:
         The posture needs one leg that is seen whole, the word for the arms both wrists.
         """
         found = [Act()] * len(bodies)
-        asked = {i: parts for i, body in enumerate(bodies) if any(parts := _told_by(body))}
+        asked = {i: parts for i, body in enumerate(bodies) if any(parts := _visible_parts(body))}
         questions = [act.question(bodies[index]) for index in asked]
-        said = self._signals.labels(act.TASK, questions)
-        for (index, (legs, wrists)), answer in zip(asked.items(), said, strict=True):
+        answers = self._signals.labels(act.TASK, questions)
+        for (index, (legs, wrists)), answer in zip(asked.items(), answers, strict=True):
             if answer is not None:
                 postures, arms = act.marginals(answer)
                 found[index] = Act(*_best(postures, legs), *_best(arms, wrists))
         return found
 
 
-def _told_by(body: Array) -> tuple[bool, bool]:
+def _visible_parts(body: Array) -> tuple[bool, bool]:
     """Whether posture and arms can be told of what is seen."""
-    seen = np.asarray(body)[:, 2] == SEEN
-    return any(bool(seen[list(leg)].all()) for leg in LEGS), bool(seen[list(WRISTS)].all())
+    visible = np.asarray(body)[:, 2] == SEEN
+    return any(bool(visible[list(leg)].all()) for leg in LEGS), bool(visible[list(WRISTS)].all())
 
 
 def _best(odds: dict[str, float], known: bool) -> tuple[str | None, float]:

@@ -78,10 +78,10 @@ def asked(people: Sequence[Person], whose: str) -> list[Person]:
 
     Only people whose heads were found in this very image; the nearest is who has the tallest head.
     """
-    seen = [person for person in people if person.head.unseen == 0 and whose != NOBODY]
+    detected = [person for person in people if person.head.unseen == 0 and whose != NOBODY]
     if whose == NEAREST:
-        return sorted(seen, key=lambda p: p.box[1] - p.box[3])[:1]
-    return seen
+        return sorted(detected, key=lambda p: p.box[1] - p.box[3])[:1]
+    return detected
 
 
 def body_boxes(people: Sequence[Person], mounting: Mounting) -> list[PixelBox]:

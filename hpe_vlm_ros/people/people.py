@@ -169,8 +169,8 @@ class People:
             gazes[name] = self.judge(head.id, name, ahead, across)
         angles = angles_from_rotation(head.rotation) or nothing
         facing = facing_probabilities(head.rotation, head.rotation_covariance)
-        seen = self.gestures
-        done, known = ((), False) if seen is None else (seen.of(head.id), seen.known(head.id))
+        reader = self.gestures
+        done, known = ((), False) if reader is None else (reader.of(head.id), reader.known(head.id))
         return Person(head, angles, place, covariance, gazes, facing, done, known)
 
 

@@ -144,13 +144,13 @@ def _did(words: str, people: list[Person], size: tuple[int, int]) -> Reply:
     done = [gesture for gesture in person.gestures if gesture.name == kind]
     if not done:
         return Reply(f"No, {_name(person, size)} did not in the last seconds.", (person,))
-    return Reply(f"Yes, {_name(person, size)} did: {_told(done)}.", (person,))
+    return Reply(f"Yes, {_name(person, size)} did: {_in_words(done)}.", (person,))
 
 
 def _what_did(words: str, people: list[Person], size: tuple[int, int]) -> Reply:
     person = _with_gestures(words, people, size)
-    told = _told(person.gestures) or "no gesture in the last seconds"
-    return Reply(f"{_name(person, size)}: {told}.", (person,))
+    summary = _in_words(person.gestures) or "no gesture in the last seconds"
+    return Reply(f"{_name(person, size)}: {summary}.", (person,))
 
 
 def _with_gestures(words: str, people: list[Person], size: tuple[int, int]) -> Person:
@@ -163,7 +163,7 @@ def _with_gestures(words: str, people: list[Person], size: tuple[int, int]) -> P
     )
 
 
-def _told(gestures: Sequence[Gesture]) -> str:
+def _in_words(gestures: Sequence[Gesture]) -> str:
     """Gestures in words, in order."""
     parts = []
     for gesture in gestures:

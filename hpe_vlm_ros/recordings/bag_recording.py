@@ -59,11 +59,11 @@ class BagRecording:
         wanted = {(f.recorded, f.nth): f for f in self.frames}
         times = [f.recorded for f in self.frames]
         bag = shared_bag(self.path, self.damaged)
-        seen: Counter[int] = Counter()
+        counts: Counter[int] = Counter()
         topics = [image_topic(bag, self.topic)]
         for topic, recorded, data in bag.messages(topics, min(times), max(times) + 1):
-            info = wanted.pop((recorded, seen[recorded]), None)
-            seen[recorded] += 1
+            info = wanted.pop((recorded, counts[recorded]), None)
+            counts[recorded] += 1
             if info is not None:
                 yield _frame(bag, topic, info, data)
             if not wanted:
@@ -111,7 +111,7 @@ def _indexed(
     calibration = calibration_topic(bag, chosen, info_topic)
     frames: list[FrameInfo] = []
     cameras: list[Calibration] = []
-    seen: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     size = 0
     topics = [chosen, calibration] if calibration else [chosen]
     try:
@@ -120,8 +120,8 @@ def _indexed(
                 _add_camera(cameras, bag, recorded, data)
                 continue
             size += len(data)
-            frames.append(FrameInfo(len(frames), header_stamp(data), recorded, seen[recorded]))
-            seen[recorded] += 1
+            frames.append(FrameInfo(len(frames), header_stamp(data), recorded, counts[recorded]))
+            counts[recorded] += 1
             if len(frames) == most:
                 break
     except Broken:  # a ReplayError too, but one that `open_bag` has a remedy for

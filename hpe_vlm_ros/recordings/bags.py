@@ -90,10 +90,10 @@ class Bag:
                         data = zstd.decompress(data)
                     yield wanted[connection.topic, connection.msgtype], recorded, data
             except Exception as error:  # broken files fail in more ways than can be listed
-                said = f"{self.path}: {reader.path.name} is broken within ({_reason(error)})"
+                message = f"{self.path}: {reader.path.name} is broken within ({_reason(error)})"
                 if isinstance(reader, Reader):
-                    raise Broken(said) from error
-                errors.append(said)
+                    raise Broken(message) from error
+                errors.append(message)
         if errors:
             raise ReplayError("; ".join(errors))
 

@@ -64,8 +64,8 @@ class DataFiles:
         made._leave_out_copies()
         if path.is_dir() and not _only_ros1(path):
             found = metadata.Found(tuple(file.name for file in files), *made._contents())
-            said = metadata.note(path, found)
-            made.notes += [said] if said else []
+            difference = metadata.note(path, found)
+            made.notes += [difference] if difference else []
         for reader in made.readers:
             made.notes += reader.notes if isinstance(reader, SqliteFile) else []
         return made

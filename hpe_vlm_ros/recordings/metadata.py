@@ -67,22 +67,22 @@ def read_metadata(folder: Path) -> Stated:
 
 def differences(stated: Stated, found: Found) -> list[str]:
     """In what the two differ, in words."""
-    said = [f"{n} is listed but not there" for n in stated.files if n not in found.files]
-    said += [f"{n} is not listed" for n in found.files if n not in stated.files]
+    lines = [f"{n} is listed but not there" for n in stated.files if n not in found.files]
+    lines += [f"{n} is not listed" for n in found.files if n not in stated.files]
     for key in sorted(stated.topics.keys() | found.topics.keys()):
         there, count = stated.topics.get(key), found.topics.get(key, 0)
         if there is None and count != 0:
-            said.append(f"{key[0]} ({_messages(count)}) is not listed")
+            lines.append(f"{key[0]} ({_messages(count)}) is not listed")
         elif there is not None and count is not None and there != count:
-            said.append(f"{key[0]}: {_messages(there)} stated, {count} found")
+            lines.append(f"{key[0]}: {_messages(there)} stated, {count} found")
     other = [k[0] for k in sorted(found.offered) if _differ(stated.offered, found.offered, k)]
-    return said + ([f"QoS of {', '.join(other)}"] if other else [])
+    return lines + ([f"QoS of {', '.join(other)}"] if other else [])
 
 
 def note(folder: Path, found: Found) -> str | None:
     """What to tell about the folder's metadata.yaml; None where all is well."""
     try:
-        said = differences(read_metadata(folder), found)
+        lines = differences(read_metadata(folder), found)
     except ValueError as error:
         missing = str(error) == MISSING
         why = "is missing" if missing else f"cannot be used ({error})"
@@ -90,11 +90,11 @@ def note(folder: Path, found: Found) -> str | None:
             f"{NAME} {why}: the topics were taken from the data files instead "
             f"(`ros2 bag reindex` writes it anew){_as_one(found.files)}"
         )
-    if not said:
+    if not lines:
         return None
-    more = [f"{len(said) - SHOWN} more"] if len(said) > SHOWN else []
+    more = [f"{len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return (
-        f"{NAME} differs from the data files, which were used: {'; '.join([*said[:SHOWN], *more])}"
+        f"{NAME} differs from the data files, which were used: {'; '.join([*lines[:SHOWN], *more])}"
     )
 
 

@@ -73,10 +73,10 @@ class SqliteFile:
             # immutable: no locks and no files beside it, so a bag on a read-only disc opens too
             return _connected(self.path, "immutable=1")
         except sqlite3.Error as error:
-            said = "".join(f"; {note}" for note in self.notes)
+            notes = "".join(f"; {note}" for note in self.notes)
             raise ReplayError(
                 f"{self.path}: cannot be read as a rosbag2 ({error}); "
-                f"damaged .db3 files: `sqlite3 FILE .recover` first{said}"
+                f"damaged .db3 files: `sqlite3 FILE .recover` first{notes}"
             ) from error
 
     def _topics(self) -> Iterator[Any]:

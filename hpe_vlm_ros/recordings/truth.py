@@ -131,18 +131,18 @@ def _nothing(entries: Sequence[Entry], lists: Sequence[_Frames], name: str, tole
         if entry.stamp is not None:
             found = [f for frames in lists if (f := frames.nearest(entry.stamp)) is not None]
             best = min(found, key=lambda f: abs(f.time - (entry.stamp or 0)), default=None)
-            said = f"stamp {seconds(entry.stamp)}; no frame has a stamp"
+            line = f"stamp {seconds(entry.stamp)}; no frame has a stamp"
             if best is not None:
                 off = (entry.stamp - best.time) / 1e9
-                said = f"stamp {seconds(entry.stamp)}; nearest frame {seconds(best.time)}"
-                said += f" ({off:+.6f} s off)"
+                line = f"stamp {seconds(entry.stamp)}; nearest frame {seconds(best.time)}"
+                line += f" ({off:+.6f} s off)"
         elif entry.image is not None:
             names = sorted(n for frames in lists for n in frames.images)
-            said = f"image {entry.image}; images are {', '.join(names[:3]) or 'not named'} ..."
+            line = f"image {entry.image}; images are {', '.join(names[:3]) or 'not named'} ..."
         else:
             counts = ", ".join(str(len(frames.numbers)) for frames in lists)
-            said = f"frame {entry.number}; there are frames 0 up to {counts}"
-        lines.append(f"  {said}")
+            line = f"frame {entry.number}; there are frames 0 up to {counts}"
+        lines.append(f"  {line}")
     known = ", ".join(f.recording.id for f in lists)
     if any(e.recording is not None for e in entries):
         lines.append(f"  recordings are called {known}")

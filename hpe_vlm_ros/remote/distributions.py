@@ -53,8 +53,8 @@ def angle_weights(tokens: Sequence[Token]) -> Weights | None:
     if not groups:
         return None
     rows = [_number(tokens, *groups[-1].span(group)) for group in (1, 2, 3)]
-    told = [row for row in rows if row is not None]
-    return np.stack(told) if len(told) == len(rows) else None
+    known = [row for row in rows if row is not None]
+    return np.stack(known) if len(known) == len(rows) else None
 
 
 def _number(tokens: Sequence[Token], start: int, end: int) -> Weights | None:

@@ -132,8 +132,8 @@ def _detections(reply: Reply) -> list[Detection]:
         raise RemoteError(
             f"the server's answer about heads is invalid ({parsed.reason}): {reply.text[:80]!r}"
         )
-    told = [(token.text, token.probability) for token in reply.tokens]
-    scores = box_scores(told, len(parsed.value))
+    tokens = [(token.text, token.probability) for token in reply.tokens]
+    scores = box_scores(tokens, len(parsed.value))
     return [Detection(box, score) for box, score in zip(parsed.value, scores, strict=True)]
 
 
@@ -141,6 +141,6 @@ def _pose(reply: Reply) -> Pose:
     written = parse_angles(reply.text).value
     weights = None if written is None else angle_weights(reply.tokens)
     if written is None or weights is None:
-        said = UNKNOWN if written is None else written
-        return Pose(said, said, UNKNOWN, np.full((3, CIRCLE), math.nan))
+        angles = UNKNOWN if written is None else written
+        return Pose(angles, angles, UNKNOWN, np.full((3, CIRCLE), math.nan))
     return pose(written, weights)

@@ -79,10 +79,10 @@ class Abilities:
         """For diagnostics."""
         thinking = "the model thinks all the same" if self.thinks else "off"
         alternatives = f"of {self.alternatives} alternatives a token"
-        told = alternatives if self.alternatives else "of the tokens written"
+        probabilities = alternatives if self.alternatives else "of the tokens written"
         return {
             "grammar": self.grammar,
-            "probabilities": told if self.probability_fields else "not told",
+            "probabilities": probabilities if self.probability_fields else "not told",
             "thinking": thinking,
         }
 
@@ -95,13 +95,13 @@ def find_out(ask: Ask, owner: str) -> Abilities:
     """
     trial = _Trial(ask)
     quiet, reply = trial.first({}, QUIET) or ({}, ask({}, TOKENS))
-    told, detailed = trial.first(quiet, PROBABILITY_FIELDS) or ({}, reply)
+    probability_fields, detailed = trial.first(quiet, PROBABILITY_FIELDS) or ({}, reply)
     if not detailed.tokens:  # asked for and left out, which some do without a word
-        told = {}
+        probability_fields = {}
     alternatives = max((len(token.alternatives) for token in detailed.tokens), default=0)
-    dialect, grammar = _grammar(trial, owner, quiet | told)
+    dialect, grammar = _grammar(trial, owner, quiet | probability_fields)
     thinks = reply.thought or trial.thinks
-    return Abilities(dialect, grammar, quiet, thinks, told, alternatives, trial.sure)
+    return Abilities(dialect, grammar, quiet, thinks, probability_fields, alternatives, trial.sure)
 
 
 class _Trial:

@@ -38,17 +38,19 @@ def _score(match: re.Match[str], first: list[float]) -> float:
     return math.prod(first[place] for place in places)
 
 
-def label_scores(tokens: Sequence[Token], texts: Mapping[str, str], said: str) -> dict[str, float]:
+def label_scores(
+    tokens: Sequence[Token], texts: Mapping[str, str], written: str
+) -> dict[str, float]:
     """The probability of each label, by its whole answer in `texts`, where the label `said` was
     written as that very text; 1 for it where the tokens do not tell.
 
     As in `vlm.decoding.scores`: of what lies behind a token that was not written only its first
     part is known, and labels that share it have equal parts of its probability.
     """
-    out = dict.fromkeys(texts, 0.0) | {said: 1.0}
-    if "".join(token.text for token in tokens) != texts[said]:
+    out = dict.fromkeys(texts, 0.0) | {written: 1.0}
+    if "".join(token.text for token in tokens) != texts[written]:
         return out
-    left, share, place = {label for label in texts if label != said}, 1.0, 0
+    left, share, place = {label for label in texts if label != written}, 1.0, 0
     for token in tokens:
         ahead = {label: texts[label][place:] for label in left}
         parted = {label for label in left if not ahead[label].startswith(token.text)}
@@ -63,7 +65,7 @@ def label_scores(tokens: Sequence[Token], texts: Mapping[str, str], said: str) -
             whole = 1.0
         out |= {label: share * mass / whole for label, mass in others.items()}
         share *= token.probability / whole
-    return out | {said: share}
+    return out | {written: share}
 
 
 def _alternatives(token: Token, ahead: Mapping[str, str]) -> dict[str, float]:

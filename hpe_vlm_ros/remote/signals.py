@@ -39,13 +39,13 @@ def ask_labels(
     language = one_text_of(list(texts.values()))
     found = []
     for reply in endpoint.ask(questions, picture, room, deadline, language):
-        said = task.parse(reply.text).value
-        if said is None:
+        answered = task.parse(reply.text).value
+        if answered is None:
             raise RemoteError(
                 f"{endpoint.model} does not answer the question {task.name!r} with one of "
                 f"{', '.join(texts)}: {reply.text[:80]!r}"
             )
-        found.append(label_scores(reply.tokens, texts, said))
+        found.append(label_scores(reply.tokens, texts, answered))
     return found
 
 
@@ -65,11 +65,11 @@ class RemoteSignals:
         questions = [gesture.question(window) for window in PLAIN.values()]
         self._tested = self._endpoint.server
         try:
-            said = self._ask(gesture.TASK, questions, timeout)
+            answers = self._ask(gesture.TASK, questions, timeout)
         except RemoteError:
             self._right = False
             return False
-        named = [max(one, key=one.__getitem__) for one in said]
+        named = [max(one, key=one.__getitem__) for one in answers]
         self._right = named == list(PLAIN)
         return self._right
 

@@ -50,7 +50,7 @@ def judge(answer: str) -> Verdict:
     if found is None or len(found) != 1:
         return Verdict(None, "no valid box in the answer, so places were not tested")
     (box,) = found
-    off = [told - true for told, true in zip(box, place(), strict=True)]
+    off = [answered - true for answered, true in zip(box, place(), strict=True)]
     worst = max(map(abs, off))
     if worst <= TOLERANCE:
         return Verdict(True, f"right to {100 * worst / GRID:.1f} % of a side")

@@ -54,11 +54,11 @@ def postprocess(
             found.append(record)
             continue
         try:
-            found.append(_seen(record, seer, shape, degrees))
+            found.append(_in_camera_frame(record, seer, shape, degrees))
         except LateFrame:
             late += 1
             seer.tracking = False
-            found.append(_seen(record, seer, shape, degrees))
+            found.append(_in_camera_frame(record, seer, shape, degrees))
         events += [(record.recording, gesture) for gesture in seer.new_gestures if gesture.ended]
     for recording, seer in people.items():
         if seer.gestures is not None:
@@ -95,7 +95,7 @@ def camera_notes(records: Sequence[FrameRecord]) -> list[str]:
     return [f"{id}: {count} frames: {text}" for (id, text), count in problems.items()]
 
 
-def _seen(
+def _in_camera_frame(
     record: FrameRecord, people: People, shape: HeadShape | None, degrees: int
 ) -> FrameRecord:
     camera = from_numbers(record.camera) if record.camera else None

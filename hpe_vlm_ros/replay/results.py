@@ -57,9 +57,9 @@ def find_truth(recordings: Sequence[Recording], wanted: Wanted) -> Truth | None:
     does not fit: better known before the model has run for hours."""
     parts = []
     if wanted.truth is not None:
-        read, said = read_truth(wanted.truth)
+        read, remarks = read_truth(wanted.truth)
         found = match(read, recordings, str(wanted.truth), wanted.tolerance)
-        parts.append(replace(found, notes=(*said, *found.notes)))
+        parts.append(replace(found, notes=(*remarks, *found.notes)))
     if wanted.truth_topic is not None:
         for recording in recordings:
             if isinstance(recording, BagRecording):

@@ -87,9 +87,9 @@ class Store:
         before, now = self.details()["settings"], settings.as_json()
         changed = [name for name in now if before.get(name) != now[name]]
         if changed:
-            said = "; ".join(f"{n}: {before.get(n)} then, {now[n]} now" for n in changed)
+            values = "; ".join(f"{n}: {before.get(n)} then, {now[n]} now" for n in changed)
             raise ReplayError(
-                f"{self.folder} cannot be resumed with other settings ({said}); use the same, or "
+                f"{self.folder} cannot be resumed with other settings ({values}); use the same, or "
                 "another --out"
             )
 

@@ -29,11 +29,11 @@ def body_numbers(points: ArrayLike) -> NDArray[np.int64]:
         raise ValueError(
             f"a body has {len(KEYPOINTS)} x 3 numbers (x, y, visibility), not {array.shape}"
         )
-    seen = array[:, 2] == SEEN
-    places = array[seen, :2]
+    visible = array[:, 2] == SEEN
+    places = array[visible, :2]
     if not np.isfinite(places).all() or len(np.unique(places, axis=0)) < 2:
         raise ValueError("fewer than two keypoints of the body are seen: nothing can be asked")
     low, high = places.min(0), places.max(0)
     shares = (array[:, :2] - (low + high) / 2) / (high - low).max() + 0.5
-    numbers = np.rint(LEAST + np.where(seen[:, None], shares, 0) * (MOST - LEAST)).astype(int)
-    return np.where(seen[:, None], numbers, UNSEEN)
+    numbers = np.rint(LEAST + np.where(visible[:, None], shares, 0) * (MOST - LEAST)).astype(int)
+    return np.where(visible[:, None], numbers, UNSEEN)

@@ -59,12 +59,12 @@ def question(box: Box, name: str, description: str | None = None) -> str:
 
 def format_answer(point: Point) -> str:
     """The answer naming a point; ValueError for one that no answer may hold."""
-    x, y, seen = point
-    if not (0 <= x < GRID and 0 <= y < GRID and ABSENT <= seen <= SEEN):
+    x, y, visibility = point
+    if not (0 <= x < GRID and 0 <= y < GRID and ABSENT <= visibility <= SEEN):
         raise ValueError(f"point {point}: need a cell 0..999, 0..999 and a visibility 0, 1 or 2")
-    if seen == ABSENT:
+    if visibility == ABSENT:
         return f"The point is {LABELS[ABSENT]}."
-    return f"The point is {LABELS[seen]} at [[{x:03d},{y:03d}]]."
+    return f"The point is {LABELS[visibility]} at [[{x:03d},{y:03d}]]."
 
 
 def parse(text: str) -> Parsed[Point]:
@@ -75,27 +75,29 @@ def parse(text: str) -> Parsed[Point]:
     """
     content = only_group(text, BRACKETS, "[[]]", Reason.ANGLE_FORMAT)
     if content is Reason.TEXT:
-        said = parse_label(text, LABELS)
-        if said.value is None:
-            return Parsed(reason=said.reason)
-        return Parsed((0, 0, ABSENT)) if said.value == LABELS[ABSENT] else Parsed(reason=content)
+        label = parse_label(text, LABELS)
+        if label.value is None:
+            return Parsed(reason=label.reason)
+        return Parsed((0, 0, ABSENT)) if label.value == LABELS[ABSENT] else Parsed(reason=content)
     if isinstance(content, Reason):
         return Parsed(reason=content)
-    said = parse_label(text.replace(f"[[{content}]]", ""), LABELS)
-    if said.value is None:
-        return Parsed(reason=said.reason)
-    if said.value == LABELS[ABSENT]:
+    label = parse_label(text.replace(f"[[{content}]]", ""), LABELS)
+    if label.value is None:
+        return Parsed(reason=label.reason)
+    if label.value == LABELS[ABSENT]:
         return Parsed(reason=Reason.LOGICAL_ERROR)
     numbers = numbers_of(content, 2)
     if isinstance(numbers, Reason):
         return Parsed(reason=numbers)
-    return Parsed((numbers[0], numbers[1], LABELS.index(said.value)))
+    return Parsed((numbers[0], numbers[1], LABELS.index(label.value)))
 
 
 def grammar(speller: Speller) -> Grammar:
     """Answers of one point: first whether it is seen, then where."""
     absent = speller.fixed(format_answer((0, 0, ABSENT)), 0)
-    there = [speller.fixed(format_answer((111, 222, seen)), 2) for seen in range(1, SEEN + 1)]
+    there = [
+        speller.fixed(format_answer((111, 222, visibility)), 2) for visibility in range(1, SEEN + 1)
+    ]
     chosen = yield from speller.one_of([absent[0], *(head for head, *_ in there)])
     if chosen == ABSENT:
         return

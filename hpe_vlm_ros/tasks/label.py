@@ -40,10 +40,10 @@ def parse_label(text: str, labels: Sequence[str]) -> Parsed[str]:
         return Parsed(reason=Reason.TEXT)
     if _DELIMITER.search(text):
         return Parsed(reason=Reason.MIXED)
-    said = {word.lower() for word in _WORD.findall(text)} & set(labels)
-    if len(said) != 1:
+    found = {word.lower() for word in _WORD.findall(text)} & set(labels)
+    if len(found) != 1:
         return Parsed(reason=Reason.UNKNOWN_LABEL)
-    return Parsed(said.pop())
+    return Parsed(found.pop())
 
 
 def check_label(label: str, labels: Sequence[str]) -> str:

@@ -36,9 +36,14 @@ def refuse_others(folder: Path, original: Path | str = "ORIGINAL") -> None:
         raise CheckpointError(f"there is no model folder {folder}: {_missing(folder)}")
     if has_weights(folder):
         return
-    for told in (_of_the_hub(folder), _of_sat(folder), _adapter(folder, original), _shards(folder)):
-        if told is not None:
-            raise CheckpointError(f"{folder} {told}")
+    for problem in (
+        _of_the_hub(folder),
+        _of_sat(folder),
+        _adapter(folder, original),
+        _shards(folder),
+    ):
+        if problem is not None:
+            raise CheckpointError(f"{folder} {problem}")
 
 
 def _missing(folder: Path) -> str:

@@ -99,10 +99,10 @@ def read_tensors(file: Path) -> dict[str, Floats]:
         header: dict[str, Any] = json.loads(content[8:start])
         header.pop("__metadata__", None)
         out = {}
-        for name, told in header.items():
-            first, last = told["data_offsets"]
-            values = np.frombuffer(content[start + first : start + last], KINDS[told["dtype"]])
-            out[name] = values.reshape(told["shape"]).astype(np.float32)
+        for name, entry in header.items():
+            first, last = entry["data_offsets"]
+            values = np.frombuffer(content[start + first : start + last], KINDS[entry["dtype"]])
+            out[name] = values.reshape(entry["shape"]).astype(np.float32)
         return out
     except FileNotFoundError:
         raise CheckpointError(f"{file} is missing: copy the folder again") from None

@@ -118,8 +118,8 @@ def _tokenizer(folder: Path) -> TextTokenizer:
         raise
     except Exception as error:  # the tokenizers library raises bare Exception
         raise CheckpointError(f"the tokenizer in {folder} cannot be read: {error}") from error
-    for told in missing_special_tokens(folder, {"eos_token": found.eos_token_id}):
-        raise CheckpointError(told)
+    for problem in missing_special_tokens(folder, {"eos_token": found.eos_token_id}):
+        raise CheckpointError(problem)
     return found
 
 

@@ -118,8 +118,8 @@ class Refiner:
         tiles = squares(boxes)
         if not tiles:
             return refined([], [])
-        seen = np.stack([cut_out(image, tile) for tile in tiles])
-        return refined(self._session.run(None, {"squares": seen})[0], tiles)
+        crops = np.stack([cut_out(image, tile) for tile in tiles])
+        return refined(self._session.run(None, {"squares": crops})[0], tiles)
 
     @property
     def min_score(self) -> float:
@@ -127,19 +127,21 @@ class Refiner:
         return self.settings.min_score
 
     def features(
-        self, said: Refined, proposals: Sequence[Proposal], size: tuple[int, int]
+        self, output: Refined, proposals: Sequence[Proposal], size: tuple[int, int]
     ) -> Array:
         """(N, 4) what scores are made of, see `RefinerSettings`; the last column is 1. `size` =
         (height, width) of the picture in pixels."""
         stated = np.clip([one.score for one in proposals], LEAST, 1 - LEAST)
-        shares = np.prod(said.boxes[:, 2:] - said.boxes[:, :2], axis=1) / (size[0] * size[1])
+        shares = np.prod(output.boxes[:, 2:] - output.boxes[:, :2], axis=1) / (size[0] * size[1])
         logits = np.log(stated / (1 - stated))
         sizes = np.log(np.maximum(shares, 1e-8)) / 2
-        return np.stack([said.presence, logits, sizes, np.ones(len(sizes))], axis=1)
+        return np.stack([output.presence, logits, sizes, np.ones(len(sizes))], axis=1)
 
-    def scores(self, said: Refined, proposals: Sequence[Proposal], size: tuple[int, int]) -> Array:
+    def scores(
+        self, output: Refined, proposals: Sequence[Proposal], size: tuple[int, int]
+    ) -> Array:
         """(N,) probabilities that proposals in a picture of `size` = (height, width) are heads."""
-        sums = self.features(said, proposals, size) @ self.settings.weights()
+        sums = self.features(output, proposals, size) @ self.settings.weights()
         likely: Array = 1 / (1 + np.exp(-np.clip(sums, -50, 50)))
         return likely
 

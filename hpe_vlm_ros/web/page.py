@@ -67,8 +67,8 @@ def page(viewer: Viewer, title: str) -> gr.Blocks:
     def photo(image: Any) -> tuple[Any, str]:
         if image is None:
             return None, ""
-        seen = viewer.photo(image)
-        return seen.drawing, as_html(seen)
+        view = viewer.photo(image)
+        return view.drawing, as_html(view)
 
     def video(file: str | None) -> Iterator[tuple[Any, Any, str]]:
         if file is None:
@@ -77,9 +77,9 @@ def page(viewer: Viewer, title: str) -> gr.Blocks:
         out = Path(mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR"))) / "heads.webm"
         text = ""
         try:
-            for seen, share in viewer.film(file, out):
-                text = as_html(seen, f"{share:.0%} of the video")
-                shown = gr.update(value=as_image(seen), visible=True)
+            for view, share in viewer.film(file, out):
+                text = as_html(view, f"{share:.0%} of the video")
+                shown = gr.update(value=as_image(view), visible=True)
                 yield shown, gr.update(value=None, visible=False), text
         except ValueError as error:
             raise gr.Error(str(error)) from error
@@ -89,8 +89,8 @@ def page(viewer: Viewer, title: str) -> gr.Blocks:
         if image is None:
             return "", "", None
         people = people or People()
-        seen = viewer.follow(image, people, time.monotonic_ns())
-        return as_image(seen), as_html(seen), people
+        view = viewer.follow(image, people, time.monotonic_ns())
+        return as_image(view), as_html(view), people
 
     with gr.Blocks(
         title=f"Head poses: {title}", analytics_enabled=False, fill_width=True
@@ -131,26 +131,26 @@ def page(viewer: Viewer, title: str) -> gr.Blocks:
     return blocks
 
 
-def as_image(seen: Seen) -> str:
+def as_image(view: Seen) -> str:
     """The drawing within the page itself: Gradio's own image would keep every frame on the disk."""
-    _, coded = cv2.imencode(".jpg", cv2.cvtColor(seen.drawing, cv2.COLOR_RGB2BGR))
+    _, coded = cv2.imencode(".jpg", cv2.cvtColor(view.drawing, cv2.COLOR_RGB2BGR))
     source = f"data:image/jpeg;base64,{b64encode(coded.tobytes()).decode()}"
     return f'<img alt="Heads" decoding="sync" src="{source}">'  # sync: it does not flicker
 
 
-def as_html(seen: Seen, where: str = "") -> str:
+def as_html(view: Seen, where: str = "") -> str:
     """A sentence and a table of the people in an image."""
-    count, looking = len(seen.people), sum(map(looks, seen.people))
+    count, looking = len(view.people), sum(map(looks, view.people))
     heads = "No head" if not count else "1 head" if count == 1 else f"{count} heads"
     verb = "looks" if looking == 1 else "look"
     sentence = f"{heads}{where and ' at '}{where}."
     if count:
         sentence += f" {looking or 'None'} {verb} at the camera."
-    sentence += f" The model took {seen.seconds:.2f} s."
+    sentence += f" The model took {view.seconds:.2f} s."
     if not count:
         return f'<p class="sum">{sentence}</p>'
     head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
-    rows = "".join(_row(number, person) for number, person in enumerate(seen.people, start=1))
+    rows = "".join(_row(number, person) for number, person in enumerate(view.people, start=1))
     return f'<p class="sum">{sentence}</p><table><tr>{head}</tr>{rows}</table>{NOTE}'
 
 

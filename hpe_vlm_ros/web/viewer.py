@@ -83,15 +83,15 @@ class Viewer:
         people, writer = People(), None
         try:
             for number, frame in enumerate(video.only(frames).read(), start=1):
-                seen = self.follow(frame.rgb(), people, frame.info.stamp)
+                result = self.follow(frame.rgb(), people, frame.info.stamp)
                 if writer is None:
-                    height, width = seen.drawing.shape[:2]
+                    height, width = result.drawing.shape[:2]
                     code = cv2.VideoWriter.fourcc(*"VP80")
                     writer = cv2.VideoWriter(str(out), code, rate, (width, height))
                     if not writer.isOpened():
                         raise ValueError("this OpenCV cannot write WebM videos (VP8)")
-                writer.write(cv2.cvtColor(seen.drawing, cv2.COLOR_RGB2BGR))
-                yield seen, number / len(frames)
+                writer.write(cv2.cvtColor(result.drawing, cv2.COLOR_RGB2BGR))
+                yield result, number / len(frames)
         finally:
             if writer is not None:
                 writer.release()

@@ -79,7 +79,7 @@ def all_of(verdicts: Iterable[bool | None]) -> bool | None:
 
 class _Body:
     def __init__(self, points: np.ndarray) -> None:
-        self._seen = {
+        self._visible = {
             name: row[:2]
             for name, row in zip(KEYPOINTS, np.asarray(points, float), strict=True)
             if row[2] == SEEN
@@ -91,15 +91,15 @@ class _Body:
 
     def _length(self, one: str, other: str) -> float:
         """Pixels between two keypoints, 0 where one is not seen."""
-        if one not in self._seen or other not in self._seen:
+        if one not in self._visible or other not in self._visible:
             return 0.0
-        return float(np.linalg.norm(self._seen[one] - self._seen[other]))
+        return float(np.linalg.norm(self._visible[one] - self._visible[other]))
 
     def _arm(self, side: str) -> tuple[Point, Point, Point] | None:
         names = [f"{side} {part}" for part in ("shoulder", "elbow", "wrist")]
-        if not all(name in self._seen for name in names) or not self.unit:
+        if not all(name in self._visible for name in names) or not self.unit:
             return None
-        shoulder, elbow, wrist = (self._seen[name] for name in names)
+        shoulder, elbow, wrist = (self._visible[name] for name in names)
         return shoulder, elbow, wrist
 
     def _height(self, side: str) -> float | None:
@@ -109,7 +109,7 @@ class _Body:
 
     def at_face(self, side: str) -> bool | None:
         """Whether a hand is."""
-        arm, face = self._arm(side), [self._seen[name] for name in FACE if name in self._seen]
+        arm, face = self._arm(side), [self._visible[name] for name in FACE if name in self._visible]
         if arm is None:
             return None
         height = self._height(side)
@@ -149,7 +149,7 @@ class _Body:
         if None in heights:
             return None
         arms = {side: self._arm(side) for side in SIDES}
-        left, right = self._seen["left shoulder"], self._seen["right shoulder"]
+        left, right = self._visible["left shoulder"], self._visible["right shoulder"]
         across, width = left - right, self._length("left shoulder", "right shoulder")
         if width < FRONT * self.unit:
             return None
@@ -164,8 +164,8 @@ class _Body:
 
     def legs(self) -> dict[str, bool | None]:
         """Standing, sitting and bent knees; of the sides that are seen, which must agree."""
-        said = [self._leg(side) for side in SIDES]
-        known = [one for one in said if one is not None]
+        legs = [self._leg(side) for side in SIDES]
+        known = [one for one in legs if one is not None]
         angles = [angle for _, angle in known]
         postures = {posture for posture, _ in known}
         posture = postures.pop() if len(postures) == 1 else None
@@ -182,9 +182,9 @@ class _Body:
     def _leg(self, side: str) -> tuple[str | None, float] | None:
         """Posture by one side, and degrees at its knee; None where it is not seen whole."""
         names = [f"{side} {part}" for part in ("shoulder", "hip", "knee", "ankle")]
-        if not all(name in self._seen for name in names):
+        if not all(name in self._visible for name in names):
             return None
-        shoulder, hip, knee, ankle = (self._seen[name] for name in names)
+        shoulder, hip, knee, ankle = (self._visible[name] for name in names)
         thigh, shin = hip - knee, ankle - knee
         norms = float(np.linalg.norm(thigh) * np.linalg.norm(shin))
         turn = math.degrees(math.acos(np.clip(thigh @ shin / norms, -1, 1))) if norms else 180.0

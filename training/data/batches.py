@@ -89,12 +89,12 @@ class StepBatches:
         chosen = list(enumerate(self.indices(step)))[rank::world]
         for place, index in chosen:
             rng = np.random.default_rng((self.seed, step, place))
-            (sample, is_new, what), view, seen = self._readable(int(index), rng)
+            (sample, is_new, what), view, shown = self._readable(int(index), rng)
             images.append(self._image(view))
-            heads.append(seen)
+            heads.append(shown)
             complete.append(sample.all_heads)
             packing = self.packing if is_new else REHEARSED
-            prompts.append(self._prompts(seen, sample, what, packing, rng) if asked else [])
+            prompts.append(self._prompts(shown, sample, what, packing, rng) if asked else [])
         return self._packed(images, prompts, heads, complete)
 
     def _image(self, view: np.ndarray) -> Any:
@@ -148,18 +148,22 @@ class StepBatches:
         about = what if what >= 0 else None
         prompts = build_prompts(heads, self.size, tokenizer, packing, rng, sample.all_heads, about)
         if count and what == ALL:
-            told = self._told(sample) or describe(heads, self.size[1])
-            prompts += referring_prompts(told, self.size, tokenizer, count, rng, self.wordings)
+            expressions = self._expressions(sample) or describe(heads, self.size[1])
+            prompts += referring_prompts(
+                expressions, self.size, tokenizer, count, rng, self.wordings
+            )
         if packing.max_telling and what == ALL:
             prompts += instruction_prompts(sample.instructions, tokenizer, packing.max_telling, rng)
         return prompts
 
-    def _told(self, sample: Sample) -> list[Expression]:
+    def _expressions(self, sample: Sample) -> list[Expression]:
         """Expressions that came with a picture, in pixels of the model's input: such pictures are
         never turned or mirrored, since their words may say left and right."""
         height, width = self.size
         scale = np.array([width / sample.width, height / sample.height] * 2)
-        return [replace(told, box=told.box * scale) for told in sample.expressions]
+        return [
+            replace(expression, box=expression.box * scale) for expression in sample.expressions
+        ]
 
     def _view(
         self, sample: Sample, is_new: bool, what: int, rng: np.random.Generator

@@ -119,14 +119,14 @@ def point_prompts(
     box, prompts = grid_box(tuple(head.appearance.body.tolist()), width, height), []
     known = [n for n, point in enumerate(head.keypoints) if complete or point[2] != ABSENT]
     for number in rng.permutation(known)[:count]:
-        x, y, seen = head.keypoints[number]
+        x, y, visibility = head.keypoints[number]
         question = keypoints.question(box, KEYPOINTS[number])
-        if seen == ABSENT:
+        if visibility == ABSENT:
             answer = keypoints.format_answer((0, 0, ABSENT))
             prompts.append(prompt_of(question, answer, COORDINATE, [], tokenizer))
             continue
         column, row = (min(int(v * GRID), GRID - 1) for v in (x / width, y / height))
-        answer = keypoints.format_answer((column, row, int(seen)))
+        answer = keypoints.format_answer((column, row, int(visibility)))
         values = [(v, -1) for v in exact_grid(np.array([x, y, x, y]), width, height)[:2]]
         prompts.append(prompt_of(question, answer, COORDINATE, values, tokenizer))
     return prompts

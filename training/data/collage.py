@@ -95,8 +95,8 @@ def make_collage(
                 sample, index = pool[rng.integers(len(pool))]
                 box = sample.heads[index].box
             cell = np.array([x0, y0, x1, y1])
-            view[y0:y1, x0:x1], seen = _fill_cell(sample, box, cell, size, rng, options)
-            heads += seen
+            view[y0:y1, x0:x1], shown = _fill_cell(sample, box, cell, size, rng, options)
+            heads += shown
     return view, heads
 
 
@@ -137,13 +137,13 @@ def _fill_cell(
         # behind the turned camera, or so far aside that the homography folds
         if (look @ ray_to(source, head.box))[2] < 0.2:
             continue
-        seen = warp_head(head, homography, np.eye(3), int(width), int(height))
-        seen.box = seen.box + np.tile(cell[:2], 2)
-        if seen.keypoints is not None:
-            seen.keypoints = keypoints.moved(seen.keypoints, cell[:2])
-        seen.appearance = None  # the cell shows a head: whose in the scene cannot be told from it
+        warped = warp_head(head, homography, np.eye(3), int(width), int(height))
+        warped.box = warped.box + np.tile(cell[:2], 2)
+        if warped.keypoints is not None:
+            warped.keypoints = keypoints.moved(warped.keypoints, cell[:2])
+        warped.appearance = None  # the cell shows a head: whose in the scene cannot be told from it
         if head.rotation is not None:
             relative = tilt @ rotation_to_ray(source, head.box).T @ head.rotation
-            seen.rotation = rotation_to_ray(target, seen.box) @ relative
-        heads.append(seen)
+            warped.rotation = rotation_to_ray(target, warped.box) @ relative
+        heads.append(warped)
     return pixels, heads

@@ -182,8 +182,8 @@ def head_record(head: Head) -> dict[str, Any]:
         record["spread"] = rounded(head.spread, 1)
     if head.keypoints is not None:
         places = np.round(head.keypoints[:, :2], KEYPOINT_DECIMALS).tolist()
-        seen = head.keypoints[:, 2].astype(int).tolist()
-        record["keypoints"] = [[x, y, v] for (x, y), v in zip(places, seen, strict=True)]
+        visibility = head.keypoints[:, 2].astype(int).tolist()
+        record["keypoints"] = [[x, y, v] for (x, y), v in zip(places, visibility, strict=True)]
     if head.appearance is not None:
         record["looks"] = _appearance_record(head.appearance)
     return record

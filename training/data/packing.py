@@ -67,8 +67,8 @@ class Batch:
         segments, parents = self.segments[row], self.parents[row]
         own = set(segments[segments > 0].tolist()) - set(parents.tolist())
         places = [segments == number for number in sorted(own)]
-        seen = [int(parents[place][0]) for place in places]
-        return [p | (segments == n) if n else p for p, n in zip(places, seen, strict=True)]
+        shared = [int(parents[place][0]) for place in places]
+        return [p | (segments == n) if n else p for p, n in zip(places, shared, strict=True)]
 
     def to(self, device: torch.device | str) -> Batch:
         """The same with all tensors on `device`."""
@@ -86,8 +86,8 @@ def attention_mask(segments: torch.Tensor, parents: torch.Tensor) -> torch.Tenso
     length = segments.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
     query, key = segments[:, :, None], segments[:, None, :]
-    seen = causal & ((key == 0) | (key == query) | (key == parents[:, :, None]))
-    return (seen | torch.eye(length, dtype=torch.bool, device=segments.device))[:, None]
+    allowed = causal & ((key == 0) | (key == query) | (key == parents[:, :, None]))
+    return (allowed | torch.eye(length, dtype=torch.bool, device=segments.device))[:, None]
 
 
 def pack(

@@ -188,16 +188,16 @@ def _implied(one: Somebody) -> set[str]:
 
 
 def _sentence(one: Somebody, clauses: Sequence[str]) -> str:
-    said = clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])} and {clauses[-1]}"
-    return f"{one.name[0].upper()}{one.name[1:]} {said}."
+    text = clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])} and {clauses[-1]}"
+    return f"{one.name[0].upper()}{one.name[1:]} {text}."
 
 
 def _description(people: Sequence[Somebody]) -> Iterator[Instruction]:
     """Everybody from left to right, if of everybody something is certain."""
     clauses = [clauses_of(one) for one in people]
     if people and all(clauses):
-        said = " ".join(map(_sentence, people, clauses))
-        yield Instruction(DESCRIPTION, DESCRIBE, said)
+        text = " ".join(map(_sentence, people, clauses))
+        yield Instruction(DESCRIPTION, DESCRIBE, text)
 
 
 def wants_attention(one: Somebody) -> bool | None:
@@ -212,8 +212,8 @@ def _reasoning(people: Sequence[Somebody]) -> Iterator[Instruction]:
     if not people or None in verdicts:
         return
     asking = [one for one, wants in zip(people, verdicts, strict=True) if wants]
-    said = [f"{_sentence(one, ['may want attention'])[:-1]}: {_why(one)}." for one in asking]
-    yield Instruction(REASONING, REASON, " ".join(said) or NOBODY)
+    sentences = [f"{_sentence(one, ['may want attention'])[:-1]}: {_why(one)}." for one in asking]
+    yield Instruction(REASONING, REASON, " ".join(sentences) or NOBODY)
 
 
 def _why(one: Somebody) -> str:

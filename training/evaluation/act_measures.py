@@ -36,13 +36,13 @@ def act_scores(signals: Signals, bodies: Sequence[NDArray[np.float64]]) -> dict[
     named = dict.fromkeys(WORDS, 0)
     for words, answer in zip(true, answers, strict=True):
         parts = act.marginals(answer or {})
-        for word, said in zip(words, parts, strict=True):
+        for word, odds in zip(words, parts, strict=True):
             if word is None:
                 continue
-            told = max(said, key=said.__getitem__)
-            right[word] += told == word
+            likeliest = max(odds, key=odds.__getitem__)
+            right[word] += likeliest == word
             named[word] += 1
-            named[told] += 1
+            named[likeliest] += 1
     certain = {word for words in true for word in words if word is not None}
     return {word: 2 * right[word] / named[word] for word in WORDS if word in certain}
 
@@ -59,10 +59,10 @@ def yes_no_accuracy(
             fitting = [name for name, holds in facts.items() if holds is verdict]
             if fitting:
                 asked.append((fitting[rng.integers(len(fitting))], body, verdict))
-    said = signals.labels(yes_no.TASK, [yes_no.question(name, body) for name, body, _ in asked])
+    answers = signals.labels(yes_no.TASK, [yes_no.question(name, body) for name, body, _ in asked])
     right: dict[bool, list[bool]] = {True: [], False: []}
-    for (_, _, verdict), answer in zip(asked, said, strict=True):
-        told = answer is not None and answer["yes"] > answer["no"]
-        right[verdict].append(answer is not None and told == verdict)
+    for (_, _, verdict), answer in zip(asked, answers, strict=True):
+        yes = answer is not None and answer["yes"] > answer["no"]
+        right[verdict].append(answer is not None and yes == verdict)
     shares = [float(np.mean(one)) for one in right.values() if one]
     return float(np.mean(shares)) if shares else float("nan"), len(asked)

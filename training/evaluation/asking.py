@@ -60,8 +60,8 @@ def ask_scene(perceiver: HeadPerceiver, sample: Sample, parts: tuple[str, ...]) 
     image, answers = sample.load(), {}
     if HEADS in parts:
         answers["own"] = head_rows(perceiver(image))
-        told = perceiver.poses(image, [tuple(head.box) for head in sample.heads])
-        answers["given"] = [_rounded([h.yaw, h.pitch, h.roll]) for h in told]
+        poses = perceiver.poses(image, [tuple(head.box) for head in sample.heads])
+        answers["given"] = [_rounded([h.yaw, h.pitch, h.roll]) for h in poses]
     look = perceiver.look(image, most_likely)
     boxes = [grid_box(head.box, sample.width, sample.height) for head in sample.heads]
     if FREE in parts:

@@ -83,9 +83,11 @@ def draw(runs: Sequence[Run], out: Path) -> None:
     panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for axes, measure in zip(panels, shown, strict=True):
         for number, run in enumerate(runs):
-            seen = [(pictures / 1000, value) for pictures, value in run.points[measure.key]]
-            if seen:
-                axes.plot(*zip(*seen, strict=True), "o-", ms=3, color=f"C{number}", label=run.name)
+            points = [(pictures / 1000, value) for pictures, value in run.points[measure.key]]
+            if points:
+                axes.plot(
+                    *zip(*points, strict=True), "o-", ms=3, color=f"C{number}", label=run.name
+                )
         axes.set_ylabel(measure.title)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)

@@ -33,16 +33,16 @@ def by_lens(asked: Sequence[AnsweredScene]) -> dict[str, dict[str, float]]:
     rows = {}
     for name, (low, high) in LENSES.items():
         scenes = [scene for scene in asked if low <= field_of_view(scene.sample) < high]
-        told = [given_records(s, [tuple(angles) for angles in s.answers["given"]]) for s in scenes]
-        if not sum(len(records.size) for records in told):
+        each = [given_records(s, [tuple(angles) for angles in s.answers["given"]]) for s in scenes]
+        if not sum(len(records.size) for records in each):
             continue
-        as_told = metrics.score(metrics.merge(told))
+        as_answered = metrics.score(metrics.merge(each))
         known = metrics.score(metrics.merge([given_records(s, _turned(s)) for s in scenes]))
         rows[name] = {
-            "heads": as_told.heads,
-            "mae": as_told.mae,
+            "heads": as_answered.heads,
+            "mae": as_answered.mae,
             "mae_known": known.mae,
-            "geodesic_median": as_told.geodesic_median,
+            "geodesic_median": as_answered.geodesic_median,
             "geodesic_known": known.geodesic_median,
         }
     return rows
@@ -54,8 +54,8 @@ def _turned(scene: AnsweredScene) -> list[Angles]:
         HeadEstimate(tuple(head.box), *angles, rotation_from_angles(*angles), 1.0)
         for head, angles in zip(sample.heads, scene.answers["given"], strict=True)
     ]
-    seen = seen_by(sample.camera, heads, (sample.width, sample.height))
+    in_camera = seen_by(sample.camera, heads, (sample.width, sample.height))
     # where no triple can name the turned rotation, the head counts as the model told it
-    pairs = zip(heads, seen, strict=True)
-    named = [told if np.isnan(turned.yaw) else turned for told, turned in pairs]
+    pairs = zip(heads, in_camera, strict=True)
+    named = [answer if np.isnan(turned.yaw) else turned for answer, turned in pairs]
     return [(head.yaw, head.pitch, head.roll) for head in named]

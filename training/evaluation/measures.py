@@ -60,22 +60,24 @@ class Evaluation:
 
 def evaluation(asked: Sequence[AnsweredScene]) -> Evaluation:
     """Score all answers about heads."""
-    own, told, free, counted, elevation, alone = [], [], [], [], [], []
+    own, true_boxes, free, counted, elevation, alone = [], [], [], [], [], []
     for scene in asked:
         true = true_heads(scene.sample)
         own.append(
             metrics.end_to_end(own_heads(scene.answers["own"]), true, scene.scale, scene.rules)
         )
-        told.append(given_records(scene, [tuple(angles) for angles in scene.answers["given"]]))
+        true_boxes.append(
+            given_records(scene, [tuple(angles) for angles in scene.answers["given"]])
+        )
         texts = scene.answers["poses"]["free"]
         free.append(given_records(scene, [parse_angles(text).value for text in texts]))
         counts = metrics.assign(true, true, scene.scale, scene.rules).counts
         heads = [head for head, c in zip(scene.sample.heads, counts, strict=True) if c]
         counted += heads
         elevation += [camera_elevation(head, scene.sample) for head in heads]
-        seen = sum(head.visible >= SEEN for head in scene.sample.heads)
-        alone += [seen == 1] * int(counts.sum())
-    merged = (metrics.merge(parts) for parts in (own, told, free))
+        in_sight = sum(head.visible >= SEEN for head in scene.sample.heads)
+        alone += [in_sight == 1] * int(counts.sum())
+    merged = (metrics.merge(parts) for parts in (own, true_boxes, free))
     tone = np.array([head.tone or "" for head in counted], dtype=str)
     visible = np.array([head.visible for head in counted], dtype=float)
     above = np.array(elevation, dtype=float)
@@ -146,10 +148,10 @@ def _groups(scored: Evaluation, masks: Mapping[str, Mask]) -> dict[str, dict[str
     for name, mask in masks.items():
         if mask.any():
             own = metrics.score(metrics.part(scored.end_to_end, mask))
-            told = metrics.score(metrics.part(scored.true_boxes, mask))
+            at_true_boxes = metrics.score(metrics.part(scored.true_boxes, mask))
             rows[name] = {
-                "heads": own.heads, "recall": own.recall, "mae": told.mae,
-                "geodesic_median": told.geodesic_median,
+                "heads": own.heads, "recall": own.recall, "mae": at_true_boxes.mae,
+                "geodesic_median": at_true_boxes.geodesic_median,
             }  # fmt: skip
     return rows
 
@@ -249,8 +251,8 @@ def given_records(scene: AnsweredScene, answers: Sequence[Angles | None]) -> met
         for angles, rotation in zip(answers, rotations, strict=True)
     ]
     boxes = [head.box for head in scene.sample.heads]
-    said = metrics.heads(boxes, rotations, angles=triples)
-    return metrics.given_boxes(said, true_heads(scene.sample), scene.scale, scene.rules)
+    predicted = metrics.heads(boxes, rotations, angles=triples)
+    return metrics.given_boxes(predicted, true_heads(scene.sample), scene.scale, scene.rules)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -82,8 +82,8 @@ def compare(label: dict[str, Any], found: Sequence[HeadEstimate], input_size: in
     unknown = np.full((len(boxes) + len(regions), 3, 3), np.nan)
     visible = [1.0] * len(boxes) + [0.0] * len(regions)
     true = metrics.heads([*boxes, *regions], unknown, visible=visible)
-    said = metrics.heads([h.box for h in found], [h.rotation for h in found])
-    who = metrics.assign(said, true, (scale, scale), RULES)
+    predicted = metrics.heads([h.box for h in found], [h.rotation for h in found])
+    who = metrics.assign(predicted, true, (scale, scale), RULES)
     heads = [
         _judged(head, found[who.answer[i]] if who.answer[i] >= 0 else None, scale, (height, width))
         for i, head in enumerate(label["heads"])
@@ -103,10 +103,10 @@ def _judged(
     teacher = None
     if is_confident(head):
         teacher = np.array(head["angles"], dtype=float)
-    said = None if answer is None else relative_angles(answer, size)
+    predicted = None if answer is None else relative_angles(answer, size)
     extent = float(np.sqrt((x1 - x0) * (y1 - y0)) * scale)
     score = 0.0 if answer is None else answer.score
-    return Judged(extent, head["facing"], teacher, answer is not None, said, score)
+    return Judged(extent, head["facing"], teacher, answer is not None, predicted, score)
 
 
 def is_confident(head: dict[str, Any]) -> bool:
@@ -201,10 +201,10 @@ def slopes(photos: Sequence[Photo]) -> dict[str, float]:
     found = {}
     for axis, name in enumerate(ANGLES):
         truth = np.array([h.teacher[axis] for h in faces if h.teacher is not None])
-        said = truth + np.array([_signed(h)[axis] for h in faces])
+        predicted = truth + np.array([_signed(h)[axis] for h in faces])
         spread = truth - truth.mean() if len(truth) else truth
         enough = len(truth) > 1 and float(spread @ spread) > 0
-        found[name] = float(spread @ said / (spread @ spread)) if enough else float("nan")
+        found[name] = float(spread @ predicted / (spread @ spread)) if enough else float("nan")
     return found
 
 
@@ -240,8 +240,8 @@ def _errors(head: Judged) -> Array:
 
 def _turn(head: Judged) -> float:
     assert head.answer is not None and head.teacher is not None
-    said, true = rotation_from_angles(*head.answer), rotation_from_angles(*head.teacher)
-    return float(geodesic_degrees(said, true))
+    predicted, true = rotation_from_angles(*head.answer), rotation_from_angles(*head.teacher)
+    return float(geodesic_degrees(predicted, true))
 
 
 def _yaw(head: Judged) -> float:

@@ -69,9 +69,9 @@ def ask(perceiver: HeadPerceiver, groups: Sequence[Group]) -> list[Found]:
     found = []
     for group in groups:
         boxes = [(x0, y0, x1, y1) for x0, y0, x1, y1 in group.boxes.tolist()]
-        said = perceiver.keypoints(group.sample.load(), boxes)
-        points = np.array([one.points for one in said])
-        found.append(Found(points, np.array([one.scores.mean() for one in said])))
+        answers = perceiver.keypoints(group.sample.load(), boxes)
+        points = np.array([one.points for one in answers])
+        found.append(Found(points, np.array([one.scores.mean() for one in answers])))
     return found
 
 

@@ -55,23 +55,23 @@ def ask_all(
     answers = dict(_read(kept, tasks)) if kept else {}
     left = {name: task for name, task in tasks.items() if name not in answers}
     with tqdm(total=len(tasks), initial=len(answers), desc=title, unit="scene") as bar:
-        for name, said in _asked(load, left, workers):
-            answers[name] = said
+        for name, fresh in _asked(load, left, workers):
+            answers[name] = fresh
             if kept:
                 with kept.open("a") as file:
-                    file.write(json.dumps({"scene": name} | said) + "\n")
+                    file.write(json.dumps({"scene": name} | fresh) + "\n")
             bar.update()
     return {name: answers[name] for name in tasks}
 
 
 def _read(kept: Path, tasks: dict[str, Task]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Answers of an earlier run; a last line that a kill cut short is dropped."""
-    for said in whole_lines(kept):
-        name = said.pop("scene")
+    for row in whole_lines(kept):
+        name = row.pop("scene")
         if name not in tasks:
             raise ValueError(f"{kept} has answers about other scenes ({name}): give another --out")
-        if all(SAID[part] in said for part in tasks[name][1]):
-            yield name, said
+        if all(SAID[part] in row for part in tasks[name][1]):
+            yield name, row
 
 
 _MODEL: list[HeadPerceiver] = []

@@ -99,18 +99,18 @@ def frames(
 ) -> list[Frame]:
     """What the model says of a film; `cache`: a file in which that is kept."""
     kept = json.loads(cache.read_text(encoding="utf-8")) if cache and cache.exists() else None
-    out, told = [], []
+    out, answers = [], []
     for index, (picture, label) in enumerate(pictures):
         if kept is None:
             found = list(perceiver(picture))
-            told.append([_numbers(head) for head in found])
+            answers.append([_numbers(head) for head in found])
         else:
             found = [_estimate(values) for values in kept[index]]
         size = picture.shape[1], picture.shape[0]
         out.append(Frame(label["time"], label["heads"], found, size))
     if cache and kept is None:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.write_text(json.dumps(told), encoding="utf-8")
+        cache.write_text(json.dumps(answers), encoding="utf-8")
     return out
 
 
@@ -130,16 +130,16 @@ def watch(film: Sequence[Frame], judge: Judge) -> list[FilmedPerson]:
     """Everybody in a film, as the node would tell of them."""
     people = People()
     people.gestures = GestureReader(judge)
-    told: list[tuple[Gesture, float]] = []
+    events: list[tuple[Gesture, float]] = []
     began: dict[tuple[str, int], float] = {}
-    seen: dict[str, list[tuple[float, str, bool]]] = {}  # by true person: time, id, whether known
+    tracks: dict[str, list[tuple[float, str, bool]]] = {}  # by true person: time, id, whether known
     for frame in film:
         stamp = round(frame.time * 1e9) + 10**9
         persons = people.see(stamp, frame.found, View(frame.size))
         for gesture in people.new_gestures:
             began.setdefault((gesture.id, gesture.start), frame.time)
             if gesture.ended:
-                told.append((gesture, began[gesture.id, gesture.start]))
+                events.append((gesture, began[gesture.id, gesture.start]))
         if not persons or not frame.heads:
             continue
         overlap = box_iou([p.box for p in persons], [h["box"] for h in frame.heads])
@@ -148,34 +148,36 @@ def watch(film: Sequence[Frame], judge: Judge) -> list[FilmedPerson]:
             if overlap[best, column] > SAME and persons[best].head.id:
                 known = people.gestures.known(persons[best].head.id)
                 moment = (frame.time, persons[best].head.id, known)
-                seen.setdefault(head["person"], []).append(moment)
-    told += [(g, began.get((g.id, g.start), film[-1].time)) for g in people.gestures.forget()]
-    return [_filmed(person, film, moments, told) for person, moments in seen.items()]
+                tracks.setdefault(head["person"], []).append(moment)
+    events += [(g, began.get((g.id, g.start), film[-1].time)) for g in people.gestures.forget()]
+    return [_filmed(person, film, moments, events) for person, moments in tracks.items()]
 
 
 def _filmed(
     person: str,
     film: Sequence[Frame],
     moments: list[tuple[float, str, bool]],
-    told: Sequence[tuple[Gesture, float]],
+    events: Sequence[tuple[Gesture, float]],
 ) -> FilmedPerson:
     track = [(f.time, h) for f in film for h in f.heads if h["person"] == person]
-    known = [(time, id) for time, id, said in moments if said]
+    known = [(time, id) for time, id, answered in moments if answered]
     first = min((time for time, _ in known), default=np.inf) - LAG
     last = max((time for time, _ in known), default=-np.inf) - LAG
     ids = {id for _, id in known}
     mine = [
         Event(g.name, g.start / 1e9 - 1, g.end / 1e9 - 1, g.amplitude, when)
-        for g, when in told
+        for g, when in events
         if g.id in ids
     ]
     true = [e for e in true_events(track) if e.end > first + 0.2 and e.start < last - 0.2]
     judged = [(time, head) for time, head in track if first <= time <= last]
     times = np.array([time for time, _ in judged])
     labels = [LABELS.index(head.get("gesture", "none")) for _, head in judged]
-    said = [next((LABELS.index(e.name) for e in mine if e.start <= t <= e.end), 0) for t in times]
+    answered = [
+        next((LABELS.index(e.name) for e in mine if e.start <= t <= e.end), 0) for t in times
+    ]
     excused = [excusable(event, track) for event in mine]
-    return FilmedPerson(true, mine, times, np.array(labels, int), np.array(said, int), excused)
+    return FilmedPerson(true, mine, times, np.array(labels, int), np.array(answered, int), excused)
 
 
 def true_events(track: Sequence[tuple[float, dict[str, Any]]]) -> list[Event]:
@@ -236,8 +238,8 @@ def facing_rows(perceiver: HeadPerceiver, most: int) -> NDArray[np.int64]:
                     chosen.setdefault(place / label["image"], []).append((head["box"], true))
     confusion = np.zeros((6, 6), int)
     for path, heads in chosen.items():
-        said = perceiver.poses(read_picture(path), [tuple(box) for box, _ in heads])
-        for (_, true), one in zip(heads, said, strict=True):
+        poses = perceiver.poses(read_picture(path), [tuple(box) for box, _ in heads])
+        for (_, true), one in zip(heads, poses, strict=True):
             spread = one.rotation_covariance
             known = np.zeros((3, 3)) if spread is None else spread
             confusion[true, int(facing_probabilities(one.rotation, known).argmax())] += 1
@@ -264,7 +266,7 @@ def points(
         "model": point_measures.ask(perceiver, groups),
         "mean place": point_measures.mean_places(groups),
     }
-    rows = {name: point_measures.scores(groups, said) for name, said in found.items()}
+    rows = {name: point_measures.scores(groups, answers) for name, answers in found.items()}
     count = sum(len(group.true) for group in groups)
     print(f"keypoints of {count} bodies of {point_measures.LEAST_BODY:.0f} pixels and more")
     print(" " * 12 + "".join(f"{name:>9}" for name in rows["model"]))

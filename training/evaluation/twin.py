@@ -71,8 +71,8 @@ def is_right(sample: Sample, instruction: Instruction, answer: str) -> bool:
     if instruction.kind == DESCRIPTION:
         return _describes(people_of(sample), answer)
     if instruction.kind == CONVERSATION and not instruction.answer.startswith("[["):
-        said = re.match(r"\W*(yes|no)\b", answer.lower())
-        return said is not None and instruction.answer.lower().startswith(said.group(1))
+        word = re.match(r"\W*(yes|no)\b", answer.lower())
+        return word is not None and instruction.answer.lower().startswith(word.group(1))
     return _same_boxes(boxes_in(instruction.answer), boxes_in(answer))
 
 
@@ -81,18 +81,18 @@ def boxes_in(text: str) -> np.ndarray:
     return np.array(_BOX.findall(text), dtype=float).reshape(-1, 4)
 
 
-def _same_boxes(true: np.ndarray, said: np.ndarray) -> bool:
+def _same_boxes(true: np.ndarray, predicted: np.ndarray) -> bool:
     """Whether both name the same places, each once; of none, that none is named."""
-    if len(true) != len(said):
+    if len(true) != len(predicted):
         return False
-    overlap = box_iou(said, true) > IOU
+    overlap = box_iou(predicted, true) > IOU
     return bool((overlap.sum(0) == 1).all() and (overlap.sum(1) == 1).all())
 
 
 def _describes(people: Sequence[Somebody], answer: str) -> bool:
     """Whether what is said of each box that is named is so, and says enough."""
     places = np.array([one.box for one in people], dtype=float).reshape(-1, 4)
-    said = hit = 0
+    stated = hit = 0
     for box, sentence in _sentences(answer):
         overlap = box_iou([box], places)[0] if len(places) else np.zeros(1)
         if overlap.max() <= IOU:
@@ -102,9 +102,9 @@ def _describes(people: Sequence[Somebody], answer: str) -> bool:
         if any(facts.get(name) is False for name in claimed):
             return False
         hit += sum(bool(facts.get(name)) for name in claimed)
-        said += 1
+        stated += 1
     certain = sum(holds for one in people for name, holds in one.facts.items() if _tellable(name))
-    return said > 0 and hit >= HALF * certain
+    return stated > 0 and hit >= HALF * certain
 
 
 def _tellable(name: str) -> bool:

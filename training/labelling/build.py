@@ -54,8 +54,8 @@ LEAST_DECOY = 12.0  # pixels, side of a box that may be a decoy
 def judged_sample(label: dict[str, Any], path: Path, row: dict[str, Any] | None = None) -> Sample:
     """The sample of a judged photograph; `row` holds what a model took for heads on it since."""
     size = label["width"], label["height"]
-    seen = [h for h in label["heads"] if not _is_blurred(h["box"], label.get("ignore", []))]
-    heads = [_judged_head(head, size) for head in seen]
+    sharp = [h for h in label["heads"] if not _is_blurred(h["box"], label.get("ignore", []))]
+    heads = [_judged_head(head, size) for head in sharp]
     decoys = []
     if label["whole"]:
         decoys = [np.array(box) for box in label.get("no", [])]

@@ -76,9 +76,9 @@ class Face:
         a camera that looks at it; the picture's own scale would be too small for small faces.
         """
         size = np.sqrt(np.prod(self.box[2:] - self.box[:2]))
-        seen = (self.landmarks - self.landmarks.mean(0)) / (size * SIZES_AWAY)
+        projected = (self.landmarks - self.landmarks.mean(0)) / (size * SIZES_AWAY)
         _, turn, _ = cv2.solvePnP(
-            FIVE_POINTS @ HEAD_AXES, seen, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP
+            FIVE_POINTS @ HEAD_AXES, projected, np.eye(3), None, flags=cv2.SOLVEPNP_SQPNP
         )
         return rotation_from_vector(turn.ravel())
 

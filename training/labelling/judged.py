@@ -56,12 +56,12 @@ def judged(row: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
     """The label of one photograph. ValueError where the verdict does not fit its proposals."""
     proposals = proposals_of(row)
     numbers = set(range(1, len(proposals) + 1))
-    told = verdict.heads.keys() | verdict.no
-    if told - numbers:
-        raise ValueError(f"{row['id']}: there is no proposal {sorted(told - numbers)}")
+    known = verdict.heads.keys() | verdict.no
+    if known - numbers:
+        raise ValueError(f"{row['id']}: there is no proposal {sorted(known - numbers)}")
     if both := verdict.heads.keys() & verdict.no:
         raise ValueError(f"{row['id']}: {sorted(both)} are heads and no heads")
-    silent = [n for n in sorted(numbers - told) if not proposals[n - 1].is_sure]
+    silent = [n for n in sorted(numbers - known) if not proposals[n - 1].is_sure]
     if verdict.whole and silent:
         raise ValueError(f"{row['id']}: whole, but nothing is said of {silent}")
     size = row["width"], row["height"]

@@ -87,10 +87,10 @@ class Learner(nn.Module):
         self._least = packing.min_visible, packing.min_size
         self._hint = AttentionHint(model)
         self._features = torch.empty(0)
-        self._told: dict[int, torch.Tensor] = {}
+        self._image_tokens: dict[int, torch.Tensor] = {}
         model.model.vision.transformer.register_forward_hook(self._keep_features)
         for place, layer in enumerate(read):
-            layer.register_forward_pre_hook(partial(self._keep_told, place))
+            layer.register_forward_pre_hook(partial(self._keep_image_tokens, place))
 
     def read_outs(self) -> dict[str, torch.Tensor]:
         """The weights of what only training reads, by name."""
@@ -115,8 +115,8 @@ class Learner(nn.Module):
     def _keep_features(self, module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
         self._features = output[:, 1:]  # the class token is first
 
-    def _keep_told(self, place: int, module: nn.Module, inputs: Any) -> None:
-        self._told[place] = inputs[0]
+    def _keep_image_tokens(self, place: int, module: nn.Module, inputs: Any) -> None:
+        self._image_tokens[place] = inputs[0]
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
         pixels = batch.pixel_values.contiguous(memory_format=torch.channels_last)
@@ -128,7 +128,7 @@ class Learner(nn.Module):
         inputs = batch.inputs() | {"pixel_values": pixels}
         hidden = self.model.model(**inputs, use_cache=False).last_hidden_state
         if not asked:
-            return self._told_losses(batch)
+            return self._image_token_losses(batch)
         losses = self._answer_losses(hidden, batch)
         return losses | self._image_losses(batch) if self.loss_options.image else losses
 
@@ -137,15 +137,15 @@ class Learner(nn.Module):
         kinds, values = batch.kinds[learnt], batch.values[learnt]
         logits = self.model.lm_head(hidden[learnt])
         widths = batch.widths[learnt]
-        losses = self._said(logits, batch.targets[learnt], kinds, values, widths=widths)
+        losses = self._token_losses(logits, batch.targets[learnt], kinds, values, widths=widths)
         return losses | {"angle_error": self._angle_error(logits.detach(), kinds, values)}
 
     def _image_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         """What patches and image tokens say by themselves, and where attention looks."""
         hint = self._hint.loss(batch, self._grid())
-        return self._tower_losses(batch) | self._told_losses(batch) | {"hint": hint}
+        return self._tower_losses(batch) | self._image_token_losses(batch) | {"hint": hint}
 
-    def _told_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+    def _image_token_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         shares, kinds, values = dense_answer_targets(
             batch.heads, self._grid(), batch.size, *self._least
         )
@@ -153,13 +153,13 @@ class Learner(nn.Module):
         owned = (shares > 0).to(device)
         parts = shares[shares > 0][:, None].expand_as(kinds)  # each number counts as its token does
         kinds, values, weights = (t.flatten().to(device) for t in (kinds, values, parts))
-        said = []
+        by_place = []
         for place, answers in enumerate(self.dense_answers):
-            told = self.model.model.norm(self._told[place][:, 2:end][owned])
-            logits = self.model.lm_head(answers(told)).flatten(0, 1)
-            said.append(self._said(logits, kinds, kinds, values, weights))
+            tokens = self.model.model.norm(self._image_tokens[place][:, 2:end][owned])
+            logits = self.model.lm_head(answers(tokens)).flatten(0, 1)
+            by_place.append(self._token_losses(logits, kinds, kinds, values, weights))
         names = "box", "angle"
-        box, angle = (torch.stack([each[name] for each in said]).mean() for name in names)
+        box, angle = (torch.stack([each[name] for each in by_place]).mean() for name in names)
         losses = {"dense_said_box": box, "dense_said_angle": angle}
         return {name: loss for name, loss in losses.items() if self.loss_options.counts(name)}
 
@@ -176,7 +176,7 @@ class Learner(nn.Module):
         losses = dense_loss(self.dense(self._features), *targets, batch.complete)
         return {name: loss for name, loss in losses.items() if self.loss_options.counts(name)}
 
-    def _said(
+    def _token_losses(
         self,
         logits: torch.Tensor,
         targets: torch.Tensor,

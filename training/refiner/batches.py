@@ -53,21 +53,21 @@ def view(
     middle = asked.reshape(2, 2).mean(0)
     linear = scale * plane
     warp = np.hstack([linear, (SIDE / 2 - linear @ middle)[:, None]])
-    seen = cv2.warpAffine(pixels, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    square = cv2.warpAffine(pixels, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
     spin = np.eye(3)
     spin[:2, :2] = plane
     rotation = spin @ rotation
     place = _turned_box(box, warp, plane)
     if rng is not None:
         if rng.random() < 0.5:
-            seen = np.ascontiguousarray(seen[:, ::-1])
+            square = np.ascontiguousarray(square[:, ::-1])
             place[0] = SIDE - place[0]
             rotation = mirror_rotation(rotation)
-        seen = _coarser(seen, place, rng) if rng.random() < COARSE else seen
-        seen = camera_faults(seen, rng)
-    told = np.hstack([place[:2] / SIDE - 0.5, np.log(np.maximum(place[2:], 1.0) / SIDE)])
+        square = _coarser(square, place, rng) if rng.random() < COARSE else square
+        square = camera_faults(square, rng)
+    target = np.hstack([place[:2] / SIDE - 0.5, np.log(np.maximum(place[2:], 1.0) / SIDE)])
     yaw, pitch, roll = np.radians(spread)
-    return seen, Target(head, told, rotation, np.array([pitch, yaw, roll]))
+    return square, Target(head, target, rotation, np.array([pitch, yaw, roll]))
 
 
 def _moved(box: np.ndarray, head: bool, rng: np.random.Generator) -> np.ndarray:
@@ -91,11 +91,11 @@ def _turned_box(box: np.ndarray, warp: np.ndarray, plane: np.ndarray) -> np.ndar
     return np.hstack([middle, 2 * np.sqrt((plane**2) @ half**2)])
 
 
-def _coarser(seen: np.ndarray, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _coarser(square: np.ndarray, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A square as that of a head of fewer pixels."""
     extent = max(place[2:].max(), 1.0)
     factor = np.exp(rng.uniform(np.log(min(COARSEST / extent, 0.9)), 0))
-    small = cv2.resize(seen, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(square, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
 
 
@@ -125,8 +125,8 @@ class Stream(IterableDataset):
 def collate(views: Iterator[tuple[np.ndarray, Target]]) -> tuple[torch.Tensor, ...]:
     """Squares (B, 3, SIDE, SIDE) uint8, heads (B,), boxes (B, 4), rotations (B, 3, 3) and spreads
     (B, 3)."""
-    seen, targets = zip(*views, strict=True)
-    pixels = torch.from_numpy(np.stack(seen)).permute(0, 3, 1, 2).contiguous()
+    squares, targets = zip(*views, strict=True)
+    pixels = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).contiguous()
     columns = (
         [t.head for t in targets],
         [t.box for t in targets],

@@ -30,12 +30,12 @@ def losses(
     misses = (outputs[there, 1:5] - boxes[there]).abs().mean(1)
     result["box"] = misses.sum() / max(len(misses), 1)
     known = there & ~rotations.isnan().flatten(1).any(1)
-    said, true = rotation_from_6d(outputs[known, 5:11]), rotations[known]
+    predicted, true = rotation_from_6d(outputs[known, 5:11]), rotations[known]
     doubt = spreads[known]
-    angles = turn_between(said, true)
+    angles = turn_between(predicted, true)
     weights = 1 / (1 + (doubt.mean(1) / 0.1) ** 2)
     result["turn"] = (angles * weights).sum() / weights.sum().clamp(min=1e-6) / torch.pi
-    parts = turn_parts(said, true).abs()
+    parts = turn_parts(predicted, true).abs()
     stated = (torch.exp(2 * outputs[known, 11:14]) + LEAST_DEVIATION**2 + doubt**2).sqrt()
     # of a Laplace distribution with this standard deviation, but for a constant
     surprise = (2**0.5 * parts / stated + stated.log()).mean(1)

@@ -64,8 +64,8 @@ class Refiner(nn.Module):
 
     def forward(self, squares: Tensor) -> Tensor:
         x = self.stem((squares.float() - MEAN) / STD)
-        seen = torch.cat((x.mean((2, 3)), F.relu(self.places(x)).flatten(1)), dim=1)
-        return self.output(F.relu(self.hidden(seen)))
+        features = torch.cat((x.mean((2, 3)), F.relu(self.places(x)).flatten(1)), dim=1)
+        return self.output(F.relu(self.hidden(features)))
 
 
 def read_weights(file: Path) -> Refiner:

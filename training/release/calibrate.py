@@ -51,8 +51,8 @@ def stated_heads(
 ) -> dict[str, Any]:
     """One scene's line: each box's score and whether it is one of a head that counts, and for those
     that are, the turn to the true rotation with its stated covariance."""
-    said = metrics.heads([h.box for h in found], [h.rotation for h in found])
-    result = metrics.assign(said, true_heads(sample), scale)
+    predicted = metrics.heads([h.box for h in found], [h.rotation for h in found])
+    result = metrics.assign(predicted, true_heads(sample), scale)
     right = {int(i): j for j, i in enumerate(result.answer) if i >= 0}
     line: dict[str, Any] = {"boxes": [], "heads": []}
     for index, head in enumerate(found):

@@ -60,8 +60,8 @@ def named_boxes(engine: Engine, samples: Sequence[Sample]) -> Boxes:
         size = sample.width, sample.height
         boxes = [pixel_box(one.box, *size) for one in found]
         scale = engine.processor.facts.image_size / np.sqrt(size[0] * size[1])
-        said = metrics.heads(boxes, np.full((len(boxes), 3, 3), np.nan))
-        who = metrics.assign(said, true_heads(sample), (scale, scale), RULES)
+        predicted = metrics.heads(boxes, np.full((len(boxes), 3, 3), np.nan))
+        who = metrics.assign(predicted, true_heads(sample), (scale, scale), RULES)
         right = set(who.answer[who.answer >= 0].tolist())
         counted = [i for i in range(len(found)) if i in right or i in who.false_alarms]
         known = features([one.score for one in found], [one.box for one in found], presence)

@@ -120,8 +120,8 @@ def judged(boxes: np.ndarray, sample: Sample, side: int) -> tuple[np.ndarray, np
     if known and len(boxes):
         hits = box_iou(boxes, known).max(1) >= RULES.iou
     scale = side / np.sqrt(sample.width * sample.height)
-    said = metrics.heads(boxes, np.full((len(boxes), 3, 3), np.nan))
-    who = metrics.assign(said, true_heads(sample), (scale, scale), RULES)
+    predicted = metrics.heads(boxes, np.full((len(boxes), 3, 3), np.nan))
+    who = metrics.assign(predicted, true_heads(sample), (scale, scale), RULES)
     false = np.zeros(len(boxes), dtype=bool)
     false[list(who.false_alarms)] = True
     return hits, false & ~hits
@@ -131,9 +131,9 @@ def fit_scores(refiner: Refiner, asked: Sequence[Asked], side: int) -> RefinerSe
     """Weights of a logistic regression that tells boxes of heads from others."""
     rows, right = [], []
     for one in asked:
-        said = refiner(one.image, [p.box for p in one.proposals])
-        hits, false = judged(said.boxes, one.sample, side)
-        known = refiner.features(said, one.proposals, one.image.shape[:2])
+        output = refiner(one.image, [p.box for p in one.proposals])
+        hits, false = judged(output.boxes, one.sample, side)
+        known = refiner.features(output, one.proposals, one.image.shape[:2])
         rows.append(known[hits | false])
         right.append(hits[hits | false])
     features, truth = np.concatenate(rows), np.concatenate(right)

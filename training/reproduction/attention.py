@@ -40,13 +40,13 @@ def attention_map(
     vision = model.config.vision_config
     size = (vision.image_size,) * 2
     alone = Sample(sample.image_path, sample.width, sample.height, sample.focal, [head])
-    view, seen = render_view(alone, sample.load(), size)
+    view, heads = render_view(alone, sample.load(), size)
     rng = np.random.default_rng(0)
-    prompts = build_prompts(seen, size, processor.tokenizer, ASKED, rng)
+    prompts = build_prompts(heads, size, processor.tokenizer, ASKED, rng)
     batch = pack(
         [processor.image_tensor(view)],
         [prompts],
-        [seen],
+        [heads],
         [True],
         model.config.num_image_tokens,
         processor.tokenizer,

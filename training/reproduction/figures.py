@@ -100,10 +100,12 @@ def looked_at(path: Path, model: Path | None, picture: Any) -> bool:
     image = picture.load()
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     panels = figure.subplots(1, 2)
-    for axes, head, seen in zip(panels, heads, attention_maps(model, picture, heads), strict=True):
+    for axes, head, weights in zip(
+        panels, heads, attention_maps(model, picture, heads), strict=True
+    ):
         axes.imshow(image.mean(2), extent=(0, picture.width, picture.height, 0), cmap="gray")
         axes.imshow(
-            seen,
+            weights,
             extent=(0, picture.width, picture.height, 0),
             cmap="inferno",
             alpha=0.6,
@@ -112,7 +114,7 @@ def looked_at(path: Path, model: Path | None, picture: Any) -> bool:
         x0, y0, x1, y1 = head.box
         axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="cyan", lw=2)
         axes.set_axis_off()
-        axes.set_title(f"{100 * share_inside(seen, head.box, picture):.0f} % of it in the box")
+        axes.set_title(f"{100 * share_inside(weights, head.box, picture):.0f} % of it in the box")
     figure.savefig(path, dpi=110)
     return True
 
@@ -124,10 +126,10 @@ def largest(picture: Any, count: int = 2) -> list[Any]:
     return sorted(fit[:count], key=lambda head: head.box[0])
 
 
-def share_inside(seen: np.ndarray, box: np.ndarray, picture: Any) -> float:
+def share_inside(weights: np.ndarray, box: np.ndarray, picture: Any) -> float:
     """Share of the attention on the image (rows, columns) that lies on patches within a box."""
-    rows, columns = seen.shape
+    rows, columns = weights.shape
     x = (np.arange(columns) + 0.5) / columns * picture.width
     y = (np.arange(rows) + 0.5) / rows * picture.height
     inside = ((y > box[1]) & (y < box[3]))[:, None] & ((x > box[0]) & (x < box[2]))[None]
-    return float(seen[inside].sum() / seen.sum())
+    return float(weights[inside].sum() / weights.sum())

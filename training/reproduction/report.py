@@ -70,8 +70,8 @@ def report(results: dict[str, Any], drawn: dict[str, bool], merged: str = "") ->
     for table in TABLES:
         parts.append(markdown(table, results))
         parts += [merged] if merged and table.number == "VI" else []
-        said = verdicts(table.number, results)
-        parts += ["Claims of the paper:", "\n".join(said)] if said else []
+        judgements = verdicts(table.number, results)
+        parts += ["Claims of the paper:", "\n".join(judgements)] if judgements else []
     for name, title in TITLES.items():
         parts.append(f"## {title}")
         parts.append(f"![{title}](figures/{name}.png)" if drawn[name] else WHY[name])

@@ -24,14 +24,14 @@ class AttentionHint:
     """Watches the chosen decoder layers of a model; `loss` reads what they saw last."""
 
     def __init__(self, model: nn.Module, layers: tuple[int, ...] = (1, 2)) -> None:
-        self._seen: dict[int, tuple[Any, ...]] = {}
+        self._inputs: dict[int, tuple[Any, ...]] = {}
         self._layers = {i: model.model.layers[i].self_attn for i in layers}
         for index, attention in self._layers.items():
             attention.register_forward_pre_hook(self._keeper(index))
 
     def _keeper(self, index: int) -> Any:
         def keep(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            self._seen[index] = inputs
+            self._inputs[index] = inputs
 
         return keep
 
@@ -44,7 +44,7 @@ class AttentionHint:
         goal = right_patches(batch, rows, columns, grid)
         allowed = batch.attention_mask()[rows, 0, columns]
         losses = [
-            _layer_loss(attention, self._seen[index], rows, columns, allowed, goal)
+            _layer_loss(attention, self._inputs[index], rows, columns, allowed, goal)
             for index, attention in self._layers.items()
         ]
         return torch.stack(losses).mean()
@@ -72,13 +72,13 @@ def right_patches(
 
 def _layer_loss(
     attention: Attention,
-    seen: tuple[Any, ...],
+    inputs: tuple[Any, ...],
     rows: torch.Tensor,
     columns: torch.Tensor,
     allowed: torch.Tensor,
     goal: torch.Tensor,
 ) -> torch.Tensor:
-    x, routing, rotation = seen[:3]
+    x, routing, rotation = inputs[:3]
     width = x.shape[-1]
     half = width // 2  # the first half of the heads
     language = attention.language_expert_query_key_value.weight
@@ -86,8 +86,8 @@ def _layer_loss(
 
     def part(start: int) -> torch.Tensor:
         """Queries (start 0) or keys (start = width) of hinted heads, (B, heads, T, head_dim)."""
-        spoken, pictured = language[start : start + half], vision[start : start + half]
-        y = routing(x, lambda t: t @ spoken.T, lambda t: t @ pictured.T)
+        textual, pictured = language[start : start + half], vision[start : start + half]
+        y = routing(x, lambda t: t @ textual.T, lambda t: t @ pictured.T)
         y = y.view(*x.shape[:2], -1, attention.head_dim).transpose(1, 2)
         return rotate(y, rotation)
 

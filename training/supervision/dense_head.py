@@ -135,14 +135,14 @@ def dense_answer_targets(
     shares = torch.zeros(len(heads), grid[0] * grid[1])
     values: list[list[float]] = []
     for row, picture in enumerate(heads):
-        spoken = [head_values(head, size) for head in picture]
+        answers = [head_values(head, size) for head in picture]
         owner = owners(picture, grid, size, min_visible, min_size)
         part = shares_of(owner)
         for patch, index in enumerate(owner.tolist()):
-            said = spoken[index] if index >= 0 else None
-            if said is not None:
+            numbers = answers[index] if index >= 0 else None
+            if numbers is not None:
                 shares[row, patch] = part[patch]
-                values.append(said)
+                values.append(numbers)
     kinds = torch.tensor([[COORDINATE] * 4 + [ANGLE] * 3]).expand(len(values), 7)
     return shares, kinds, torch.tensor(values, dtype=torch.float32).view(-1, 7)
 

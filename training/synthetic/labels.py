@@ -88,8 +88,8 @@ def point_labels(
         x, y = int(u * canvas.scale), int(v * canvas.scale)
         around = slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2)
         limit = 1 / (depth - below) if depth > below else np.inf  # the canvas holds 1 / depth
-        seen = canvas.depth[around] <= limit
+        visible = canvas.depth[around] <= limit
         if owners:
-            seen &= np.isin(canvas.owner_of[around], owners)
-        row[:] = u, v, SEEN if seen.any() else COVERED
+            visible &= np.isin(canvas.owner_of[around], owners)
+        row[:] = u, v, SEEN if visible.any() else COVERED
     return label

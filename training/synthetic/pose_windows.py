@@ -48,14 +48,14 @@ def windows(rng: np.random.Generator, errors: Sequence[Array] = ()) -> Iterator[
     while True:
         script = random_script(rng, SECONDS, busy=rng.choice([0.0, 0.6, 1.0], p=[0.2, 0.3, 0.5]))
         times = _stamps(rng)
-        values, told = _seen(rng, script, times, errors)
+        values, valid = _observed(rng, script, times, errors)
         for end in rng.uniform(LENGTH + PERIOD, SECONDS, 4):
-            window = _window(script, times, values, float(end), told)
+            window = _window(script, times, values, float(end), valid)
             if window is not None and rng.random() < KEPT[window.labels[-1]]:
                 yield window
 
 
-def _window(script: Script, times: Array, values: Array, end: float, told: bool) -> Window | None:
+def _window(script: Script, times: Array, values: Array, end: float, valid: bool) -> Window | None:
     """The window whose newest image is the last one before `end`; None for one with a gap."""
     last = int(np.searchsorted(times, end)) - 1
     first = max(int(np.searchsorted(times, times[last] - LENGTH)) - 1, 0)
@@ -63,7 +63,7 @@ def _window(script: Script, times: Array, values: Array, end: float, told: bool)
     if np.diff(times[part]).max(initial=0) > GAP / 4:
         return None
     moments = times[last] - PERIOD * np.arange(SAMPLES - 1, -1, -1) - LAG
-    labels = script.labels(moments) if told else np.zeros(SAMPLES, np.int64)
+    labels = script.labels(moments) if valid else np.zeros(SAMPLES, np.int64)
     return Window(relative(times[part] - times[last], values[part]), labels)
 
 
@@ -76,7 +76,7 @@ def _stamps(rng: np.random.Generator) -> Array:
     return np.asarray(times[rng.random(len(times)) >= missing])
 
 
-def _seen(
+def _observed(
     rng: np.random.Generator, script: Script, times: Array, errors: Sequence[Array]
 ) -> tuple[Array, bool]:
     """What the model says (N, 5) at these times, and whether the script's labels hold."""
@@ -86,20 +86,20 @@ def _seen(
     shift = _shift(rng, angles, times, walks)
     if walks:
         angles[:, 0] += _ways(rng, times)
-    told = True
+    valid = True
     if kind < 0.07:  # a photograph that is moved: its pose seems to follow a little
         swing = rng.uniform(0.03, 0.4, 2) * np.sin(
             2 * np.pi * rng.uniform(0.4, 2.5) * times[:, None] + rng.uniform(0, 6, 2)
         )
         angles = 0.1 * angles + swing @ rng.normal(0, 8, (2, 3))
-        shift, told = swing, False
+        shift, valid = swing, False
     elif kind < 0.20:  # a slow turn is no gesture
         ends = np.sort(rng.uniform(0, SECONDS, 2))
         speed = rng.uniform(5, 18) * rng.choice([-1, 1])
         axis = int(rng.choice(3, p=[0.8, 0.1, 0.1]))
         angles[:, axis] += speed * (np.clip(times, *ends) - ends[0]) * (1.0 if axis == 0 else 0.4)
     angles = angles * rng.uniform(*GAINS)
-    return np.column_stack([angles, shift]) + _errors(rng, times, errors), told
+    return np.column_stack([angles, shift]) + _errors(rng, times, errors), valid
 
 
 def _ways(rng: np.random.Generator, times: Array) -> Array:

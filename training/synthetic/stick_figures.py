@@ -49,7 +49,7 @@ def figures(rng: np.random.Generator) -> Iterator[Figure]:
         body = _body(rng)
         turn = rng.normal(0, 40) if rng.random() < FACING else rng.uniform(-180, 180)
         world = body @ Rotation.from_euler("z", turn, degrees=True).as_matrix().T
-        points = _seen(rng, world)
+        points = _projected(rng, world)
         yield Figure(points, _found(rng, points))
 
 
@@ -97,7 +97,7 @@ def _limb(
         places[f"{side} {part}"] = place
 
 
-def _seen(rng: np.random.Generator, world: Array) -> Array:
+def _projected(rng: np.random.Generator, world: Array) -> Array:
     """(17, 3) as a camera of 1000 pixels' focal length sees them."""
     tilt = Rotation.from_euler("x", rng.normal(0, 8), degrees=True)
     away = np.array([rng.normal(0, 0.4), rng.uniform(1.5, 4.5), rng.normal(0, 0.3)])

@@ -12,28 +12,28 @@ REASONS, EXAMPLES = 5, 3  # for which frames could not be read, and frames of ea
 
 def of_run(report: dict[str, Any]) -> list[str]:
     """What came to light while frames were perceived and compared with the truth."""
-    told = list(report["run"]["notes"])
+    notes = list(report["run"]["notes"])
     frames = report["frames"]
     if frames["unreadable"]:
-        told.append(
+        notes.append(
             f"{frames['unreadable']} of {frames['unreadable'] + frames['perceived']} frames could "
             f"not be read and are not scored: {_reasons(frames)}"
         )
-    return told + (report["truth"]["notes"] if report["truth"] else [])
+    return notes + (report["truth"]["notes"] if report["truth"] else [])
 
 
 def all_notes(report: dict[str, Any]) -> list[str]:
     """For the page: of recordings, of the run, and of the intervals."""
-    told = [
+    notes = [
         named_note(recording["id"], note)
         for recording in report["run"]["recordings"]
         for note in recording["notes"]
     ]
-    told += of_run(report)
+    notes += of_run(report)
     intervals = report["intervals"]
     if not intervals["reliable"]:
-        told.append(f"The intervals rest on {intervals['blocks']} blocks of frames only: too few.")
-    return told
+        notes.append(f"The intervals rest on {intervals['blocks']} blocks of frames only: too few.")
+    return notes
 
 
 def nothing_read(report: dict[str, Any]) -> str | None:
@@ -45,10 +45,10 @@ def nothing_read(report: dict[str, Any]) -> str | None:
 
 
 def _reasons(frames: dict[str, Any]) -> str:
-    told = []
+    notes = []
     for reason in frames["reasons"][:REASONS]:
         names = ", ".join(reason["such_as"])
         more = ", ..." if reason["frames"] > len(reason["such_as"]) else ""
-        told.append(f"{reason['text']} ({reason['frames']}: {names}{more})")
+        notes.append(f"{reason['text']} ({reason['frames']}: {names}{more})")
     left = sum(reason["frames"] for reason in frames["reasons"][REASONS:])
-    return "; ".join([*told, *([f"and {left} more"] if left else [])])
+    return "; ".join([*notes, *([f"and {left} more"] if left else [])])

@@ -29,7 +29,7 @@ class Hri:
         self._node, self._crops = node, crops
         self._list = self._create(IdsList, "tracked")
         self._known: dict[str, dict[str, Any]] = {}  # id: topic's last name: publisher
-        self._seen: dict[str, list[str]] = {}  # camera: ids
+        self._ids: dict[str, list[str]] = {}  # camera: ids
         self._header = Header()  # the newest
 
     def found(self, shown: Shown) -> Mapping[str, Scored]:
@@ -52,12 +52,12 @@ class Hri:
 
     def forget(self, camera: str, header: Header) -> None:
         """That camera sees nobody any more; said once."""
-        if self._seen.get(camera):
+        if self._ids.get(camera):
             self._tell(camera, [], header)
 
     def close(self) -> None:
         """No more of it; those who listen are told that nobody is there."""
-        for camera in [camera for camera, ids in self._seen.items() if ids]:
+        for camera in [camera for camera, ids in self._ids.items() if ids]:
             if self._node.context.ok():
                 self._tell(camera, [], self._header)
         for publishers in self._known.values():
@@ -67,8 +67,8 @@ class Hri:
         self._end(self._list)
 
     def _tell(self, camera: str, ids: list[str], header: Header) -> None:
-        self._seen[camera], self._header = ids, header
-        everybody = [i for seen in self._seen.values() for i in seen]
+        self._ids[camera], self._header = ids, header
+        everybody = [i for visible in self._ids.values() for i in visible]
         self._list.publish(IdsList(header=header, ids=everybody))
         for gone in set(self._known) - set(everybody):
             for publisher in self._known.pop(gone).values():

@@ -66,10 +66,10 @@ def skeleton2d(body: Body, shown: Shown) -> Skeleton2D:
     skeleton, size = body.skeleton, np.array(shown.size, dtype=float)
     points = [NormalizedPointOfInterest2D() for _ in range(POINTS)]
     shares = np.clip(skeleton.points / size, 0, 1)
-    for name, share, seen, score in zip(
+    for name, share, visibility, score in zip(
         skeleton.names, shares, skeleton.visibility, skeleton.scores, strict=True
     ):
-        if seen != ABSENT:
+        if visibility != ABSENT:
             place = getattr(Skeleton2D, name.upper().replace(" ", "_"))
             points[place] = _point(share, score)
     if (skeleton.visibility[SHOULDERS] != ABSENT).all():

@@ -27,10 +27,10 @@ class Asked:
     def __call__(self, windows: Sequence[Array]) -> list[Array | None]:
         """Probabilities (6,) of `tasks.gesture.LABELS` for each window (20, 5); None: no answer."""
         questions = [gesture.question(window) for window in windows]
-        said = self._signals.labels(gesture.TASK, questions)
+        answers = self._signals.labels(gesture.TASK, questions)
         return [
             None if one is None else np.array([one[label] for label in gesture.LABELS])
-            for one in said
+            for one in answers
         ]
 
 

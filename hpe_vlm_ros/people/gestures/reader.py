@@ -47,30 +47,30 @@ class GestureReader:
 
     def see(self, stamp: int, heads: Sequence[TrackedHead]) -> list[Gesture]:
         """What began or ended, as known with an image (stamp in nanoseconds) of these heads."""
-        told: list[Gesture] = []
+        changes: list[Gesture] = []
         known = {head.id: head for head in heads if head.id}
         for id in [id for id in self._heads if id not in known]:
-            told += self._heads.pop(id).events.end()
+            changes += self._heads.pop(id).events.end()
         asked: list[tuple[_Head, Array | None]] = []
         for id, head in known.items():
             one = self._heads.setdefault(id, _Head(id))
             if head.observed is not None and head.observed.rotation is not None:
                 one.window.add(stamp, head.observed.rotation, head.observed.box)
-                one.seen = stamp
+                one.detected = stamp
             if one.asked is None or not 0 <= stamp - one.asked < 0.75 * PERIOD * 1e9:
                 one.asked = stamp
-                current = head.status is Status.OK or stamp - one.seen < PERIOD * 1e9
+                current = head.status is Status.OK or stamp - one.detected < PERIOD * 1e9
                 asked.append((one, one.window.samples(self.least_rate) if current else None))
         windows = [window for _, window in asked if window is not None]
-        said = iter(self.judge(windows) if windows else ())
+        answers = iter(self.judge(windows) if windows else ())
         moment = stamp - int(LAG * 1e9)
         for one, window in asked:
-            answer = None if window is None else next(said)
+            answer = None if window is None else next(answers)
             one.known = answer is not None
-            told += one.events.update(moment, answer, window)
-        self._past += [gesture for gesture in told if gesture.ended]
+            changes += one.events.update(moment, answer, window)
+        self._past += [gesture for gesture in changes if gesture.ended]
         self._past = [g for g in self._past if stamp - g.end <= REMEMBERED * 1e9]
-        return told
+        return changes
 
     def of(self, id: str) -> tuple[Gesture, ...]:
         """What a head has done in the last seconds, and does, in order."""
@@ -93,5 +93,5 @@ class _Head:
     def __init__(self, id: str) -> None:
         self.window, self.events = PoseWindow(), Hysteresis(id)
         self.asked: int | None = None
-        self.seen = -(10**18)
+        self.detected = -(10**18)
         self.known = False

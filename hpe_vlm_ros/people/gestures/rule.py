@@ -43,9 +43,9 @@ def judge(window: Array) -> Array:
             strength[name] *= 0.5
     best = max(strength, key=strength.__getitem__)
     sure = 1 / (1 + np.exp(-SLOPE * (strength[best] - 1)))
-    said = np.full(len(LABELS), 0.0)
-    said[0], said[LABELS.index(best)] = 1 - sure, sure
-    return said
+    probabilities = np.full(len(LABELS), 0.0)
+    probabilities[0], probabilities[LABELS.index(best)] = 1 - sure, sure
+    return probabilities
 
 
 def _turns(values: Array, least: float) -> int:

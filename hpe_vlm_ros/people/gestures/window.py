@@ -33,27 +33,27 @@ class PoseWindow:
     """Poses of one head. Stamps are nanoseconds and must grow."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[int, Array, Array]] = deque()
+        self._poses: deque[tuple[int, Array, Array]] = deque()
 
     def add(self, stamp: int, rotation: Array, box: PixelBox) -> None:
         """A head as the model told it in one image: rotation (3, 3), box in pixels.
 
         A stamp that is not newer than the last one starts the window anew: time has jumped.
         """
-        if self._seen and stamp <= self._seen[-1][0]:
-            self._seen.clear()
+        if self._poses and stamp <= self._poses[-1][0]:
+            self._poses.clear()
         x0, y0, x1, y1 = box
         place = np.array([(x0 + x1) / 2, (y0 + y1) / 2, y1 - y0])
-        self._seen.append((stamp, np.asarray(rotation, dtype=float), place))
+        self._poses.append((stamp, np.asarray(rotation, dtype=float), place))
         # one from before the window stays: the first sample lies between two images
-        while len(self._seen) > 1 and self._age(1) >= LENGTH + PERIOD / 2:
-            self._seen.popleft()
+        while len(self._poses) > 1 and self._age(1) >= LENGTH + PERIOD / 2:
+            self._poses.popleft()
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self._poses)
 
     def _age(self, index: int) -> float:
-        return (self._seen[-1][0] - self._seen[index][0]) / 1e9
+        return (self._poses[-1][0] - self._poses[index][0]) / 1e9
 
     def samples(self, least_rate: float = LEAST_RATE) -> Array | None:
         """(20, 5), the newest last: yaw, pitch, roll in degrees relative to the mean, and the box's
@@ -62,16 +62,16 @@ class PoseWindow:
         None where nothing can be said: the window is not full yet, holds fewer than `least_rate`
         images a second, or has a gap.
         """
-        if len(self._seen) < 2:
+        if len(self._poses) < 2:
             return None
-        times = np.array([self._age(index) for index in range(len(self._seen))])
+        times = np.array([self._age(index) for index in range(len(self._poses))])
         inside = int((times <= LENGTH + PERIOD / 2).sum())
         gaps = -np.diff(times)
         full = times[0] >= LENGTH - PERIOD / 2
         often = inside >= np.floor(FULL * least_rate * (LENGTH + PERIOD))
         if not (full and often and gaps.max() <= GAP / least_rate):
             return None
-        return _resampled(-times, *zip(*((r, p) for _, r, p in self._seen), strict=True))
+        return _resampled(-times, *zip(*((r, p) for _, r, p in self._poses), strict=True))
 
 
 def _resampled(times: Array, rotations: tuple[Array, ...], places: tuple[Array, ...]) -> Array:

@@ -85,16 +85,16 @@ class TrackedHead:
 class Track:
     """A head's filters. Times are nanoseconds of the images' stamps."""
 
-    def __init__(self, stamp: int, seen: Observation, settings: Settings) -> None:
+    def __init__(self, stamp: int, observation: Observation, settings: Settings) -> None:
         self.id = ""
         self.hits, self.misses = 1, 0
-        self.best_score = seen.score
+        self.best_score = observation.score
         self._born = self._last_seen = stamp
-        self._first_box = seen.box
-        self._colours = seen.colours
+        self._first_box = observation.box
+        self._colours = observation.colours
         self._stamp = stamp
-        self._seen = seen
-        state, noise = _box_state(seen.box), _box_noise(seen.box, settings)
+        self._observation = observation
+        state, noise = _box_state(observation.box), _box_noise(observation.box, settings)
         self._box = at_rest(VECTORS, state, noise, settings.moving(_height(state)))
         self._turn: Moving | None = None
         self._start_turning(settings)
@@ -114,20 +114,20 @@ class Track:
         """The head was not found in the image that `advance` went to."""
         self.misses += 1
 
-    def hit(self, seen: Observation, settings: Settings) -> None:
+    def hit(self, observation: Observation, settings: Settings) -> None:
         """The head was found in the image that `advance` went to."""
         self.hits, self.misses = self.hits + 1, 0
-        self.best_score = max(self.best_score, seen.score)
-        self._last_seen, self._seen = self._stamp, seen
+        self.best_score = max(self.best_score, observation.score)
+        self._last_seen, self._observation = self._stamp, observation
         # 1 / hits: the plain mean of the first images, before the newest weigh most
-        self._colours = blended(self._colours, seen.colours, max(NEW_COLOURS, 1 / self.hits))
-        noise = _box_noise(seen.box, settings)
-        self._box = self._box.corrected(_box_state(seen.box), noise, LIMIT_BOX)
+        self._colours = blended(self._colours, observation.colours, max(NEW_COLOURS, 1 / self.hits))
+        noise = _box_noise(observation.box, settings)
+        self._box = self._box.corrected(_box_state(observation.box), noise, LIMIT_BOX)
         if self._turn is None:
             self._start_turning(settings)
-        elif seen.rotation is not None:
-            noise = _rotation_noise(seen, settings)
-            self._turn = self._turn.corrected(seen.rotation, noise, LIMIT_ROTATION)
+        elif observation.rotation is not None:
+            noise = _rotation_noise(observation, settings)
+            self._turn = self._turn.corrected(observation.rotation, noise, LIMIT_ROTATION)
 
     @property
     def box(self) -> PixelBox:
@@ -146,9 +146,9 @@ class Track:
         spread = np.diag(self._box.value_covariance) + np.diag(_box_noise(box, settings))
         return float((error * error / spread)[PLACED].sum())
 
-    def looks(self, seen: Observation) -> float | None:
+    def looks(self, observation: Observation) -> float | None:
         """How different the colours are, 0..1; None where nothing can be said."""
-        return difference(self._colours, seen.colours)
+        return difference(self._colours, observation.colours)
 
     def continues(self, lost: Track, settings: Settings) -> float:
         """How far, in heads, this one appeared from where `lost` was found last; infinite where it
@@ -156,7 +156,7 @@ class Track:
         """
         if not lost.misses or lost._last_seen >= self._born:
             return math.inf
-        before, after = _box_state(lost._seen.box), _box_state(self._first_box)
+        before, after = _box_state(lost._observation.box), _box_state(self._first_box)
         gap = (self._born - lost._last_seen) / 1e9
         height = math.sqrt(_height(before) * _height(after))
         far = float(np.linalg.norm(after[:2] - before[:2])) / height
@@ -190,17 +190,17 @@ class Track:
                 float(np.sqrt(np.trace(box.value_covariance[:2, :2]) / 2)),
                 float(np.sqrt(box.value_covariance[3, 3])),
             ),
-            score=self._seen.score,
+            score=self._observation.score,
             status=self._status(stamp, settings),
             unseen=self.unseen(stamp),
             age=(stamp - self._born) / 1e9,
-            observed=self._seen if stamp == self._last_seen else None,
+            observed=self._observation if stamp == self._last_seen else None,
         )
 
     def _bias(self, settings: Settings) -> Array:
         """The part that stays, as far as the newest answer tells."""
-        if self._seen.rotation_covariance is not None:
-            return settings.bias_share * self._seen.rotation_covariance
+        if self._observation.rotation_covariance is not None:
+            return settings.bias_share * self._observation.rotation_covariance
         return math.radians(settings.rotation_bias) ** 2 * np.eye(3)
 
     def _status(self, stamp: int, settings: Settings) -> Status:
@@ -208,12 +208,12 @@ class Track:
             return Status.STALE
         if stamp != self._last_seen:
             return Status.PREDICTED
-        return Status.INVALID_ANSWER if self._seen.rotation is None else Status.OK
+        return Status.INVALID_ANSWER if self._observation.rotation is None else Status.OK
 
     def _start_turning(self, settings: Settings) -> None:
-        if self._seen.rotation is not None:
-            noise = _rotation_noise(self._seen, settings)
-            self._turn = at_rest(ROTATIONS, self._seen.rotation, noise, settings.turning)
+        if self._observation.rotation is not None:
+            noise = _rotation_noise(self._observation, settings)
+            self._turn = at_rest(ROTATIONS, self._observation.rotation, noise, settings.turning)
 
 
 def _box_state(box: PixelBox) -> Array:
@@ -240,8 +240,8 @@ def _box_noise(box: PixelBox, settings: Settings) -> Array:
     return np.diag([middle**2, middle**2, side**2, side**2])
 
 
-def _rotation_noise(seen: Observation, settings: Settings) -> Array:
+def _rotation_noise(observation: Observation, settings: Settings) -> Array:
     """The part of an answer's error that differs from image to image."""
-    if seen.rotation_covariance is not None:
-        return (1 - settings.bias_share) * seen.rotation_covariance
+    if observation.rotation_covariance is not None:
+        return (1 - settings.bias_share) * observation.rotation_covariance
     return math.radians(settings.rotation_noise) ** 2 * np.eye(3)

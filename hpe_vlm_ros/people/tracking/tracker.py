@@ -116,17 +116,17 @@ class Tracker:
     def _assign(self, stamp: int, found: Sequence[Observation]) -> None:
         """Sure detections choose first, among all heads; then unsure ones among those left (the
         idea of ByteTrack, Zhang et al., ECCV 2022)."""
-        sure = [seen for seen in found if seen.score >= self.settings.birth_score]
-        unsure = [seen for seen in found if seen.score < self.settings.birth_score]
+        sure = [detection for detection in found if detection.score >= self.settings.birth_score]
+        unsure = [detection for detection in found if detection.score < self.settings.birth_score]
         left, new = self._match(self._tracks, sure, False)
         left, newer = self._match(left, unsure, True)
         for track in left:
             track.miss()
         known = [track.box for track in self._tracks if not track.misses]
-        for seen in [*new, *newer]:
-            if not _double(seen.box, known):
-                self._tracks.append(Track(stamp, seen, self.settings))
-                known.append(seen.box)
+        for detection in [*new, *newer]:
+            if not _double(detection.box, known):
+                self._tracks.append(Track(stamp, detection, self.settings))
+                known.append(detection.box)
         for track in list(self._tracks):
             enough = track.hits >= self.settings.birth_frames
             if not track.id and enough and track.best_score >= self.settings.birth_score:
@@ -142,7 +142,7 @@ class Tracker:
         hit, taken = {row for row, _ in chosen}, {column for _, column in chosen}
         return (
             [track for row, track in enumerate(tracks) if row not in hit],
-            [seen for column, seen in enumerate(found) if column not in taken],
+            [detection for column, detection in enumerate(found) if column not in taken],
         )
 
     def _cost(
@@ -154,15 +154,17 @@ class Tracker:
         if 0 in shape:
             return cost, allowed
         weight = self.settings.pose_weight
-        overlap = generalised_iou([track.box for track in tracks], [seen.box for seen in found])
+        overlap = generalised_iou(
+            [track.box for track in tracks], [detection.box for detection in found]
+        )
         for row, track in enumerate(tracks):
-            for column, seen in enumerate(found):
-                if track.distance(seen.box, self.settings) > GATE:
+            for column, detection in enumerate(found):
+                if track.distance(detection.box, self.settings) > GATE:
                     continue
-                turn = 0.5 if track.rotation is None or seen.rotation is None else (
-                    float(geodesic_degrees(track.rotation, seen.rotation)) / 180
+                turn = 0.5 if track.rotation is None or detection.rotation is None else (
+                    float(geodesic_degrees(track.rotation, detection.rotation)) / 180
                 )  # fmt: skip
-                near, colours = (1 - overlap[row, column]) / 2, track.looks(seen)
+                near, colours = (1 - overlap[row, column]) / 2, track.looks(detection)
                 cost[row, column] = (1 - weight) * near + weight * turn + NEWCOMER * (not track.id)
                 cost[row, column] += self.settings.colour_weight * (colours or 0.0)
                 alike = (

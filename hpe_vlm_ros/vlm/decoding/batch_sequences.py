@@ -100,10 +100,10 @@ class BatchSequences:
 
     def _tried(self, sequence: int, tree: Tree) -> Logits:
         """Logits (N, vocabulary) after each token of a tree: its branches as a batch."""
-        seen, depths = tree.ancestors(), tree.depths()
+        ancestors, depths = tree.ancestors(), tree.depths()
         deepest = int(depths.max())
         leaves = np.flatnonzero(depths == deepest)
-        branches = [np.flatnonzero(seen[leaf]) for leaf in leaves]
+        branches = [np.flatnonzero(ancestors[leaf]) for leaf in leaves]
         ids = np.stack([tree.tokens[branch] for branch in branches])
         places = np.tile(self._positions[sequence] + np.arange(deepest + 1), (len(leaves), 1))
         _, logits = self._cache.feed(

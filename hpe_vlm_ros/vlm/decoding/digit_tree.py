@@ -38,11 +38,11 @@ class Tree:
 
     def ancestors(self) -> NDArray[np.bool_]:
         """(N, N): True where the column is the row's token or one of those that lead to it."""
-        seen = np.eye(len(self.tokens), dtype=bool)
+        ancestors = np.eye(len(self.tokens), dtype=bool)
         for index, parent in enumerate(self.parents):
             if parent >= 0:
-                seen[index] |= seen[parent]
-        return seen
+                ancestors[index] |= ancestors[parent]
+        return ancestors
 
 
 def angle_tree(digits: Ids) -> Tree:

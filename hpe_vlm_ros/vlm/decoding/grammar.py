@@ -138,13 +138,13 @@ class AnswerGrammar:
     def _split(self, answer: str, numbers: int) -> list[tuple[int, ...]]:
         runs: list[list[int]] = [[]]
         width = 1 if self.whole_numbers else 3
-        seen = 0
+        count = 0
         for token in [*self._encode(answer), self.eos]:
             if token not in self._values:
                 runs[-1].append(token)
                 continue
-            seen += 1
-            if seen % width == 0:
+            count += 1
+            if count % width == 0:
                 runs.append([])
         if len(runs) != numbers + 1:
             raise ValueError(f"the tokenizer splits numbers in an unknown way in {answer!r}")

@@ -80,12 +80,12 @@ class ChatProcessor:
         height, width = image.shape[:2]
         self.family.seen(width, height, self.images)
         ready = self.images(
-            [image], return_tensors="np", input_data_format="channels_last", **self._told
+            [image], return_tensors="np", input_data_format="channels_last", **self._options
         )
         return {name: np.asarray(values) for name, values in ready.items()}
 
     @cached_property
-    def _told(self) -> dict[str, bool]:
+    def _options(self) -> dict[str, bool]:
         """SmolVLM's processor only says on request how many tiles it made."""
         return {"return_row_col_info": True} if hasattr(self.images, "return_row_col_info") else {}
 

@@ -56,7 +56,7 @@ def load_model(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # bitsandbytes tells at every layer what it computes in
-            model, told = kind.from_pretrained(
+            model, report = kind.from_pretrained(
                 folder,
                 config=config,
                 dtype=compute,
@@ -70,7 +70,7 @@ def load_model(
             )
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"the weights in {folder} cannot be read: {error}") from error
-    _complete(folder, told)
+    _complete(folder, report)
     return (model if quantization != "none" else model.to(device)).eval()
 
 
@@ -90,15 +90,15 @@ def shape_of(folder: Path, family: ChatFamily) -> Any:
     return getattr(transformers, family.model_class)(_config(folder, family))
 
 
-def _complete(folder: Path, told: Mapping[str, Any]) -> None:
+def _complete(folder: Path, report: Mapping[str, Any]) -> None:
     """CheckpointError unless the files hold what config.json calls for."""
-    if mismatched := sorted(told["mismatched_keys"]):
+    if mismatched := sorted(report["mismatched_keys"]):
         name, found, wanted = mismatched[0]
         raise CheckpointError(
             f"{folder}: tensor {name} has shape {tuple(found)}, but config.json calls for "
             f"{tuple(wanted)}: use files that belong together"
         )
-    if missing := sorted(told["missing_keys"]):
+    if missing := sorted(report["missing_keys"]):
         raise CheckpointError(
             f"{folder} lacks {len(missing)} tensors of the model in config.json, first "
             f"{missing[0]}: the files do not belong together or are incomplete; copy them again"

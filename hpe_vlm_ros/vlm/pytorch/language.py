@@ -66,8 +66,8 @@ class ExpertRouting:
         if self.vision is None:
             return language(x)
         flat = x.flatten(0, 1)
-        spoken, seen = language(flat[self.language]), vision(flat[self.vision])
-        parts = torch.cat((spoken, seen, torch.zeros_like(spoken[:1])))
+        by_language, by_vision = language(flat[self.language]), vision(flat[self.vision])
+        parts = torch.cat((by_language, by_vision, torch.zeros_like(by_language[:1])))
         return parts[self.back].view(*x.shape[:2], -1)
 
 

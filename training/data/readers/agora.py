@@ -171,6 +171,6 @@ def _add_head(
 def _misfit(joints: np.ndarray, pixels: np.ndarray, lens: Lens) -> float:
     """Median distance in pixels between the projected joints and the file's, which refer to the
     full-size picture or, in files that DirectMHP extended, to this one."""
-    seen = project(joints, lens)
+    projected = project(joints, lens)
     scales = (lens.size[0] / FULL_WIDTH, 1.0)
-    return min(float(np.median(np.linalg.norm(seen - pixels * s, axis=1))) for s in scales)
+    return min(float(np.median(np.linalg.norm(projected - pixels * s, axis=1))) for s in scales)

@@ -159,5 +159,5 @@ def _entry(keypoints: np.ndarray, looks: Appearance) -> dict[str, Any]:
         "bbox": rounded(np.concatenate([looks.body[:2], extent]), KEYPOINT_DECIMALS),
         "area": round(area, KEYPOINT_DECIMALS),
         "num_keypoints": int((keypoints[:, 2] != ABSENT).sum()),
-        "keypoints": [number for x, y, seen in points for number in (x, y, int(seen))],
+        "keypoints": [number for x, y, visibility in points for number in (x, y, int(visibility))],
     }

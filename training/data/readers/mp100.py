@@ -58,8 +58,10 @@ def read_mp100(
     for entry in entries:
         try:
             key = entry["category_id"]
-            told, category = names[key], str(categories[key]["name"])
-            sample = _sample(entry, pictures[entry["image_id"]], category, told, images, report)
+            descriptions, category = names[key], str(categories[key]["name"])
+            sample = _sample(
+                entry, pictures[entry["image_id"]], category, descriptions, images, report
+            )
         except (KeyError, TypeError, ValueError) as error:
             which = entry.get("id") if isinstance(entry, dict) else entry
             raise ValueError(f"{annotations}, annotation {which}: {_reason(error)}") from error
@@ -79,31 +81,32 @@ def _texts(category: dict[str, Any], texts: Path | None) -> dict[str, str]:
     """Descriptions of a category's points by their names, in order."""
     known: Texts = {} if texts is None else read_json(texts)
     names = [str(name) for name in category["keypoints"]]
-    told = known.get(str(category["name"]))
-    if told is None:
+    descriptions = known.get(str(category["name"]))
+    if descriptions is None:
         return dict.fromkeys(names, "")
-    if len(told) != len(names):
+    if len(descriptions) != len(names):
         raise ValueError(
-            f"{texts}: {category['name']} has {len(told)} points, in MP-100 it has {len(names)}"
+            f"{texts}: {category['name']} has {len(descriptions)} points, in MP-100 it has "
+            f"{len(names)}"
         )
-    return told
+    return descriptions
 
 
 def _sample(
     entry: dict[str, Any],
     picture: dict[str, Any],
     category: str,
-    told: dict[str, str],
+    descriptions: dict[str, str],
     images: Path,
     report: Report,
 ) -> Sample | None:
     path = images / picture["file_name"]
     size = int(picture["width"]), int(picture["height"])
     places = np.asarray(entry["keypoints"], dtype=float)
-    if places.size != 3 * len(told):
+    if places.size != 3 * len(descriptions):
         raise ValueError(
-            f"{places.size} numbers for the {len(told)} points of {category}; it takes x, y and "
-            "visibility of each: mend or remove the entry"
+            f"{places.size} numbers for the {len(descriptions)} points of {category}; it takes x, "
+            "y and visibility of each: mend or remove the entry"
         )
     places = places.reshape(-1, 3)
     inside = ((places[:, :2] >= 0) & (places[:, :2] < size)).all(1)
@@ -118,5 +121,7 @@ def _sample(
     if not places.any():
         report.leave_out("object without a marked point", f"annotation {entry.get('id')}")
         return None
-    thing = Thing(category.replace("_", " "), box, tuple(told), places, tuple(told.values()))
+    thing = Thing(
+        category.replace("_", " "), box, tuple(descriptions), places, tuple(descriptions.values())
+    )
     return Sample(path, *size, focal=None, all_heads=False, things=[thing])

@@ -186,13 +186,13 @@ def _add_heads(
     """Add the heads that can be labelled; returns how many faces have no angles."""
     lost = 0
     for index, (landmarks, scores) in enumerate(faces):
-        seen = landmarks @ camera["R"].T + camera["t"]
+        in_camera = landmarks @ camera["R"].T + camera["t"]
         sure = scores[MATCHED] > LEAST_SCORE
-        sellion = seen[SELLION] / CENTIMETRES if scores[SELLION] > LEAST_SCORE else None
+        sellion = in_camera[SELLION] / CENTIMETRES if scores[SELLION] > LEAST_SCORE else None
         try:
             if sure.sum() < LEAST_POINTS:
                 raise NoLabel("face with too few landmarks", seen=True, lost=True)
-            head = label_head(seen[MATCHED[sure]], REFERENCE_FACE[sure], lens, sellion)
+            head = label_head(in_camera[MATCHED[sure]], REFERENCE_FACE[sure], lens, sellion)
         except NoLabel as fault:
             report.leave_out_head(fault, f"{name}, face {index}", sample)
             lost += fault.lost

@@ -173,10 +173,10 @@ def draw(out: Path) -> None:
     lines = curve(out)
     figure = Figure(figsize=(7, 4), layout="constrained")
     left = figure.add_subplot()
-    seen = [line["samples"] / 1000 for line in lines]
-    left.plot(seen, [line["loss"] for line in lines], color="tab:blue", lw=1, label="loss")
+    samples = [line["samples"] / 1000 for line in lines]
+    left.plot(samples, [line["loss"] for line in lines], color="tab:blue", lw=1, label="loss")
     right = left.twinx()
-    right.plot(seen, [line["degrees"] for line in lines], color="tab:red", label="validation")
+    right.plot(samples, [line["degrees"] for line in lines], color="tab:red", label="validation")
     left.set_xlabel("thousand heads seen")
     left.set_ylabel("training loss", color="tab:blue")
     right.set_ylabel("error on validation heads, degrees", color="tab:red")

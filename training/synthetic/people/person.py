@@ -195,7 +195,7 @@ def occlusion(points: Array, normals: Array, triangles: Integers, centre: Array)
     near = np.linalg.norm(points - centre, axis=1) < 0.45
     keep = near[triangles].any(1).astype(np.uint8)
     total = np.full(len(points), 1e-3, np.float32)
-    seen = total.copy()
+    unoccluded = total.copy()
     for k in range(24):
         z = 1 - (k + 0.5) / 24 * 1.5
         angle = k * 2.399963
@@ -206,5 +206,5 @@ def occlusion(points: Array, normals: Array, triangles: Integers, centre: Array)
         draw_depth(screen, triangles, keep, depth)
         facing = np.maximum(normals @ direction.astype(np.float32), 0) + 0.05
         total += facing
-        seen += facing * visible_in(screen, depth, np.float32(0.012))
-    return np.where(near, np.clip(0.15 + 0.95 * seen / total, 0.2, 1), 1).astype(np.float32)
+        unoccluded += facing * visible_in(screen, depth, np.float32(0.012))
+    return np.where(near, np.clip(0.15 + 0.95 * unoccluded / total, 0.2, 1), 1).astype(np.float32)
