@@ -250,20 +250,6 @@ def quaternion_from_matrix(rotation: ArrayLike) -> tuple[float, float, float, fl
     return x * scale, y * scale, z * scale, w * scale
 
 
-def rotation_vectors(rotations: ArrayLike) -> Array:
-    """Vectors (N, 3) along the axes of rotations (N, 3, 3), as long as their angles in radians,
-    0 to pi."""
-    m = np.asarray(rotations, dtype=float).reshape(-1, 3, 3)
-    axis = np.stack([m[:, 2, 1] - m[:, 1, 2], m[:, 0, 2] - m[:, 2, 0], m[:, 1, 0] - m[:, 0, 1]], 1)
-    sine = np.linalg.norm(axis, axis=1)
-    angle = np.arctan2(sine, np.trace(m, axis1=1, axis2=2) - 1)
-    scale = np.divide(angle, sine, out=np.full_like(sine, 0.5), where=sine > 1e-9)
-    vectors: Array = axis * scale[:, None]
-    for index in np.flatnonzero((sine < 1e-3) & (angle > 1)):  # half a turn: no sine to go by
-        vectors[index] = rotation_vector(m[index])
-    return vectors
-
-
 def matrix_from_quaternion(quaternion: ArrayLike) -> Array:
     """Rotation (3, 3) of a quaternion (x, y, z, w) of any length but zero."""
     q = np.asarray(quaternion, dtype=float)
@@ -289,15 +275,23 @@ def rotation_from_vector(vector: ArrayLike) -> Array:
 
 
 def rotation_vector(rotation: ArrayLike) -> Array:
-    """The vector (3,) in radians, of length 0..pi, of which `rotation_from_vector` makes this
-    rotation (3, 3); NaN of a rotation that is not known."""
-    if not np.isfinite(rotation).all():
-        return np.full(3, np.nan)
-    x, y, z, w = quaternion_from_matrix(rotation)
-    sine = math.hypot(x, y, z)
-    if sine < 1e-12:
-        return np.zeros(3)
-    return np.array([x, y, z]) * (2 * math.atan2(sine, w) / sine)
+    """Vectors (..., 3) in radians, of length 0..pi, of which `rotation_from_vector` makes these
+    rotations (..., 3, 3); NaN of one that is not known (NaN). ValueError for what is none."""
+    m = np.asarray(rotation, dtype=float)
+    unknown = ~np.isfinite(m).all(axis=(-2, -1))
+    m = nearest_rotation(np.where(unknown[..., None, None], _IDENTITY, m) if unknown.any() else m)
+    axis = (m - m.swapaxes(-1, -2))[..., [2, 0, 1], [1, 2, 0]]
+    sine = np.sqrt((axis * axis).sum(-1))  # and the cosine: both are twice the true value
+    angle = np.arctan2(sine, np.trace(m, axis1=-2, axis2=-1) - 1.0)
+    scale = np.divide(angle, sine, out=np.full_like(sine, 0.5), where=sine > 1e-9)
+    vectors: Array = axis * scale[..., None]
+    # Near half a turn the skew part fades, and the axis with it; the quaternion still has it.
+    for index in map(tuple, np.argwhere((sine < 1e-3) & (angle > 1))):
+        x, y, z, w = quaternion_from_matrix(m[index])
+        length = math.hypot(x, y, z)
+        vectors[index] = np.array([x, y, z]) * (2 * math.atan2(length, w) / length)
+    vectors[unknown] = np.nan
+    return vectors
 
 
 def circular_difference(a: ArrayLike, b: ArrayLike) -> Array:

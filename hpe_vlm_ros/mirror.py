@@ -106,7 +106,7 @@ def joined_poses(rotations: Array, covariances: Array) -> tuple[Array, Array]:
     certainty = 1 / np.maximum(np.trace(covariances, axis1=-2, axis2=-1), 1e-9)
     weights = certainty / certainty.sum(0)
     turns = rotations[0] @ rotations[1].swapaxes(-1, -2)
-    apart = np.array([rotation_vector(turn) for turn in turns]).reshape(-1, 3)
+    apart = rotation_vector(turns)
     between = weights.prod(0)[:, None, None] * apart[:, :, None] * apart[:, None, :]
     within = (weights[..., None, None] * covariances).sum(0)
     return mean_rotations(rotations, weights), within + between

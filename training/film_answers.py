@@ -20,7 +20,7 @@ import numpy as np
 from jsonargparse import auto_cli
 from numpy.typing import NDArray
 
-from hpe_vlm_ros.geometry import box_iou, rotation_vectors
+from hpe_vlm_ros.geometry import box_iou, rotation_vector
 from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.people.gestures.window import TO_ANGLES
 from hpe_vlm_ros.perceiver import HeadPerceiver
@@ -71,7 +71,7 @@ def _errors(heads: Sequence[dict[str, Any]], answers: Sequence[HeadEstimate]) ->
 
 def _turns(one: Array, other: Array) -> Array:
     """Yaw, pitch, roll (N, 3) in degrees about the axes of the first rotations, to the others."""
-    return np.asarray(np.degrees(rotation_vectors(np.swapaxes(one, 1, 2) @ other)) @ TO_ANGLES)
+    return np.asarray(np.degrees(rotation_vector(np.swapaxes(one, 1, 2) @ other)) @ TO_ANGLES)
 
 
 def films_in(folder: Path, perceiver: HeadPerceiver, cache: Path | None) -> Iterator[list[Frame]]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moving import BOX, MOTIONS, local, nod, played, stamps, tracked
 
-from hpe_vlm_ros.geometry import rotation_from_angles, rotation_from_vector, rotation_vectors
+from hpe_vlm_ros.geometry import rotation_from_angles, rotation_from_vector, rotation_vector
 from hpe_vlm_ros.people.gestures.events import Hysteresis
 from hpe_vlm_ros.people.gestures.reader import GestureReader
 from hpe_vlm_ros.people.gestures.window import LENGTH, PoseWindow
@@ -31,13 +31,13 @@ CAMERAS = {"10 Hz": (10.0, 0.0), "60 Hz": (60.0, 0.0), "30 Hz": (30.0, 0.1), "ji
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-1.8, 1.8), min_size=3, max_size=3))
 def test_rotation_vectors_undo_turns(vector):
-    assert np.allclose(rotation_vectors(rotation_from_vector(vector)[None])[0], vector, atol=1e-6)
+    assert np.allclose(rotation_vector(rotation_from_vector(vector)[None])[0], vector, atol=1e-6)
 
 
 @pytest.mark.parametrize("axis", [(1.0, 0, 0), (0, 1.0, 0), (0.6, 0, 0.8)])
 def test_half_a_turn_has_a_vector(axis):
     turn = 2 * np.outer(axis, axis) - np.eye(3)
-    (vector,) = rotation_vectors(turn[None])
+    (vector,) = rotation_vector(turn[None])
     assert np.linalg.norm(vector) == pytest.approx(np.pi)
     assert abs(vector @ np.array(axis)) == pytest.approx(np.pi)
 

@@ -13,7 +13,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_vlm_ros.geometry import mean_rotations, rotation_vectors
+from hpe_vlm_ros.geometry import mean_rotations, rotation_vector
 from hpe_vlm_ros.tasks.gesture import NUMBERS, SAMPLES
 
 Array = NDArray[np.float64]
@@ -78,7 +78,7 @@ def _resampled(times: Array, rotations: tuple[Array, ...], places: tuple[Array, 
     """See `PoseWindow.samples`; times (N,) in seconds, 0 the newest."""
     stacked, where = np.stack(rotations), np.stack(places)
     mean = mean_rotations(stacked[:, None])[0]
-    turns = np.degrees(rotation_vectors(mean.T @ stacked)) @ TO_ANGLES
+    turns = np.degrees(rotation_vector(mean.T @ stacked)) @ TO_ANGLES
     return relative(times, np.column_stack([turns, where[:, :2] / np.median(where[:, 2])]))
 
 
