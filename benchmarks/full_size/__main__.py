@@ -40,22 +40,28 @@ BOX = (106, 168, 148, 242)
 PHASES = ("vision", "prefix", "detect", "pose")
 
 
-def parser() -> argparse.ArgumentParser:
-    result = described("python -m benchmarks.full_size", __doc__)
-    add = result.add_argument
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """The options that do not depend on the model's family."""
+    add = parser.add_argument
     best = "cuda" if torch.cuda.is_available() else "cpu"
     add("--device", default=best, metavar="D", help=f"such as cuda or cpu ({best})")
     add("--dtype", default="bfloat16", metavar="T", help="to compute in (bfloat16)")
-    add("--quantization", nargs="+", default=["none", "int4"], choices=QUANTIZATIONS, metavar="Q",
-        help="one run for each (none int4)")  # fmt: skip
     add("--heads", type=int, nargs="+", default=[1, 4, 10], metavar="N", help="(1 4 10)")
     add("--rounds", type=int, default=5, metavar="N", help="medians are of so many (5)")
-    add("--layers", type=int, metavar="N", help="of tower and decoder (63 and 32)")
-    add("--scale", type=int, default=1, metavar="N", help="divides all widths (1)")
-    add("--image-size", type=int, default=490, metavar="N", help="pixels, a multiple of 14 (490)")
     add("--tflops", type=float, metavar="X", help="the card's peak, if it is not a known one")
     add("--bandwidth", type=float, metavar="GB/S", help="of its memory, likewise")
     add("--no-generate", action="store_true", help="leave out the comparison")
+
+
+def parser() -> argparse.ArgumentParser:
+    result = described("python -m benchmarks.full_size", __doc__)
+    add_common_options(result)
+    add = result.add_argument
+    add("--quantization", nargs="+", default=["none", "int4"], choices=QUANTIZATIONS, metavar="Q",
+        help="one run for each (none int4)")  # fmt: skip
+    add("--layers", type=int, metavar="N", help="of tower and decoder (63 and 32)")
+    add("--scale", type=int, default=1, metavar="N", help="divides all widths (1)")
+    add("--image-size", type=int, default=490, metavar="N", help="pixels, a multiple of 14 (490)")
     return result
 
 

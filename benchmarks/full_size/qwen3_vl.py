@@ -26,7 +26,14 @@ from torch import nn
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from transformers.cache_utils import Cache, DynamicCache
 
-from benchmarks.full_size.__main__ import PHASES, known_card, peak_memory, table, timed
+from benchmarks.full_size.__main__ import (
+    PHASES,
+    add_common_options,
+    known_card,
+    peak_memory,
+    table,
+    timed,
+)
 from benchmarks.full_size.roofline import Card, Work, least_seconds
 from benchmarks.machine import described
 
@@ -260,19 +267,12 @@ def measure(options: argparse.Namespace, size: str, precision: str, card: Card |
 
 def parser() -> argparse.ArgumentParser:
     result = described("python -m benchmarks.full_size.qwen3_vl", __doc__)
+    add_common_options(result)
     add = result.add_argument
-    best = "cuda" if torch.cuda.is_available() else "cpu"
-    add("--device", default=best, metavar="D", help=f"such as cuda or cpu ({best})")
-    add("--dtype", default="bfloat16", metavar="T", help="to compute in (bfloat16)")
     add("--sizes", nargs="+", default=["2B", "8B"], choices=list(TEXT), help="(2B 8B)")
     add("--quantization", nargs="+", default=["none", "int4"], choices=["none", "int4"])
-    add("--heads", type=int, nargs="+", default=[1, 4, 10], metavar="N", help="(1 4 10)")
     add("--picture", type=int, nargs=2, default=(640, 480), metavar=("W", "H"),
         help="pixels, multiples of 32 (640 480)")  # fmt: skip
-    add("--rounds", type=int, default=5, metavar="N", help="medians are of so many (5)")
-    add("--tflops", type=float, metavar="X", help="the card's peak, if it is not a known one")
-    add("--bandwidth", type=float, metavar="GB/S", help="of its memory, likewise")
-    add("--no-generate", action="store_true", help="leave out the comparison")
     return result
 
 

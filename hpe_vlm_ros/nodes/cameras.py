@@ -29,7 +29,7 @@ from hpe_vlm_ros.nodes.parameters import Values
 from hpe_vlm_ros.nodes.qos import kept_qos, overridable, sensor_qos
 from hpe_vlm_ros.nodes.query import named_after
 from hpe_vlm_ros.nodes.statistics import Statistics
-from hpe_vlm_ros.nodes.tf import Targets
+from hpe_vlm_ros.nodes.tf import Complain, Targets
 from hpe_vlm_ros.people.bodies import NOBODY, Body, bodies_of
 from hpe_vlm_ros.people.gestures.events import Gesture
 from hpe_vlm_ros.people.gestures.reader import GestureReader, Judge
@@ -38,7 +38,6 @@ from hpe_vlm_ros.people.tracking import Ids
 from hpe_vlm_ros.skeleton import Skeleton
 
 AnyImage: TypeAlias = "Image | CompressedImage"
-Complain = Callable[[str, str], None]
 FUTURE = "future"
 """The kind of ImageError of an image whose stamp is yet to come."""
 

@@ -17,14 +17,14 @@ from rclpy.time import Time
 
 from hpe_vlm_ros import images
 from hpe_vlm_ros.nodes import extras, inference, messages, parameters
-from hpe_vlm_ros.nodes.cameras import FUTURE, AnyImage, Camera, Complain
+from hpe_vlm_ros.nodes.cameras import FUTURE, AnyImage, Camera
 from hpe_vlm_ros.nodes.extras import Shown
 from hpe_vlm_ros.nodes.health import Health
 from hpe_vlm_ros.nodes.inference import Answer, BodyAnswer, BodyJob, Inference, Job
 from hpe_vlm_ros.nodes.outputs import Outputs
 from hpe_vlm_ros.nodes.parameters import Values
 from hpe_vlm_ros.nodes.query import Queries, Source
-from hpe_vlm_ros.nodes.tf import Targets
+from hpe_vlm_ros.nodes.tf import Complain, Targets
 from hpe_vlm_ros.people.bodies import NOBODY, asked, body_boxes
 from hpe_vlm_ros.people.people import Person
 from hpe_vlm_ros.people.tracking import LateFrame, Status

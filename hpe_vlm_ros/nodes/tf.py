@@ -20,6 +20,7 @@ from hpe_vlm_ros.people.people import ROBOT
 from hpe_vlm_ros.transforms import Frames, TransformError
 
 Complain = Callable[[str, str], None]
+"""Warns: a kind of trouble, which is not told of too often, and a text about it."""
 
 
 class Targets:

@@ -19,7 +19,7 @@ from rosbags.rosbag2 import Reader
 from . import metadata
 from .frames import ReplayError
 from .ros1_file import Ros1File
-from .scanned_mcap import ScannedMcap
+from .scanned_mcap import MAGIC, ScannedMcap
 from .sqlite_file import SqliteFile
 
 if sys.version_info >= (3, 14):
@@ -28,9 +28,8 @@ else:
     from backports import zstd
 
 STORAGE = (".mcap", ".db3")
-MCAP, SQLITE = b"\x89MCAP0\r\n", b"SQLite f"
-ZSTD, ROS1_START = b"\x28\xb5\x2f\xfd", b"#ROSBAG"
-"""How files of these kinds begin."""
+SQLITE, ZSTD, ROS1_START = b"SQLite f", b"\x28\xb5\x2f\xfd", b"#ROSBAG"
+"""How files of these kinds begin, as MCAP's with MAGIC."""
 ROS1 = ".bag"
 
 
@@ -97,7 +96,7 @@ class DataFiles:
             start = _start(file)
         if start.startswith(ROS1_START):
             return Ros1File(file)
-        if start == SQLITE or (start != MCAP and ".db3" in file.name.lower()):
+        if start == SQLITE or (start != MAGIC and ".db3" in file.name.lower()):
             return SqliteFile(file)
         if not damaged and file.suffix == ".mcap":
             try:
@@ -171,7 +170,7 @@ def looks_like_bag(path: Path) -> bool:
 
 def _start(file: Path) -> bytes:
     with file.open("rb") as opened:
-        return opened.read(len(MCAP))
+        return opened.read(len(MAGIC))
 
 
 def _inside(folder: Path) -> list[Path]:

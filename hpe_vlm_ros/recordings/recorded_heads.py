@@ -20,7 +20,7 @@ from .frames import Recording, ReplayError, named_note
 from .records import BOX_SIZE, FrameRecord, Head, rounded
 from .truth import Entry
 
-_STAMP = 10**9
+_SECOND = 10**9  # nanoseconds
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ def _arrays(path: Path, topic: str | None, damaged: bool) -> tuple[list[Array], 
 
 
 def _array(message: Any, recorded: int) -> Array:
-    stamp = message.header.stamp.sec * _STAMP + message.header.stamp.nanosec
+    stamp = message.header.stamp.sec * _SECOND + message.header.stamp.nanosec
     heads = tuple(head for pose in message.heads if (head := head_of(pose)) is not None)
     took = message.inference_latency
-    seconds = took.sec + took.nanosec / _STAMP
+    seconds = took.sec + took.nanosec / _SECOND
     return Array(stamp or recorded, heads, seconds, str(message.model_id))
 
 

@@ -18,7 +18,8 @@ from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from .frames import ReplayError
 from .metadata import qos
 
-_MAGIC = b"\x89MCAP0\r\n"
+MAGIC = b"\x89MCAP0\r\n"
+"""How an MCAP file begins, and how it ends if its writer closed it."""
 _KNOWN = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK)
 _FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
 
@@ -138,8 +139,8 @@ class ScannedMcap:
     def _has_end(self) -> bool:
         """Whether the file was finished by its writer."""
         with self.path.open("rb") as file:
-            file.seek(-len(_MAGIC), SEEK_END)
-            return file.read() == _MAGIC
+            file.seek(-len(MAGIC), SEEK_END)
+            return file.read() == MAGIC
 
     def _parse(self, opcode: int, data: bytes, length: int) -> list[Any]:
         if opcode not in _KNOWN:

@@ -16,6 +16,8 @@ from . import CheckpointError
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PEFT, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+READ_OUTS = "read_outs.safetensors"  # beside a model, for training alone
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 ADAPTER_WEIGHTS, ADAPTER_OPTIONS = "adapter.safetensors", "adapter.json"  # of training's stages
 PUBLIC = "THUDM/cogvlm-grounding-generalist-hf"
 SHARD = re.compile(r".*-(\d{5})-of-(\d{5})\.safetensors")

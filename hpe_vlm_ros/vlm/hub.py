@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from . import CheckpointError
+from .diagnosis import PICKLED, READ_OUTS
 from .model_folder import INDEX, WEIGHTS, default_folder, load_facts, read_json
 
 HUB_NAME = re.compile(r"(?P<id>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w./-]*))?")
@@ -42,8 +43,6 @@ FILES = (
     "LICENSE*",
 )
 """Of a repository, what a model folder may hold; a star does not reach into folders."""
-PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
-TRAINING_ONLY = "read_outs.safetensors"
 ASK = (
     "to download it, run `python -m hpe_vlm_ros download {name}` once, or say so where the model "
     "is named: --download on a command line, download:=true to the node, download=True in Python"
@@ -178,7 +177,7 @@ def wanted_files(files: Sequence[str], name: str) -> list[str]:
     CheckpointError where they make no model, or one in pickle format.
     """
     wanted = sorted(file for file in files if any(_fits(file, pattern) for pattern in FILES))
-    wanted = [file for file in wanted if file != TRAINING_ONLY]
+    wanted = [file for file in wanted if file != READ_OUTS]
     if not any(file.endswith(".safetensors") for file in wanted):
         pickled = [file for file in files if any(_fits(file, pattern) for pattern in PICKLED)]
         why = "has no safetensors"

@@ -20,6 +20,13 @@ RARE = 1e-6  # of letters that the model has no reason to say
 SURE = 0.9  # of the next letter of what it wants to say
 
 
+def bell(mean: float, deviation: float) -> NDArray[np.float64]:
+    """(360,): a wrapped normal distribution."""
+    turns = (np.arange(360) - mean + 180) % 360 - 180
+    weights = np.exp(-0.5 * (turns / deviation) ** 2)
+    return np.asarray(weights / weights.sum())
+
+
 @dataclass
 class TalkingModel:
     """Says `texts[question]`, else `otherwise`.

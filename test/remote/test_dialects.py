@@ -24,7 +24,7 @@ from dialect_servers import (
     refuse,
 )
 from numpy.typing import NDArray
-from talking_model import TalkingModel
+from talking_model import TalkingModel, bell
 
 from hpe_vlm_ros.answers import (
     DETECTION_PROMPT,
@@ -166,13 +166,6 @@ def test_alternatives_give_means_and_spreads(
     stated = np.diag(turn_covariance(means, deviations))
     assert head.rotation_covariance is not None
     assert np.diag(head.rotation_covariance) == pytest.approx(stated, rel=0.5)
-
-
-def bell(mean: float, deviation: float) -> NDArray[np.float64]:
-    """(360,): a wrapped normal distribution."""
-    turns = (np.arange(360) - mean + 180) % 360 - 180
-    weights = np.exp(-0.5 * (turns / deviation) ** 2)
-    return np.asarray(weights / weights.sum())
 
 
 def test_a_server_that_was_not_told_to_count_probabilities(

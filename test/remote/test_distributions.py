@@ -8,19 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from talking_model import bell
 
 from hpe_vlm_ros.remote.distributions import Token, angle_weights
 from hpe_vlm_ros.vlm.decoding.numbers import circular_deviation, circular_mean
 
 Weights = NDArray[np.float64]
 DIGITS = "0123456789"
-
-
-def bell(mean: float, deviation: float) -> Weights:
-    """(360,): a wrapped normal distribution."""
-    turns = (np.arange(360) - mean + 180) % 360 - 180
-    weights = np.exp(-0.5 * (turns / deviation) ** 2)
-    return np.asarray(weights / weights.sum())
 
 
 def mass(row: Weights, prefix: str) -> float:

@@ -12,6 +12,7 @@ from domains import private_graph  # noqa: F401
 from painted import Load, entries, write_bag
 
 from hpe_vlm_ros.recordings.sources import open_sources
+from hpe_vlm_ros.replay import work
 from hpe_vlm_ros.replay.plan import Settings
 from hpe_vlm_ros.replay.run import perceive_recordings
 from hpe_vlm_ros.replay.store import Store
@@ -21,6 +22,12 @@ from hpe_vlm_ros.replay.store import Store
 def bag(tmp_path: Path) -> Path:
     """Twenty frames of a camera with its calibration."""
     return write_bag(tmp_path / "bag", entries(20))
+
+
+@pytest.fixture
+def painted_perceiver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line finds painted heads."""
+    monkeypatch.setattr(work, "Loader", lambda *_: Load())
 
 
 @pytest.fixture

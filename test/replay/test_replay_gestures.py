@@ -9,19 +9,16 @@ import math
 from pathlib import Path
 
 import pytest
-from painted import START, STEP, Load, camera_info, paint, png, write_bag
+from painted import START, STEP, camera_info, paint, png, write_bag
 
 from hpe_vlm_ros.recordings.bags import CAMERA_INFO, COMPRESSED
-from hpe_vlm_ros.replay import work
 from hpe_vlm_ros.replay.__main__ import main
 
 FRAMES = 70  # at 10 Hz
 SHAKEN = (3.0, 5.1)  # seconds
 
 
-@pytest.fixture(autouse=True)
-def painted_perceiver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "Loader", lambda *_: Load())
+pytestmark = pytest.mark.usefixtures("painted_perceiver")
 
 
 def recorded(folder: Path, swing: float) -> Path:

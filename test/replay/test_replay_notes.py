@@ -14,7 +14,6 @@ from painted import (
     COMPRESSED,
     START,
     TYPES,
-    Load,
     answers,
     entries,
     header,
@@ -25,15 +24,12 @@ from painted import (
 )
 
 from hpe_vlm_ros.evaluation.report.notes import of_run
-from hpe_vlm_ros.replay import work
 from hpe_vlm_ros.replay.__main__ import main
 
 COMPRESSED_TOPIC = "/cam/image/compressed"
 
 
-@pytest.fixture(autouse=True)
-def painted_perceiver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "Loader", lambda *_: Load())
+pytestmark = pytest.mark.usefixtures("painted_perceiver")
 
 
 def told(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from mcap.reader import make_reader
-from painted import Load, entries, heads_of, png, raw, truth_rows, write_bag
+from painted import entries, heads_of, png, raw, truth_rows, write_bag
 
 from hpe_vlm_ros.evaluation.gate import condition, conditions, shut
 from hpe_vlm_ros.recordings.frames import ReplayError
@@ -26,10 +26,7 @@ from training.testsets import SCENES
 FRAMES = 10
 
 
-@pytest.fixture(autouse=True)
-def painted_perceiver(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line finds painted heads."""
-    monkeypatch.setattr(work, "Loader", lambda *_: Load())
+pytestmark = pytest.mark.usefixtures("painted_perceiver")
 
 
 @pytest.fixture

@@ -231,3 +231,11 @@ def picture(width: int = 320, height: int = 240, encoding: str = "rgb8", size: i
 def calibration(focal: float = 300.0, width: int = 320, height: int = 240) -> CameraInfo:
     k = [focal, 0.0, width / 2, 0.0, focal, height / 2, 0.0, 0.0, 1.0]
     return CameraInfo(width=width, height=height, k=k)
+
+
+def listen(peer: Peer, kind: Any, topic: str, qos: Any = 5) -> list[Any]:
+    """What comes on a topic from now on, once somebody publishes it."""
+    heard: list[Any] = []
+    peer.create_subscription(kind, topic, heard.append, qos)
+    assert peer.spin_until(lambda: peer.count_publishers(topic)), f"nobody publishes {topic}"
+    return heard

@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 from foxglove_msgs.msg import ImageAnnotations
-from graph import Peer, calibration, picture, stamp_of
+from graph import Peer, calibration, listen, picture, stamp_of
 from hri_msgs.msg import IdsList, IdsMatch, NormalizedRegionOfInterest2D, Skeleton2D
 from painting import HEIGHT, WIDTH, painted
 from scripted_node import NO_BODY
@@ -21,13 +21,6 @@ from hpe_vlm_ros.skeleton import KEYPOINTS
 
 TWO = ((80, 0), (240, 0))
 TOPIC = "perception/skeletons"
-
-
-def listen(crowd: Peer, kind, topic, depth=5):
-    heard: list = []
-    crowd.create_subscription(kind, topic, heard.append, depth)
-    assert crowd.spin_until(lambda: crowd.count_publishers(topic)), f"nobody publishes {topic}"
-    return heard
 
 
 def show(crowd: Peer, until, heads=TWO, command=0):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from foxglove_msgs.msg import ImageAnnotations
 from geometry_msgs.msg import TransformStamped
-from graph import Peer, calibration, stamp_of
+from graph import Peer, calibration, listen, stamp_of
 from hri_msgs.msg import IdsList, NormalizedRegionOfInterest2D
 from painting import HEIGHT, WIDTH, painted
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -41,14 +41,6 @@ def known(crowd: Peer, heads=TWO, calibrated=False):
 
 def space_of(offer):
     return offer.node_namespace
-
-
-def listen(crowd: Peer, kind, topic, qos=5):
-    """What comes on a topic from now on, once somebody publishes it."""
-    heard: list = []
-    crowd.create_subscription(kind, topic, heard.append, qos)
-    assert crowd.spin_until(lambda: crowd.count_publishers(topic)), f"nobody publishes {topic}"
-    return heard
 
 
 def test_heads_get_ids_that_stay_and_frames_that_bear_them(scripted, crowd):

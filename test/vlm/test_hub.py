@@ -216,7 +216,7 @@ def test_of_any_repository_only_weights_graphs_and_json_are_wanted(files: list[s
         folders = file.split("/")[:-1]
         assert folders == [] or folders in (["onnx", "int8"], ["onnx", "fp32"])
         assert file.endswith((".safetensors", ".json", ".onnx"))
-        assert file != hub.TRAINING_ONLY
+        assert file != hub.READ_OUTS
 
 
 def test_predict_with_a_model_by_name(

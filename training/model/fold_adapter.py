@@ -14,9 +14,8 @@ from pathlib import Path
 from jsonargparse import auto_cli
 from peft import PeftConfig, PeftModel
 
+from hpe_vlm_ros.vlm.diagnosis import PEFT_WEIGHTS
 from hpe_vlm_ros.vlm.pytorch import checkpoint
-
-WEIGHTS = "adapter_model.safetensors"
 
 
 def main(original: Path, adapter: Path, out: Path) -> None:
@@ -29,10 +28,10 @@ def main(original: Path, adapter: Path, out: Path) -> None:
     """
     if out.exists():
         raise FileExistsError(f"{out} exists already: delete it or name another folder")
-    if not (adapter / WEIGHTS).is_file():
+    if not (adapter / PEFT_WEIGHTS).is_file():
         raise FileNotFoundError(
-            f"{adapter} has no {WEIGHTS}: weights are read in that format alone, since pickled "
-            "ones can run code; save the adapter with safe_serialization"
+            f"{adapter} has no {PEFT_WEIGHTS}: weights are read in that format alone, since "
+            "pickled ones can run code; save the adapter with safe_serialization"
         )
     model = checkpoint.load_model(original)
     processor = checkpoint.load_processor(original, model.config)

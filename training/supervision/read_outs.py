@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-READ_OUTS = "read_outs.safetensors"  # beside a run's model, in a model folder after a merge
+from hpe_vlm_ros.vlm.diagnosis import READ_OUTS
 
 
 def read_outs_of(base: Path | None) -> Path | None:

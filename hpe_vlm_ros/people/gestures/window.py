@@ -13,11 +13,11 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.boxes import PixelBox
 from hpe_vlm_ros.geometry import mean_rotations, rotation_vector
 from hpe_vlm_ros.tasks.gesture import NUMBERS, SAMPLES
 
 Array = NDArray[np.float64]
-PixelBox = tuple[float, float, float, float]
 PERIOD = 0.1  # seconds between two samples
 LENGTH = PERIOD * (SAMPLES - 1)
 LAG = 0.4  # seconds before the window's end of which the answer tells: what came after helps

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.boxes import PixelBox
+
 Array = NDArray[np.float64]
-PixelBox = tuple[float, float, float, float]
 BINS = [4, 8, 8]
 RANGES = [0, 256, 80, 176, 80, 176]  # of lightness and the two colour axes of 8-bit CIELAB
 # The strongest colours count as the last ones that have a bin.

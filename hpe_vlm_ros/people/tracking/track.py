@@ -10,12 +10,13 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.boxes import PixelBox
+
 from .colours import blended, difference
 from .motion import ROTATIONS, VECTORS, Moving, at_rest
 from .settings import Settings
 
 Array = NDArray[np.float64]
-PixelBox = tuple[float, float, float, float]
 LIMIT_ROTATION = 7.8  # 95 % of chi squared with 3 degrees of freedom
 LIMIT_BOX = 9.5  # 95 % with 4
 PLACED = [0, 1, 3]  # of a box's state: its middle and log height; its width follows the pose

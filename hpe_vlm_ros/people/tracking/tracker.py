@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hpe_vlm_ros.boxes import PixelBox
 from hpe_vlm_ros.geometry import box_iou, geodesic_degrees
 from hpe_vlm_ros.wording import seconds
 
 from .assignment import generalised_iou, pairs
 from .motion import Array
 from .settings import Settings
-from .track import OTHER_COLOURS, Observation, PixelBox, Status, Track, TrackedHead
+from .track import OTHER_COLOURS, Observation, Status, Track, TrackedHead
 
 __all__ = ["Ids", "LateFrame", "Observation", "Settings", "Status", "TrackedHead", "Tracker"]
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from hpe_vlm_ros.vlm.backend import Ids, Logits
 
 from .batch_sequences import BatchSequences
-from .digit_tree import CIRCLE, Tree, angle_probabilities, angle_tree, path
+from .digit_tree import Tree, angle_probabilities, angle_tree, path
 from .grammar import Choice, Grammar, Kind
-from .numbers import by_digits, circular_mean, near_mean
+from .numbers import CIRCLE, by_digits, circular_mean, near_mean
 from .sequences import Sequences
 
 END = 0.65  # what is named against such odds has a low score, by which it can still be dropped

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.vlm.backend import Ids, Logits
 
-CIRCLE = 360
 HUNDREDS, TENS = 4, 36
 SIZE = HUNDREDS + TENS
 

@@ -21,11 +21,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.onnx.ops import attention, rotary_embedding
 
-from .language import DecoderLayer, SwiGLU
+from .language import DecoderLayer, Rotation, SwiGLU
 from .modeling import CogVLMForCausalLM
 
 BOS_POSITION, BEGIN_POSITION, PATCH_POSITION, END_POSITION = 0, 1, 2, 3
-Rotation = tuple[Tensor, Tensor]
 
 
 class Expert(nn.Module):

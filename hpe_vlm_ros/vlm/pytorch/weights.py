@@ -15,10 +15,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from hpe_vlm_ros.vlm import CheckpointError
-from hpe_vlm_ros.vlm.diagnosis import refuse_others
+from hpe_vlm_ros.vlm.diagnosis import PICKLED, refuse_others
 from hpe_vlm_ros.vlm.model_folder import EXPORTS, INDEX, SUMMARY, WEIGHTS, read_json
 
-PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 IGNORED = "rotary_emb.inv_freq"  # a constant that some exporters store
 
 Place = Callable[[nn.Module, str, Tensor], bool]

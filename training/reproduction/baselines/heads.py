@@ -20,9 +20,15 @@ from ...data.sample import Sample
 from ...evaluation.measures import TONES, by_range
 from ...evaluation.results import for_json
 from ...evaluation.scoring import true_heads
+from ...labelling.agreement import Labeller
 
 Predict = Callable[[Sample], np.ndarray]
 INPUT = 224  # heads count by their size in a picture of so many pixels a side, in every table
+
+
+def by_network(network: Labeller) -> Predict:
+    """Answers of a network that is shown crops of a scene's true heads."""
+    return lambda sample: network.rotations(sample.load(), [head.box for head in sample.heads])
 
 
 def records_of(predict: Predict, samples: list[Sample], title: str) -> metrics.Records:

@@ -16,19 +16,17 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from jsonargparse import auto_cli
 
 from ...data.labels import read_labels
-from ...data.sample import Sample
 from ...labelling.networks.sixdrepnet import SIDE, SixDRepNet
 from ...loop.stage import read
 from ...model.normed_stem import initialise_norms
 from ...supervision.dense_head import turn_between
 from ...testsets import PANOPTIC
 from .crops import Crops, training_crops
-from .heads import median_degrees, score_and_keep
+from .heads import by_network, median_degrees, score_and_keep
 from .loop import Budget, LoopOptions, UsedBudget, curve, fit
 
 VALIDATION_SCENES = 100
@@ -36,13 +34,9 @@ BUDGET, LOOP_OPTIONS = Budget(), LoopOptions()
 
 
 def loss_at(model: SixDRepNet, crops: Crops, step: int) -> torch.Tensor:
+    """Mean angle in radians between what the network says and the truth, on a step's crops."""
     pixels, turns = crops(step)
     return turn_between(model(pixels), turns).mean()
-
-
-def rotations(model: SixDRepNet, sample: Sample) -> np.ndarray:
-    """Rotations (N, 3, 3) of a scene's true heads."""
-    return model.rotations(sample.load(), [head.box for head in sample.heads])
 
 
 def train(
@@ -80,7 +74,7 @@ def train(
     scenes = read_labels(validation, VALIDATION_SCENES)
     model = SixDRepNet(pretrained, side)
     initialise_norms(model.backbone, crops(0)[0])
-    predict = partial(rotations, model)
+    predict = by_network(model)
     used = fit(
         model.train(),
         partial(loss_at, model, crops),

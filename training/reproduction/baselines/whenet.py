@@ -7,24 +7,16 @@ python -m training.reproduction.baselines.whenet --out runs/whenet
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from jsonargparse import auto_cli
 
-from ...data.sample import Sample
-from ...labelling.networks.whenet import WHENet, load_whenet
+from ...labelling.networks.whenet import load_whenet
 from ...testsets import PANOPTIC
-from .heads import score_and_keep
+from .heads import by_network, score_and_keep
 
 NOTE = "its authors' weights (300W-LP, CMU Panoptic: photographs), not trained on rendered scenes"
-
-
-def rotations(model: WHENet, sample: Sample) -> np.ndarray:
-    """Rotations (N, 3, 3) of a scene's true heads."""
-    return model.rotations(sample.load(), [head.box for head in sample.heads])
 
 
 def main(
@@ -47,7 +39,7 @@ def main(
             training/reproduction/results/whenet.json.
     """
     torch.set_num_threads(threads)
-    predict = partial(rotations, load_whenet(weights))
+    predict = by_network(load_whenet(weights))
     score_and_keep("WHENet", predict, test, limit, out, keep, NOTE)
 
 
