@@ -105,6 +105,7 @@ class Loss:
 
     @property
     def kept(self) -> bool:
+        """Whether the loss stays below its limit; not where its interval is unknown."""
         return self.high is not None and self.high < self.limit
 
 

@@ -77,6 +77,7 @@ class Somebody:
 
     @property
     def name(self) -> str:
+        """As sentences about the person begin."""
         return f"the person inside the bounding box [[{box_text(self.box)}]]"
 
 

@@ -90,10 +90,12 @@ class Counts:
 
     @property
     def questions(self) -> int:
+        """All that were drawn: about heads, lists of boxes, and rehearsed."""
         return self.heads + self.boxes + self.rehearsed
 
     @property
     def rehearsed_share(self) -> float:
+        """Of the questions, 0..1."""
         return self.rehearsed / max(self.questions, 1)
 
 

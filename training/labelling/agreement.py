@@ -21,9 +21,11 @@ from .faces import Face, FaceFinder
 
 
 class Labeller(Protocol):
-    """Tells poses: rotations (N, 3, 3) of the heads in N boxes of an RGB image (H, W, 3) uint8."""
+    """Tells poses of heads whose boxes are known."""
 
-    def rotations(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> np.ndarray: ...
+    def rotations(self, image: np.ndarray, boxes: Sequence[np.ndarray]) -> np.ndarray:
+        """Rotations (N, 3, 3) of the heads in N boxes x0 y0 x1 y1 of an RGB image (H, W, 3)
+        uint8."""
 
 
 @dataclass(frozen=True)

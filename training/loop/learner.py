@@ -119,6 +119,8 @@ class Learner(nn.Module):
         self._image_tokens[place] = inputs[0]
 
     def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """The losses of a batch by name. Where nothing is asked, only the parts run that are
+        supervised without a question."""
         pixels = batch.pixel_values.contiguous(memory_format=torch.channels_last)
         asked = bool((batch.targets >= 0).any())
         if not asked and self.loss_options.tower:

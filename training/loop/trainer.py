@@ -159,11 +159,15 @@ class StageTrainer(Trainer):
         """Not counted: every loss is a mean over its own kind of answer."""
 
     def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted; the Trainer would estimate them from tokens, and most of the work is on
+        pictures."""
         return 0
 
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, **_: Any
     ) -> torch.Tensor:
+        """The weighed sum of a batch's losses; FloatingPointError, which ends the run, where it is
+        not finite."""
         losses = model(inputs)
         total = total_loss(losses)
         if not torch.isfinite(total):
@@ -195,6 +199,7 @@ class StageTrainer(Trainer):
             )
 
     def log(self, logs: dict[str, float], *args: Any, **options: Any) -> None:
+        """Adds the means of all losses since the last time."""
         logs |= _means(self._sums)
         self._sums.clear()
         super().log(logs, *args, **options)

@@ -59,6 +59,7 @@ def chosen(name: str, options: Mapping[str, Any]) -> partial[Tensor]:
     known = methods()
     if name not in known:
         raise ValueError(f"there is no merge method {name!r}: choose one of {', '.join(known)}")
+    # behind original, tuned and layer, which every method has
     parameters = dict(list(inspect.signature(known[name]).parameters.items())[3:])
     if wrong := sorted(options.keys() - parameters.keys()):
         raise ValueError(

@@ -25,6 +25,7 @@ from .lora_folding import fold, low_rank_shape
 
 Shape = tuple[int, ...]
 PREFIX = "base_model.model."  # of names in peft's files
+# Options of peft under which a layer's update is not one scale times B A.
 UNSUPPORTED = ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "fan_in_fan_out")
 
 
@@ -36,7 +37,8 @@ class Source(Protocol):
     weights: Path
     shapes: dict[str, Shape]
 
-    def read(self, name: str) -> Tensor: ...
+    def read(self, name: str) -> Tensor:
+        """The tensor of a name in `shapes`, in the precision in which it is stored."""
 
 
 class Checkpoint:
@@ -92,6 +94,7 @@ class Adapted:
     def read(self, name: str) -> Tensor:
         pair = [name.removesuffix("weight") + f"lora_{letter}.weight" for letter in "AB"]
         with safe_open(self._file, framework="pt") as content:
+            # layers that were trained in full lie whole among the adapter's matrices
             if name in self._names:
                 return content.get_tensor(name)
             if pair[0] in self._names:

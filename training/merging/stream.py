@@ -173,10 +173,12 @@ def write_safetensors(
         begin, end = end, end + _bytes(kind, shape)
         fields[name] = {"dtype": kind, "shape": shape, "data_offsets": [begin, end]}
     text = json.dumps(fields, separators=(",", ":")).encode()
+    # the format lets the header end in spaces, which align the tensors behind it to 8 bytes
     text += b" " * (-len(text) % 8)
     with open(path, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for tensor in tensors:
+            # as bytes, since numpy has no bfloat16
             file.write(tensor.contiguous().flatten().view(torch.uint8).numpy())
         file.flush()
         os.fsync(file.fileno())

@@ -52,6 +52,7 @@ def originals(
     if keep is not None:
         threshold = quantile_threshold(similarities, keep)
     ranked = sorted(similarities, key=lambda name: (similarities[name], name))
+    # rounded first: 0.07 * 100 is a little above 7 in floating point, and must not become 8 layers
     safe = ranked[: math.ceil(round(lowest * len(ranked), 9))]
     return {name for name in ranked if similarities[name] < threshold} | set(safe)
 

@@ -86,6 +86,8 @@ class ProjectionLora(PeftLinear):
     """peft's linear adapter with a pair each for Q, K and V where they are fused; folds exactly."""
 
     def update_layer(self, adapter_name: str, r: int, **kwargs: Any) -> None:
+        """As peft's; of a fused projection A is (3 * r, in) and B (out, r), a pair for each of Q, K
+        and V."""
         super().update_layer(adapter_name, r, **kwargs)
         if not kwargs["target_name"].endswith(FUSED):
             return
@@ -99,10 +101,12 @@ class ProjectionLora(PeftLinear):
         return self.lora_A[adapter].weight, self.lora_B[adapter].weight, self.scaling[adapter]
 
     def get_delta_weight(self, adapter: str) -> Tensor:
+        """What the adapter adds to the weight, (out, in), in float32 or better."""
         return low_rank_update(*self._pair(adapter))
 
     @torch.no_grad()
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Folds adapters into the weight, each rounded once (see `merging.lora_folding.fold`)."""
         weight = self.get_base_layer().weight
         for adapter in check_adapters_to_merge(self, adapter_names):
             weight.copy_(fold(weight, *self._pair(adapter)))

@@ -15,7 +15,7 @@ from hpe_vlm_ros.geometry import box_iou, mirror_rotation
 from hpe_vlm_ros.refinement import MARGIN, SIDE
 
 from ..data.augment import camera_faults
-from .crops import STORED, STORED_SIDE, Crops
+from .crops import Crops
 
 STILL_THERE = 0.4  # overlap (IoU) of a moved box with its head above which it is one of that head
 TURN = 20.0  # degrees, standard deviation of the turn in the picture's plane
@@ -46,8 +46,7 @@ def view(
     """One square (SIDE, SIDE, 3) and its target; with no `rng` as a perfect detector would cut."""
     asked = box if rng is None else _moved(box, head, rng)
     turn = 0.0 if rng is None else float(np.clip(rng.normal(0, TURN), -MOST_TURN, MOST_TURN))
-    side = MARGIN / STORED * STORED_SIDE
-    scale = SIDE / side / (max(asked[2] - asked[0], asked[3] - asked[1]) * STORED / STORED_SIDE)
+    scale = SIDE / (MARGIN * max(asked[2] - asked[0], asked[3] - asked[1]))
     cosine, sine = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     plane = np.array([[cosine, -sine], [sine, cosine]])
     middle = asked.reshape(2, 2).mean(0)
@@ -66,6 +65,7 @@ def view(
         square = _coarser(square, place, rng) if rng.random() < COARSE else square
         square = camera_faults(square, rng)
     target = np.hstack([place[:2] / SIDE - 0.5, np.log(np.maximum(place[2:], 1.0) / SIDE)])
+    # of a head that faces the camera: pitch turns it about x, yaw about y, roll about z
     yaw, pitch, roll = np.radians(spread)
     return square, Target(head, target, rotation, np.array([pitch, yaw, roll]))
 

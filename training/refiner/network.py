@@ -56,6 +56,8 @@ class Refiner(nn.Module):
         self.places = SameConv2d(CHANNELS, PLACES, 1)
         self.hidden = nn.Linear(CHANNELS + PLACES * CELLS**2, WIDTH)
         self.output = nn.Linear(WIDTH, OUTPUTS)
+        # It begins with what is usual: the box that the square was cut for (1 / MARGIN is
+        # exp(-0.56)), a head that faces the camera, and 0.22 rad (exp(-1.5)) of doubt an axis.
         start = torch.zeros(OUTPUTS)
         start[3:5], start[5], start[9], start[11:] = -0.56, 1.0, 1.0, -1.5
         with torch.no_grad():
@@ -63,6 +65,8 @@ class Refiner(nn.Module):
             self.output.bias.copy_(start)
 
     def forward(self, squares: Tensor) -> Tensor:
+        """Outputs are laid out as in `hpe_vlm_ros.refinement`: presence, box, rotation,
+        deviations."""
         x = self.stem((squares.float() - MEAN) / STD)
         features = torch.cat((x.mean((2, 3)), F.relu(self.places(x)).flatten(1)), dim=1)
         return self.output(F.relu(self.hidden(features)))

@@ -96,6 +96,8 @@ def collect(
 
 
 def as_stated(lines: Sequence[dict[str, Any]]) -> Stated:
+    """Lines as of `stated_heads`, of all pictures together; NaN is the yaw of heads without a
+    triple."""
     heads = [head for line in lines for head in line["heads"]]
     boxes = [box for line in lines for box in line["boxes"]]
     return Stated(

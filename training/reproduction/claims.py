@@ -27,14 +27,18 @@ class Claim:
 
 
 def mae(number: Number, name: str) -> float:
+    """Mean error of yaw, pitch and roll in degrees, of a result by name."""
     return number(name, "summary", "mae")
 
 
 def accuracy(number: Number, name: str) -> float:
+    """Share of right boxes for expressions with a pair of traits that training withheld."""
     return number(name, "summary", "rec_acc")
 
 
 def invalid(number: Number, name: str, *group: str) -> float:
+    """Share of heads whose answer without a grammar is invalid, of a result or of one of its
+    groups."""
     key = ("summary", "e_angle_free") if not group else (*group, "e_angle")
     return number(name, *key)
 

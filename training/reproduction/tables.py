@@ -47,6 +47,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
+    """A table of the paper: its number, and the results that stand in the place of its rows."""
+
     number: str
     title: str
     columns: tuple[Column, ...]

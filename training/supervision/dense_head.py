@@ -34,6 +34,8 @@ class DenseHead(nn.Module):
         nn.init.constant_(self.project.bias[:1], -3.0)  # heads are rare
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, N, 11): the logit, four edges as `dense_loss` takes them, and a rotation's first two
+        columns."""
         return self.project(self.norm(features))
 
 
@@ -195,8 +197,10 @@ def dense_loss(
     asked = torch.ones_like(owned) if complete is None else owned | complete[:, None]
     losses = {"dense_object": (surprise * asked).sum() / asked.sum().clamp(min=1)}
     if not owned.any():
+        # zero, but computed from the output: every weight gets a gradient in every step
         return losses | {"dense_box": output.sum() * 0, "dense_angle": output.sum() * 0}
     chosen, part = output[owned], shares[owned]
+    # asinh is a logarithm far out that also bears edges that a patch lies beyond (below zero)
     misses = (chosen[:, 1:5] - torch.asinh(edges[owned])).abs().mean(-1)
     losses["dense_box"] = (misses * part).sum() / part.sum()
     known = ~turns[owned].isnan().any(-1)

@@ -32,6 +32,7 @@ def soft_targets(
     distance = (grid[None] - values[:, None]).abs()
     turn = torch.minimum(distance, DEGREES - distance)
     angle = (kinds == ANGLE)[:, None]
+    # an angle's number is one of 0..359
     far = torch.where(angle, turn, distance).masked_fill(angle & (grid[None] >= DEGREES), torch.inf)
     width = torch.where(angle, sigmas[1], sigmas[0])
     if widths is not None:
@@ -61,6 +62,7 @@ def answer_loss(
     losses = {}
     text = kinds == NO_NUMBER
     picked = log_probability[text].gather(1, targets[text][:, None])
+    # zeros are computed from the logits, so that every weight gets a gradient in every step
     losses["text"] = -picked.mean() if text.any() else logits.sum() * 0
     for name, kind in (("box", COORDINATE), ("angle", ANGLE)):
         chosen = kinds == kind

@@ -56,6 +56,8 @@ class Performer(Walker):
         self._time = 0.0
 
     def step(self, time: float, dt: float, others: Sequence[Walker]) -> None:
+        """As a walker's, from `time` (s) on for `dt`; the script's angles are added to the walker's
+        own."""
         self.yaw, self.pitch, self.roll = np.array([self.yaw, self.pitch, self.roll]) - self.own
         if not self.stands:
             super().step(time, dt, list(others))
@@ -68,6 +70,7 @@ class Performer(Walker):
         return self.body if self.stands else super()._wanted()
 
     def gesture(self) -> int:
+        """What the head does now: an index in `tasks.gesture.LABELS`."""
         return int(self.script.labels(np.array([self._time]))[0])
 
 
@@ -122,6 +125,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Renders films that are not there yet: a .jsonl of labels, written last, says that one is."""
     args = parse(arguments)
     args.out.mkdir(parents=True, exist_ok=True)
     world, canvas = render.make_world(args)

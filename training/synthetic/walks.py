@@ -150,6 +150,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Renders walks that are not there yet, each with its labels."""
     args = parse(arguments)
     (args.out / "images").mkdir(parents=True, exist_ok=True)
     world, canvas = render.make_world(args)

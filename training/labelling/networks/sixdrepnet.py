@@ -47,6 +47,8 @@ class SixDRepNet(nn.Module):
         self.turn = nn.Linear(FEATURES, 6)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Crops (N, 3, side, side), normalised, to rotations (N, 3, 3) relative to the rays to the
+        heads."""
         x = F.relu6(self.backbone.stem(pixels.contiguous(memory_format=torch.channels_last)))
         for block in self.backbone.blocks:
             x = block(x)

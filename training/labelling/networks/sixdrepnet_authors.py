@@ -50,6 +50,8 @@ class AuthorsSixDRepNet(nn.Module):
         )
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Crops (N, 3, SIDE, SIDE), normalised, to rotations (N, 3, 3) by the authors'
+        convention."""
         return rotation_from_6d(self.turn(self.backbone(pixels).mean((2, 3))))
 
     @torch.no_grad()

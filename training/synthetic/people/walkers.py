@@ -45,6 +45,8 @@ class Walker:
         self._sway = np.zeros(3)
 
     def step(self, time: float, dt: float, others: list[Walker]) -> None:
+        """Goes on for `dt` seconds from `time` (s): towards its goal, around others, looking
+        about."""
         if time >= self._until:
             self._decide(time)
         way = self._goal - self.place

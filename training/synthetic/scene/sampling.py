@@ -121,6 +121,8 @@ def _collide(place: Place, other: Place, attempt: int) -> bool:
 
 
 def random_panorama(world: Surroundings, rng: np.random.Generator) -> Panorama:
+    """A photographed one in 85 of 100 scenes, if there are any; else a painted one of sky, ground
+    and lamps."""
     if world.panoramas and rng.random() < 0.85:
         return world.panoramas[rng.integers(len(world.panoramas))]
     return procedural_panorama(rng)
