@@ -72,19 +72,30 @@ def named_boxes(engine: Engine, samples: Sequence[Sample]) -> Boxes:
 
 def fit(boxes: Boxes) -> ScoreWeights:
     """The weights that make what came true likeliest. ValueError where there is only one kind."""
-    if boxes.hits.all() or not boxes.hits.any():
-        raise ValueError("all boxes are right or all wrong: give more pictures")
+    # the ridge should weigh alike on features of all sizes
     scale = np.maximum(boxes.features.std(0), 1e-6)
-    scale[-1] = 1.0
+    scale[-1] = 1.0  # the constant does not vary
+    found = logistic_weights(boxes.features / scale, boxes.hits, RIDGE) / scale
+    return ScoreWeights(*(round(float(v), 4) for v in found))
+
+
+def logistic_weights(features: np.ndarray, hits: np.ndarray, ridge: float) -> np.ndarray:
+    """(C,) weights of a logistic regression of hits (N,) on features (N, C) of boxes.
+
+    ridge: of the squared length of the weights, beside the mean loss of a box. ValueError where
+    all boxes are hits, or none is.
+    """
+    if hits.all() or not hits.any():
+        raise ValueError("all boxes are right or all wrong: give more pictures")
 
     def cost(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        sums = boxes.features / scale @ weights
-        loss = (np.logaddexp(0, sums) - boxes.hits * sums).mean() + RIDGE * weights @ weights
-        miss = 1 / (1 + np.exp(-sums)) - boxes.hits
-        return loss, (boxes.features / scale).T @ miss / len(miss) + 2 * RIDGE * weights
+        sums = features @ weights
+        loss = (np.logaddexp(0, sums) - hits * sums).mean() + ridge * weights @ weights
+        miss = 1 / (1 + np.exp(-sums)) - hits
+        return loss, features.T @ miss / len(miss) + 2 * ridge * weights
 
-    found = minimize(cost, np.zeros(len(scale)), jac=True).x / scale
-    return ScoreWeights(*(round(float(v), 4) for v in found))
+    found: np.ndarray = minimize(cost, np.zeros(features.shape[1]), jac=True).x
+    return found
 
 
 def least_score(scores: np.ndarray, hits: np.ndarray, precision: float) -> float:

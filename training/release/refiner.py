@@ -51,7 +51,7 @@ from ..evaluation.scoring import true_heads
 from ..refiner import network
 from .calibrate import as_stated, stated_heads
 from .calibration import LEAST, fit
-from .fit_scores import RULES, average_precision, least_score
+from .fit_scores import RULES, average_precision, least_score, logistic_weights
 
 RIDGE = 1e-4  # keeps weights finite where boxes are told apart without an error
 Array = NDArray[np.float64]
@@ -136,17 +136,9 @@ def fit_scores(refiner: Refiner, asked: Sequence[Asked], side: int) -> RefinerSe
         known = refiner.features(output, one.proposals, one.image.shape[:2])
         rows.append(known[hits | false])
         right.append(hits[hits | false])
-    features, truth = np.concatenate(rows), np.concatenate(right)
-    if truth.all() or not truth.any():
-        raise ValueError("all boxes are right or all wrong: give more pictures")
-
-    def cost(weights: np.ndarray) -> float:
-        sums = features @ weights
-        return float((np.logaddexp(0, sums) - truth * sums).mean() + RIDGE * weights @ weights)
-
+    found = logistic_weights(np.concatenate(rows), np.concatenate(right), RIDGE)
     names = ("presence", "score", "log_size", "offset")
-    found = minimize(cost, np.zeros(len(names))).x.tolist()
-    return replace(STARTING, **dict(zip(names, found, strict=True)))
+    return replace(STARTING, **dict(zip(names, found.tolist(), strict=True)))
 
 
 def final_boxes(
