@@ -20,7 +20,7 @@ import copy
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +163,85 @@ def deployed(model: Refiner) -> Refiner:
     return copied
 
 
+class Run:
+    """What changes while a refiner learns, and is kept in STATE: its weights, their running
+    average, the optimizer's state, and the number of steps done."""
+
+    def __init__(self, model: Refiner) -> None:
+        self.model, self.average, self.step = model, copy.deepcopy(model), 0
+        self._learnt = [p for p in model.parameters() if p.requires_grad]
+        filters = [p for p in self._learnt if p.ndim > 1]
+        others = [p for p in self._learnt if p.ndim < 2]  # biases and norms are not made small
+        self._optimizer = torch.optim.AdamW(
+            [{"params": filters, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
+        )
+
+    def resume(self, folder: Path) -> None:
+        """Goes on from the state in a folder, if there is one."""
+        if not (folder / STATE).is_file():
+            return
+        state = torch.load(folder / STATE, weights_only=True)
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["kept"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+    def learn(
+        self, batch: Sequence[torch.Tensor], rate: float, processes: int
+    ) -> dict[str, torch.Tensor]:
+        """One step on a batch of `Stream`; its losses."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        pixels, *targets = batch
+        parts = losses(self.model(pixels), *targets)
+        self._optimizer.zero_grad()
+        total(parts).backward()
+        if processes > 1:
+            _share_gradients(self._learnt, processes)
+        nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        self._optimizer.step()
+        # early on it is over about a ninth of the steps so far, so that the start is forgotten
+        _average(self.average, self.model, min(AVERAGED, (self.step + 1) / (self.step + 10)))
+        self.step += 1
+        return {name: value.detach() for name, value in parts.items()}
+
+    def keep(self, folder: Path) -> None:
+        """Writes the state, and the weights that are of use so far."""
+        state = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "kept": self.average.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+        torch.save(state, folder / "state.new")
+        (folder / "state.new").replace(folder / STATE)  # so that a kill leaves a whole one
+        named = deployed(self.average).state_dict()
+        tensors = {name: tensor.half().contiguous() for name, tensor in named.items()}
+        save_file(tensors, folder / TRAINED)
+
+
+def _beginning(
+    base: Path, squares: Crops, out: Path, rank: int, processes: int
+) -> tuple[Refiner, np.ndarray]:
+    """The refiner to start from, of a model folder, and how often each square is drawn for it."""
+    trained = trained_in(base)
+    if trained is None:
+        return from_embedded(base), chances(squares)
+    model = read_weights(trained)
+    return model, chances(squares, _errors_once(model, squares, out / ERRORS, rank, processes))
+
+
+def _add_norms(model: Refiner, squares: torch.Tensor) -> None:
+    """Batch norms into the stem, with the statistics of some squares: outputs stay as they are."""
+    add_norms(model.stem, FROZEN)
+    model.to(memory_format=torch.channels_last)
+    initialise_norms(model.stem, (squares.float() - MEAN) / STD)
+
+
+def _tell(title: str, numbers: Mapping[str, float]) -> None:
+    print(title, " ".join(f"{name} {value:.4f}" for name, value in numbers.items()), flush=True)
+
+
 def main(
     crops: Path,
     out: Path,
@@ -197,64 +276,24 @@ def main(
     squares = Crops.read(crops)
     unseen = None if validation is None else Crops.read(validation)
     out.mkdir(parents=True, exist_ok=True)
-    trained = trained_in(base)
-    model = from_embedded(base) if trained is None else read_weights(trained)
-    errors = None
-    if trained is not None:
-        errors = _errors_once(model, squares, out / ERRORS, rank, processes)
-    weights = chances(squares, errors)
-    add_norms(model.stem, FROZEN)
-    first = next(iter(Stream(squares, weights, size, seed)))[0]
-    model.to(memory_format=torch.channels_last)
-    initialise_norms(model.stem, (first.float() - MEAN) / STD)
-    kept = copy.deepcopy(model)
-    learnt = [p for p in model.parameters() if p.requires_grad]
-    filters = [p for p in learnt if p.ndim > 1]
-    others = [p for p in learnt if p.ndim < 2]
-    optimizer = torch.optim.AdamW(
-        [{"params": filters, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}],
-        lr=rate,
-    )
-    done = 0
-    if (out / STATE).is_file():
-        state = torch.load(out / STATE, weights_only=True)
-        done = state["step"]
-        model.load_state_dict(state["model"])
-        kept.load_state_dict(state["kept"])
-        optimizer.load_state_dict(state["optimizer"])
-    stream = Stream(squares, weights, size // processes, seed + processes * done + rank)
+    model, weights = _beginning(base, squares, out, rank, processes)
+    _add_norms(model, next(iter(Stream(squares, weights, size, seed)))[0])
+    run = Run(model)
+    run.resume(out)
+    stream = Stream(squares, weights, size // processes, seed + processes * run.step + rank)
     batches = iter(DataLoader(stream, batch_size=None, num_workers=loaders))
-    sums: dict[str, float] = defaultdict(float)
+    means: dict[str, float] = defaultdict(float)
     start = time.monotonic()
-    for step in range(done, steps):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * _rate(step, steps)
-        pixels, *targets = next(batches)
-        parts = losses(model(pixels), *targets)
-        optimizer.zero_grad()
-        total(parts).backward()
-        if processes > 1:
-            _share_gradients(learnt, processes)
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        _average(kept, model, min(AVERAGED, (step + 1) / (step + 10)))
+    while run.step < steps:
+        parts = run.learn(next(batches), rate * _rate(run.step, steps), processes)
         for name, value in parts.items():
-            sums[name] += float(value.detach())
-        if rank == 0 and ((step + 1) % every == 0 or step + 1 == steps):
-            told = " ".join(f"{k} {v / every:.4f}" for k, v in sums.items())
-            print(f"{step + 1} {time.monotonic() - start:.0f}s learning: {told}", flush=True)
-            sums.clear()
+            means[name] += float(value) / every
+        if rank == 0 and (run.step % every == 0 or run.step == steps):
+            _tell(f"{run.step} {time.monotonic() - start:.0f}s learning:", means)
+            means.clear()
             if unseen is not None:
-                seen = validate(kept, unseen)
-                print(
-                    "  validation:", " ".join(f"{k} {v:.4f}" for k, v in seen.items()), flush=True
-                )
-            state = {"step": step + 1, "model": model.state_dict(), "kept": kept.state_dict(),
-                     "optimizer": optimizer.state_dict()}  # fmt: skip
-            torch.save(state, out / "state.new")
-            (out / "state.new").replace(out / STATE)
-            tensors = {k: v.half().contiguous() for k, v in deployed(kept).state_dict().items()}
-            save_file(tensors, out / TRAINED)
+                _tell("  validation:", validate(run.average, unseen))
+            run.keep(out)
     if processes > 1:
         distributed.destroy_process_group()
 
