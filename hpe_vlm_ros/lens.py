@@ -178,8 +178,8 @@ def turned_upright(camera: CameraIntrinsics, quarters: int, size: tuple[int, int
 
 
 def as_numbers(camera: CameraIntrinsics) -> tuple[float, ...]:
-    """A camera as numbers for a file: fx, fy, cx, cy, and of a LensCamera also whether it is a
-    fisheye, the quarters, the frame and the distortion. `from_numbers` undoes it."""
+    """A camera as numbers for a file: fx, fy, cx, cy in pixels, and of a LensCamera also whether it
+    is a fisheye, the quarters, the frame and the distortion. `from_numbers` undoes it."""
     plain = camera.fx, camera.fy, camera.cx, camera.cy
     if not isinstance(camera, LensCamera):
         return plain

@@ -41,8 +41,8 @@ class Look(Protocol):
         """Head boxes in the order the model names them, see `vlm.decoding.engine.Look.detect`."""
 
     def estimates(self, boxes: Sequence[Box]) -> list[Pose]:
-        """The pose of the head in each box; NaN where the answer about it is invalid, and where it
-        does not tell how sure it is."""
+        """The pose of the head in each box on the 0..999 grid, in degrees; NaN where the answer
+        about it is invalid, and where it does not tell how sure it is."""
 
     def labels(self, task: Task[str], questions: Sequence[str]) -> list[dict[str, float]]:
         """The probability of each label of a task whose answers are one, for each question."""

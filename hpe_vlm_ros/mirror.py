@@ -82,7 +82,8 @@ class Mirrored:
 def joined_boxes(
     first: Sequence[Detection], second: Sequence[Detection], iou: float = SAME_IOU
 ) -> list[Detection]:
-    """What two passes found: boxes of one head are averaged by their scores."""
+    """What two passes found, boxes on the same grid: those of one head (overlap of at least `iou`)
+    are averaged by their scores; one that only one pass found has a lower score."""
     pairs = match_boxes([d.box for d in first], [d.box for d in second], iou).tolist()
     both = [_mean(first[i], second[j]) for i, j in pairs]
     alone = [d for i, d in enumerate(first) if i not in {pair[0] for pair in pairs}]

@@ -437,13 +437,15 @@ class HeadPerceiver:
         return found or self._engine.signals(task)
 
     def ask(self, image: NDArray[np.uint8], question: str) -> str:
-        """The model's answer to a question in words; ValueError where it knows too few of them."""
+        """The model's answer to a question in words about an RGB image (H, W, 3) uint8; ValueError
+        where it knows too few words."""
         if not self.free_text:
             raise ValueError(f"{self.model_id} has a closed vocabulary: it answers no free text")
         return self.look(image).free([question])[0].strip()
 
     def look(self, image: NDArray[np.uint8], pick: Pick | None = None) -> Look:
-        """One image, for any question about it; `pick` chooses tokens, None as configured."""
+        """An RGB image (H, W, 3) uint8, for any question about it; `pick` chooses tokens, None as
+        configured."""
         return self._engine.look_at(check_image(image), self.reuse_prefix, pick)
 
     def _looks(self, plain: Look, image: NDArray[np.uint8]) -> list[Look | Mirrored]:

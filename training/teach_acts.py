@@ -87,7 +87,8 @@ class ActPacker:
 
 
 def act_loss(model: CogVLMForCausalLM, ids: Tensor, targets: Tensor) -> Tensor:
-    """Of the words of answers."""
+    """Mean cross-entropy of the words of answers; ids and targets (B, T), UNTOLD where nothing
+    is."""
     hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
     labelled = targets[:, 1:] != UNTOLD
     return F.cross_entropy(model.lm_head(hidden[labelled]).float(), targets[:, 1:][labelled])

@@ -136,7 +136,8 @@ def batches(seed: int, size: int, errors: list[np.ndarray]) -> Iterator[list[Win
 
 
 def rate(step: int, steps: int, most: float) -> float:
-    """Learning rate: rises over the first 60 steps, then falls along a cosine."""
+    """Learning rate: rises over the first 40 steps to `most`, and falls along a cosine to 2 % of
+    it."""
     return most * min((step + 1) / 40, 0.02 + 0.98 * (1 + math.cos(math.pi * step / steps)) / 2)
 
 
@@ -149,7 +150,7 @@ def read_errors(file: Path | None) -> list[np.ndarray]:
 
 
 def f1(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """F1 of each label."""
+    """F1 (6,) of each label, of true and predicted indices (N,)."""
     kinds = range(len(gesture.LABELS))
     right = np.array([((true == k) & (predicted == k)).sum() for k in kinds])
     named = np.array([(true == k).sum() + (predicted == k).sum() for k in kinds])

@@ -114,7 +114,10 @@ class Area:
 
 
 def roc(score: Array, positive: NDArray[np.bool_], weights: Array) -> tuple[Array, Array]:
-    """False and true positive rates from (0, 0) to (1, 1), ties as one step; 0 without a class."""
+    """False and true positive rates, each from 0 to 1, of thresholds from high to low.
+
+    score, positive, weights: (N,). Ties are one step; a class without members keeps the rate 0.
+    """
     order = np.argsort(-score, kind="stable")
     last = np.append(np.diff(score[order]) != 0, True) if len(score) else np.zeros(0, bool)
     rates = []

@@ -90,7 +90,11 @@ def heads(
     angles: ArrayLike | None = None,
     visible: ArrayLike | None = None,
 ) -> Heads:
-    """`Heads` of lists; give predicted `angles` as answered, otherwise `rotations` give them."""
+    """`Heads` of lists: boxes (N, 4) in pixels, rotations (N, 3, 3), angles (N, 3) in degrees.
+
+    Give predicted `angles` as answered; None takes those of the rotations. visible: (N,) shares,
+    None for all of each head. ValueError where there are more of one than of another.
+    """
     box = np.asarray(boxes, dtype=float).reshape(-1, 4)
     rotation = np.asarray(rotations, dtype=float).reshape(-1, 3, 3)
     if len(box) != len(rotation):

@@ -125,8 +125,9 @@ def _looks(head: Head, looking_angle: float) -> bool:
 
 
 def spans(values: Iterable[tuple[float, bool]], longest: float) -> list[Span]:
-    """Spans of (time, value) in order over which a value holds: from the first time it does to the
-    first at which it does not. Ends before a step longer than `longest`."""
+    """Spans [begin, end] in seconds over which a value holds, of (time, value) in order: from the
+    first time it does to the first at which it does not. Ends before a step longer than
+    `longest`."""
     found: list[Span] = []
     begun = before = None
     for time, value in values:

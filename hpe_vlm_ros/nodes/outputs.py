@@ -107,7 +107,8 @@ class Outputs:
             self._publishers["~/image_annotated"].publish(images.rgb_to_image(drawn, header))
 
     def publish_bodies(self, shown: Shown, latency: float, model_id: str) -> None:
-        """What was found in an image that `publish` has told of before."""
+        """Skeletons of the people in an image that `publish` has been given before; latency:
+        seconds in the model, for these bodies alone."""
         array = SkeletonArray(
             header=shown.header,
             skeletons=[messages.skeleton(body, shown.header) for body in shown.bodies],

@@ -43,7 +43,8 @@ class Targets:
     def at(
         self, header: Header, robot_frame: str, names: Iterable[str]
     ) -> dict[str, NDArray[np.float64] | None]:
-        """The robot's place and those of the named frames, in the frame of this header."""
+        """The robot's place and those of the named frames: (3,) metres in the frame of this header,
+        at its stamp; None where TF does not tell it (yet), which is complained of."""
         wanted = {ROBOT: robot_frame, **{name: name for name in names}}
         if any(wanted.values()):
             self._listen()

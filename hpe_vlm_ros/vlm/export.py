@@ -125,7 +125,8 @@ def write_graphs(model: CogVLMForCausalLM, place: Path) -> None:
 
 
 def largest_difference(one: Backend, other: Backend, size: int) -> float:
-    """Between their logits for the same tokens about the same noise."""
+    """Between two runtimes' logits for the same tokens about one picture of noise; `size`: of the
+    model's input in pixels."""
     pixels = np.random.default_rng(0).normal(size=(3, size, size)).astype(np.float32)
     logits = []
     for backend in (one, other):

@@ -42,13 +42,14 @@ def facts_of(points: np.ndarray) -> dict[str, bool]:
 
 
 def posture_of(points: np.ndarray) -> str | None:
-    """One of `tasks.act.POSTURES`, where it can be told."""
+    """One of `tasks.act.POSTURES` of a body with keypoints (17, 3); None where it cannot be
+    told."""
     facts = facts_of(points)
     return next((name for name in ("standing", "sitting") if facts.get(name)), None)
 
 
 def arms_of(points: np.ndarray) -> str | None:
-    """One of `tasks.act.ARMS`, where it can be told."""
+    """One of `tasks.act.ARMS` of a body with keypoints (17, 3); None where it cannot be told."""
     facts = facts_of(points)
     both = {side: facts.get(f"{side} hand raised") for side in SIDES}
     if facts.get("both hands raised"):

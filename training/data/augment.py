@@ -155,7 +155,8 @@ def warp_head(
 ) -> Head:
     """Warp the ellipse inscribed in the box (heads are round, corners are background) and clip.
 
-    Where the head is in space is not known afterwards.
+    homography: (3, 3), pixels to those of a picture of this width and height. rotation: (3, 3), by
+    which the camera turns, for the head's own. Where the head is in space is not known afterwards.
     """
     box, inside = _warp_box(head.box, homography, width, height)
     turned = None if head.rotation is None else rotation @ head.rotation
@@ -196,7 +197,7 @@ def _warp_box(
 
 
 def mirrored(view: np.ndarray, heads: list[Head]) -> tuple[np.ndarray, list[Head]]:
-    """The picture and its heads as a mirror shows them."""
+    """An RGB picture (H, W, 3) uint8 and its heads as a mirror shows them."""
     width, swapped = view.shape[1], []
     for head in heads:
         rotation = None if head.rotation is None else mirror_rotation(head.rotation)
@@ -223,8 +224,8 @@ def _mirror_box(box: np.ndarray, width: int) -> np.ndarray:
 
 
 def camera_faults(view: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Exposure, contrast, gamma and white balance as one table a channel, then grey, blur,
-    noise."""
+    """An RGB picture (H, W, 3) uint8 as another camera might give it: exposure, contrast, gamma and
+    white balance as one table a channel; sometimes grey, blurred, noisy."""
     levels = np.arange(256) / 255.0
     gamma = np.exp(rng.uniform(-0.25, 0.25))
     contrast = np.exp(rng.uniform(-0.2, 0.2))

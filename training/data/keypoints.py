@@ -20,7 +20,8 @@ def warped(points: np.ndarray, homography: np.ndarray, width: float, height: flo
 
 
 def mirrored(points: np.ndarray, width: float) -> np.ndarray:
-    """As a mirror shows them: what was a left wrist is a right one there."""
+    """Keypoints (17, 3), pixels and visibility, as a mirror shows them in a picture of this width:
+    what was a left wrist is a right one there."""
     swapped = points[MIRRORED]
     swapped[:, 0] = np.where(swapped[:, 2] == ABSENT, 0, width - swapped[:, 0])
     return swapped

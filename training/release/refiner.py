@@ -144,7 +144,7 @@ def fit_scores(refiner: Refiner, asked: Sequence[Asked], side: int) -> RefinerSe
 def final_boxes(
     refiner: Refiner, asked: Sequence[Asked], side: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of all boxes that are left in the end, and which are those of heads."""
+    """Scores (N,) of all boxes that are left in the end, and which (N,) are those of heads."""
     scores, right = [], []
     for one in asked:
         heads, _ = refined_heads(one.image, one.proposals, refiner, len(one.proposals))

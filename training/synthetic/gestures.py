@@ -117,7 +117,8 @@ def random_script(
 
 
 def random_unrest(rng: np.random.Generator) -> Array:
-    """Sway and slow drifts; now and then the steps of somebody walking, or a waggle."""
+    """Sway and slow drifts; now and then the steps of somebody walking, or a waggle: (3, 6, 3)
+    waves as of `Script`, phases in radians."""
     slow = np.stack(
         [
             rng.exponential(1.2, (3, 4)),

@@ -42,7 +42,7 @@ def box_of(screen: Array, points: Integers) -> Array | None:
 
 
 def clip_box(box: Array, width: float, height: float) -> Array | None:
-    """The part of a box inside the image, or None when nothing is."""
+    """The part of a box (x0, y0, x1, y1, pixels) inside the image, or None when nothing is."""
     out = np.array(
         [max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)], np.float64
     )

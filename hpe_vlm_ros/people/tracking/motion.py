@@ -116,7 +116,8 @@ class Moving:
 
 
 def at_rest(space: Space, value: Array, noise: Array, motion: Motion) -> Moving:
-    """A state known from one measurement alone."""
+    """A state known from one measurement alone, with covariance `noise` (n, n): the velocity is
+    zero on average, with the deviation that `motion` gives it."""
     n = len(noise)
     covariance = np.zeros((2 * n, 2 * n))
     covariance[:n, :n] = noise

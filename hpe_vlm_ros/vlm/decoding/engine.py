@@ -171,7 +171,8 @@ class Look:
         return [pose.written for pose in self.estimates(boxes)]
 
     def estimates(self, boxes: Sequence[Box]) -> list[Pose]:
-        """The pose of the head in each box and how sure it is, decoded as one batch."""
+        """The pose of the head in each box on the 0..999 grid, in degrees, and how sure it is;
+        decoded as one batch."""
         grammars = [self._engine.grammar.angles() for _ in boxes]
         answers = self.ask([pose_prompt(box) for box in boxes], grammars)
         return [pose_of(self._value(parse_angles, answer), answer) for answer in answers]

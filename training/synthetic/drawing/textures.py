@@ -14,12 +14,12 @@ LEVELS = 7  # full size to 1/64
 
 
 def srgb_to_linear(value: Array) -> Array:
-    """IEC 61966-2-1, values in 0..1."""
+    """Linear light of sRGB values, both in 0..1 (IEC 61966-2-1)."""
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
 def linear_to_srgb(value: Array) -> Array:
-    """Inverse of srgb_to_linear."""
+    """sRGB values in 0..1 of linear light, clipped to that range; undoes `srgb_to_linear`."""
     value = np.clip(value, 0.0, 1.0)
     return np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
 

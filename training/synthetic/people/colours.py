@@ -36,7 +36,8 @@ def scaled(gain: Array) -> Array:
 
 
 def skin_map(mean: Array, rng: np.random.Generator) -> tuple[Array, str]:
-    """Shift a skin texture towards another tone. Returns the map and the coarse tone label."""
+    """Shift a skin texture of this mean (3,), linear RGB, towards another tone: the colour map (3,
+    4) and the coarse tone label."""
     light = float(LUMA @ mean)
     target = light * np.exp(rng.normal(0, 0.15))
     if rng.random() < 0.5:
@@ -49,7 +50,7 @@ def skin_map(mean: Array, rng: np.random.Generator) -> tuple[Array, str]:
 
 
 def hair_colour(age: float, rng: np.random.Generator) -> Array:
-    """Mostly natural hair colours, some dyed; greyer when old."""
+    """A linear RGB colour (3,) of hair, mostly a natural one; greyer where `age`, 0..1, is high."""
     if rng.random() < 0.03:
         return rng.uniform(0.02, 0.5, 3) ** 1.3
     odds = HAIR_ODDS * np.where(np.arange(9) >= 7, 4.0 if age > 0.85 else 0.7, 1.0)
@@ -58,7 +59,8 @@ def hair_colour(age: float, rng: np.random.Generator) -> Array:
 
 
 def cloth_map(mean: Array, rng: np.random.Generator) -> Array:
-    """Keep, permute or re-tint a clothes texture."""
+    """A colour map (3, 4) that keeps, permutes or re-tints a clothes texture of this mean (3,),
+    linear RGB."""
     kind = rng.random()
     if kind < 0.35:
         return scaled(np.exp(rng.normal(0, 0.3) + rng.normal(0, 0.15, 3)))

@@ -87,7 +87,7 @@ def head_turn(yaw: float, pitch: float, roll: float) -> Array:
 
 
 def random_head_turn(rng: np.random.Generator) -> Array:
-    """Realistic head attitudes relative to the torso, as a rotation vector."""
+    """How people hold their heads, relative to the torso: a rotation vector as of `head_turn`."""
     yaw = np.clip(rng.normal(0, 28), -70, 70)
     pitch = np.clip(rng.normal(-3, 14) + (rng.random() < 0.12) * rng.normal(-14, 12), -42, 38)
     roll = np.clip(rng.normal(0, 8), -25, 25)
@@ -176,7 +176,8 @@ def bend_limb(
     sign: float,
 ) -> None:
     """Turn a two-part limb so that its parts point along directions given for the left side
-    (x outwards); `sign` is -1 for the right one."""
+    (x outwards); `sign` is -1 for the right one. `bones`: upper, lower and end, rows of joints
+    (J, 3) and of `out` (J, 3, 3), which gets the rotations of the first two."""
     first, second, end = bones
     mirror = np.array([sign, 1.0, 1.0])
     target = np.array(upper) * mirror

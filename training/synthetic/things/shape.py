@@ -43,7 +43,7 @@ class Assembly:
         self.put(material, (points * np.asarray(size) / 2, uv, triangles), at, turn)
 
     def ball(self, material: str, at: Point, radii: Point, turn: Array | None = None) -> None:
-        """An ellipsoid."""
+        """An ellipsoid with these radii (x, y, z), turned by a rotation (3, 3), about `at`."""
         points, uv, triangles = ball()
         self.put(material, (points * np.asarray(radii), uv, triangles), at, turn)
 
