@@ -166,6 +166,7 @@ class _Link(Client):
 
     def _record(self, topic: str, kind: str, note: Callable[[bytes], None] | None) -> None:
         def keep(data: bytes) -> None:
+            # when it came, by this machine's clock; its header bears the bag's own time
             self._answers.write(topic, time.time_ns(), kind, data)
             if note is not None:
                 note(data)

@@ -51,6 +51,7 @@ class Stream:
         self._cameras, self._outputs, self._health = cameras, outputs, health
         self._targets = Targets(node, complain)
         self._answers: deque[Answer | BodyAnswer] = deque()
+        # by which the worker's thread wakes the executor's: the model's thread never publishes
         self._answered = node.create_guard_condition(self._on_answers)
         self._faces: Any = None
         self._bodies: Any = None

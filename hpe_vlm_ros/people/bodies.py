@@ -121,6 +121,7 @@ def _places(person: Person, skeleton: Skeleton, camera: CameraIntrinsics | None)
     there = skeleton.visibility != ABSENT
     if camera is not None and there.any():
         rays = camera.directions(skeleton.points[there]) @ camera.turn.T
+        # a fisheye sees sideways and back: such a ray never comes as far ahead as the head
         rays[rays[:, 2] <= 0] = math.nan
         places[there] = rays / rays[:, 2:] * person.position.point[2]
     return places

@@ -62,6 +62,7 @@ def locate(
     reading = None if depth is None else read_depth(depth, box)
     if reading is None:
         point = head_position(box, camera, turn, shape)
+        # distance is a size over a size, so relative errors of both are relative errors of it
         ahead = math.hypot(HEAD_SIZE_SPREAD, box_deviation[1]) * float(np.linalg.norm(point))
         source = Source.BOX_SIZE
     else:

@@ -60,6 +60,7 @@ class ImageSettings:
         if image.shape[:2] == size:
             return image
         if self.resample == "area":
+            # by OpenCV's manual, its area method enlarges like that of the nearest pixel
             shrinks = min(image.shape[:2]) >= self.image_size
             how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)

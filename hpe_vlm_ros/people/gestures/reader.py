@@ -59,6 +59,7 @@ class GestureReader:
                 one.detected = stamp
             if one.asked is None or not 0 <= stamp - one.asked < 0.75 * PERIOD * 1e9:
                 one.asked = stamp
+                # a head that a single image misses is still asked about: its gesture goes on
                 current = head.status is Status.OK or stamp - one.detected < PERIOD * 1e9
                 asked.append((one, one.window.samples(self.least_rate) if current else None))
         windows = [window for _, window in asked if window is not None]

@@ -123,6 +123,7 @@ class Tracker:
         left, newer = self._match(left, unsure, True)
         for track in left:
             track.miss()
+        # what was found in this image; a lost head's prediction must not swallow a newcomer
         known = [track.box for track in self._tracks if not track.misses]
         for detection in [*new, *newer]:
             if not _double(detection.box, known):
@@ -162,6 +163,7 @@ class Tracker:
             for column, detection in enumerate(found):
                 if track.distance(detection.box, self.settings) > GATE:
                     continue
+                # of half a turn; what is unknown counts as midway between alike and opposite
                 turn = 0.5 if track.rotation is None or detection.rotation is None else (
                     float(geodesic_degrees(track.rotation, detection.rotation)) / 180
                 )  # fmt: skip

@@ -61,6 +61,7 @@ def expected(choice: Choice, probabilities: Probabilities) -> int:
     goes on until its end is surer than END: whether there is a head at all is a matter of all its
     numbers together, each of which may be less likely than the end.
     """
+    # of its two tokens the second ends the list
     if choice.kind is Kind.MORE:
         return int(probabilities[1] > END)
     if choice.stop is not None:

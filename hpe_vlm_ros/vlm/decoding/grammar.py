@@ -117,10 +117,9 @@ class AnswerGrammar:
         self._values = {vocabulary[text]: value for value, text in enumerate(texts)}
         self._whole = cache(self._whole_number)
         self._runs: dict[tuple[str, int], list[tuple[int, ...]]] = {}
+        # a tokenizer that splits numbers in another way is refused now, not at the first question
         for example, numbers in ((format_boxes([]), 0), (format_angles(1, 2, 3), 3)):
-            self.fixed(
-                example, numbers
-            )  # a tokenizer that splits numbers in another way is told now
+            self.fixed(example, numbers)
 
     def _encode(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(self._lead + text, add_special_tokens=False))

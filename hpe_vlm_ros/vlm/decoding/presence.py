@@ -98,6 +98,7 @@ def presence_in(box: Box, presence: Map) -> float:
     """The largest logit of the patches in the middle of a box on the 0..999 grid."""
     side = np.array(presence.shape[::-1])
     low, high = np.array(box[:2]) / GRID * side, np.array(box[2:]) / GRID * side
+    # in patches; at least one is read, however small the box
     middle, reach = (low + high) / 2, np.maximum((high - low) * MIDDLE / 2, 0.5)
     first = np.clip(np.floor(middle - reach), 0, side - 1).astype(int)
     last = np.clip(np.ceil(middle + reach), first + 1, side).astype(int)

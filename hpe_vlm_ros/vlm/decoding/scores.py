@@ -51,6 +51,7 @@ def _near(numbers: list[list[Decision]]) -> float:
     values = [_value(decisions) for decisions in numbers]
     product = 1.0
     for index, decisions in enumerate(numbers):
+        # x0 with x1, y0 with y1
         side = abs(values[index] - values[(index + 2) % 4])
         product *= _mass(decisions, max(NEAR_LEAST, round(NEAR_SIDE * side)))
     return product

@@ -125,6 +125,7 @@ class Sequences:
         """(length, cached and new): what each of the new tokens may attend to."""
         keys = self._owners
         index, new = np.arange(len(keys)), keys[-length:, None]
+        # NOBODY owns none of the new tokens yet: a tree's are disowned once its mask is set
         own = (keys == new) & (index <= index[-length:, None])
         parents = np.array(self._parents)[new]
         return np.asarray(own | (keys == IMAGE) | (keys == parents))

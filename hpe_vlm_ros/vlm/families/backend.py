@@ -115,6 +115,7 @@ class StateCache(_Cache):
             position_ids=self._along(self._tensor(positions)),
             past_key_values=cache,
             use_cache=True,
+            # transformers takes 0 for all of them
             logits_to_keep=max(keep, 1),
         )
         logits = output.logits[:, -keep:] if keep else output.logits[:, :0]
