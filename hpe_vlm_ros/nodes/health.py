@@ -81,7 +81,7 @@ class Health:
                 facts[f"{name} p50, ms"], facts[f"{name} p95, ms"] = (
                     round(1000 * v, 1) for v in found
                 )
-        facts |= {name: count for name, count in sorted(statistics.counts.items())}
+        facts |= dict(sorted(statistics.counts.items()))
         level, text = judge(camera, turn)
         return self._status(level, f"camera {camera.name}".rstrip(), text, facts)
 

@@ -119,4 +119,4 @@ class ChatFamily(Family):
 
 def thirds(rows: int) -> Rows:
     """The parts of a fused attention projection."""
-    return {part: rows // 3 for part in ("q", "k", "v")}
+    return dict.fromkeys(("q", "k", "v"), rows // 3)

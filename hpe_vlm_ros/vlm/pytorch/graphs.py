@@ -24,7 +24,7 @@ from torch.onnx.ops import attention, rotary_embedding
 from .language import DecoderLayer, Rotation, SwiGLU
 from .modeling import CogVLMForCausalLM
 
-BOS_POSITION, BEGIN_POSITION, PATCH_POSITION, END_POSITION = 0, 1, 2, 3
+BOS_POSITION, BEGIN_POSITION, PATCH_POSITION = 0, 1, 2  # the end of the image has 3
 
 
 class Expert(nn.Module):

@@ -95,7 +95,7 @@ def check(
     wanted = needs(model, config, dtype, quantization)
     if free is None or wanted.total <= free:
         return
-    smaller = [q for q in QUANTIZATIONS[QUANTIZATIONS.index(quantization) + 1 :]]
+    smaller = list(QUANTIZATIONS[QUANTIZATIONS.index(quantization) + 1 :])
     options = {q: needs(model, config, dtype, q).total for q in smaller}
     remedies = [
         f'quantization "{q}" ({total / GB:.1f} GB)' for q, total in options.items() if total <= free

@@ -123,6 +123,6 @@ def array_names() -> dict[tuple[str, str], Callable[..., Any] | None]:
         ("pyarrow.lib", "py_buffer"): _same,
         ("pyarrow.lib", "type_for_alias"): _same,
     }
-    table |= {pair: Array for pair in product(_MODULES, _ARRAYS)}
-    table |= {pair: _Dtype for pair in product(_MODULES, _DTYPES)}
+    table |= dict.fromkeys(product(_MODULES, _ARRAYS), Array)
+    table |= dict.fromkeys(product(_MODULES, _DTYPES), _Dtype)
     return table
