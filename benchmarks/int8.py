@@ -82,10 +82,10 @@ def _heads(estimates: list[HeadEstimate]) -> metrics.Heads:
 def measure(model: str | None, samples: list[Sample], threads: int | None) -> dict[str, Any]:
     """Numbers of both sides, what 8 bits cost, and whether that is little enough."""
     # what the language model says: the refiner is the same for both
-    told: dict[str, Any] = {"device": "cpu", "threads": threads, "refine": False}
+    report: dict[str, Any] = {"device": "cpu", "threads": threads, "refine": False}
     tallies = {
-        "fp32": Tally(HeadPerceiver.load(model, backend="torch", **told)),
-        "int8": Tally(HeadPerceiver.load(model, backend="onnx", **told)),
+        "fp32": Tally(HeadPerceiver.load(model, backend="torch", **report)),
+        "int8": Tally(HeadPerceiver.load(model, backend="onnx", **report)),
     }
     for sample in tqdm(samples, unit="scene"):
         for tally in tallies.values():

@@ -37,7 +37,7 @@ class Identities:
         self._iou = iou
         self._together: dict[tuple[str, str], int] = defaultdict(int)
         self._true: dict[str, int] = defaultdict(int)
-        self._said: dict[str, int] = defaultdict(int)
+        self._predicted: dict[str, int] = defaultdict(int)
         self._last: dict[str, str] = {}
         self._scope = ""
         self.switches = 0
@@ -46,32 +46,32 @@ class Identities:
         """From now on names and ids are those of another video: none of them has come before."""
         self._scope = f"{scope}/"
 
-    def frame(self, true: Named, said: Named, ignored: Sequence[Box] = ()) -> None:
+    def frame(self, true: Named, predicted: Named, ignored: Sequence[Box] = ()) -> None:
         """True and predicted heads of one image; predictions about `ignored` boxes, which are heads
         that need not be found, count neither for nor against."""
         true = [(self._scope + name, box) for name, box in true]
-        said = [(self._scope + name, box) for name, box in said]
-        overlap = box_iou([box for _, box in true], [box for _, box in said])
+        predicted = [(self._scope + name, box) for name, box in predicted]
+        overlap = box_iou([box for _, box in true], [box for _, box in predicted])
         pairs = []
-        if true and said:
+        if true and predicted:
             rows, columns = linear_sum_assignment(-overlap)
             pairs = [p for p in zip(rows, columns, strict=True) if overlap[p] >= self._iou]
         taken = {j for _, j in pairs}
         for name, _ in true:
             self._true[name] += 1
-        for j, (name, box) in enumerate(said):
+        for j, (name, box) in enumerate(predicted):
             if j in taken or not (ignored and box_iou([box], ignored).max() >= NEAR):
-                self._said[name] += 1
+                self._predicted[name] += 1
         for i, j in pairs:
-            name, new = true[i][0], said[j][0]
+            name, new = true[i][0], predicted[j][0]
             self._together[name, new] += 1
             self.switches += self._last.get(name, new) != new
             self._last[name] = new
 
     def idf1(self) -> float:
         """Twice the frames in which each person bears the one id that suits best, over all."""
-        names, ids = sorted(self._true), sorted(self._said)
-        total = sum(self._true.values()) + sum(self._said.values())
+        names, ids = sorted(self._true), sorted(self._predicted)
+        total = sum(self._true.values()) + sum(self._predicted.values())
         if not names or not ids:
             return 0.0
         table = np.array([[self._together.get((n, i), 0) for i in ids] for n in names])

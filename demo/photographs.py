@@ -99,12 +99,12 @@ def look(clip: Clip, view: View) -> tuple[Rgb, CameraIntrinsics]:
     turn[:, 2] += (WIDTH / 2 - view.x, HEIGHT / 2 - view.y)
     middle = turn @ (*(clip.centre or (view.x, view.y)), 1.0)
     turn[:, :2] /= ratio
-    seen = cv2.warpAffine(
+    shown = cv2.warpAffine(
         small, turn, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     focal = clip.focal * scale
     camera = CameraIntrinsics(focal, focal, float(middle[0]), float(middle[1]))
-    return np.asarray(seen, np.uint8), camera
+    return np.asarray(shown, np.uint8), camera
 
 
 def photographs() -> dict[str, Rgb]:

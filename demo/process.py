@@ -140,5 +140,5 @@ class NodeProcess:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
         grave = [line for line in lines if "[WARN]" in line or "[ERROR]" in line]
         shown = (grave or lines)[-4:]
-        said = "\n  ".join(["; it said:", *shown]) if shown else " and said nothing"
-        return f"{said}\n(all of it: {self._log})"
+        words = "\n  ".join(["; it said:", *shown]) if shown else " and said nothing"
+        return f"{words}\n(all of it: {self._log})"

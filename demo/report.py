@@ -51,11 +51,11 @@ def drawn(sent: Sent) -> Rgb:
 
 def caption(sent: Sent) -> str:
     if sent.answer is None:
-        said = "no answer"
+        text = "no answer"
     else:
         count = len(sent.answer.heads)
-        said = f"{count} head{'' if count == 1 else 's'}"
-    return f"{sent.frame.caption}: {said}" if sent.frame.caption else said
+        text = f"{count} head{'' if count == 1 else 's'}"
+    return f"{sent.frame.caption}: {text}" if sent.frame.caption else text
 
 
 def write_pictures(sent: Sequence[Sent], folder: Path) -> list[Path]:

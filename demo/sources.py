@@ -113,10 +113,10 @@ def _camera(path: Path, most: int | None) -> Source:
         raise ReplayError(
             f"{path}: gives no picture; is it a camera, free, and may you read it (group video)?"
         )
-    return Source(f"camera {path}", islice(_seen(capture), most), total=most, live=True)
+    return Source(f"camera {path}", islice(_read(capture), most), total=most, live=True)
 
 
-def _seen(capture: cv2.VideoCapture) -> Iterator[Frame]:
+def _read(capture: cv2.VideoCapture) -> Iterator[Frame]:
     try:
         while (found := capture.read())[0]:
             rgb = np.asarray(cv2.cvtColor(found[1], cv2.COLOR_BGR2RGB), np.uint8)

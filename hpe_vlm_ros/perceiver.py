@@ -77,14 +77,14 @@ class _Found:
     processed, its calibrated score, and the pass that found it."""
 
     grid: Box
-    seen: PixelBox
+    local_box: PixelBox
     score: float
     by: _Pass
 
     @property
     def box(self) -> PixelBox:
         """In pixels of the whole picture."""
-        return self.seen if self.by.tile is None else self.by.tile.in_picture(self.seen)
+        return self.local_box if self.by.tile is None else self.by.tile.in_picture(self.local_box)
 
 
 class HeadPerceiver:
@@ -243,8 +243,8 @@ class HeadPerceiver:
             proposed = _proposed(whole, found, size)
             heads, left_out = refined_heads(image, proposed, self.refiner, most)
             heads = self._with_answers(heads, whole.looks, image)
-        seen = seen_by(camera, from_left(heads), (size[1], size[0]), mounted)
-        return Heads(seen, left_out, whole.named, whole.presence)
+        turned = seen_by(camera, from_left(heads), (size[1], size[0]), mounted)
+        return Heads(turned, left_out, whole.named, whole.presence)
 
     def proposals(self, image: NDArray[np.uint8]) -> list[Proposal]:
         """Boxes (pixels) that may be those of heads, however unlikely: what the model names, and
@@ -267,7 +267,7 @@ class HeadPerceiver:
         tiles_too = self._tiles(cut, whole, size)
         for tile in tiles_too:
             closer = self._detect(tile.of(image), most, tile=tile).found
-            found = found + [f for f in closer if counts(f.seen, tile, size)]
+            found = found + [f for f in closer if counts(f.local_box, tile, size)]
         if tiles_too:
             found = without_duplicates(found, SAME_IOU, INSIDE)
             found, more = largest(found, CROWDED * most if self.refiner else most)

@@ -286,12 +286,12 @@ def test_where_a_lens_has_no_ray_nothing_is_claimed():
     wide = LensCamera(100.0, 100.0, 320.0, 240.0, (0.0,) * 4, True)
     folded = LensCamera(300.0, 300.0, 320.0, 240.0, (-0.35, 0.12, 0, 0, -0.02))
     box = (10.0, 10.0, 40.0, 40.0)
-    told = HeadEstimate(box, 20.0, 0.0, 0.0, rotation_from_angles(20, 0, 0), 0.9)
+    answer = HeadEstimate(box, 20.0, 0.0, 0.0, rotation_from_angles(20, 0, 0), 0.9)
     for camera in (wide, folded):
         assert np.isnan(camera.directions([[20, 20]])).all()
         assert locate(box, np.eye(3), camera, SHAPE).source is Source.NONE
-        (head,) = seen_by(camera, [told], SIZE)
-        np.testing.assert_allclose(head.rotation, told.rotation, atol=1e-12)
+        (head,) = seen_by(camera, [answer], SIZE)
+        np.testing.assert_allclose(head.rotation, answer.rotation, atol=1e-12)
 
 
 @given(st.floats(-1.5, 1.5), st.floats(-1, 1), st.floats(0.5, 6))
@@ -374,8 +374,8 @@ def test_whatever_a_driver_writes_is_a_camera_or_an_error_in_words(data, rectifi
         return
     mounting = Mounting(90 * quarters, (320, 240))
     camera = mounting.camera(known.camera)
-    told = HeadEstimate((100.0, 90.0, 130.0, 125.0), 0.0, 0.0, 0.0, np.eye(3), 0.9)
-    (head,) = seen_by(camera, [told], mounting.upright_size, mounting.turn)
+    answer = HeadEstimate((100.0, 90.0, 130.0, 125.0), 0.0, 0.0, 0.0, np.eye(3), 0.9)
+    (head,) = seen_by(camera, [answer], mounting.upright_size, mounting.turn)
     np.testing.assert_allclose(head.rotation @ head.rotation.T, np.eye(3), atol=1e-6)
-    place = locate(told.box, head.rotation, camera, SHAPE)
+    place = locate(answer.box, head.rotation, camera, SHAPE)
     assert np.isfinite(place.point).all() == (place.source is not Source.NONE)

@@ -56,16 +56,18 @@ def test_the_rule_on_a_grid_of_noses(heading, elevation):
 
 def test_a_certain_pose_is_certain():
     for yaw, pitch in ((0, 0), (60, 0), (0, -50), (150, 0)):
-        said = facing_probabilities(rotation_from_angles(yaw, pitch, 0), np.zeros((3, 3)))
-        assert said.sum() == pytest.approx(1)
-        assert LABELS[int(said.argmax())] == word(yaw, pitch)
-        assert said.max() == 1
+        probabilities = facing_probabilities(rotation_from_angles(yaw, pitch, 0), np.zeros((3, 3)))
+        assert probabilities.sum() == pytest.approx(1)
+        assert LABELS[int(probabilities.argmax())] == word(yaw, pitch)
+        assert probabilities.max() == 1
 
 
 def test_on_a_border_both_are_as_likely():
-    said = facing_probabilities(rotation_from_angles(45, 0, 0), np.eye(3) * np.radians(5) ** 2)
-    assert said[LABELS.index("frontal")] == pytest.approx(0.5, abs=0.05)
-    assert said[LABELS.index("left")] == pytest.approx(0.5, abs=0.05)
+    probabilities = facing_probabilities(
+        rotation_from_angles(45, 0, 0), np.eye(3) * np.radians(5) ** 2
+    )
+    assert probabilities[LABELS.index("frontal")] == pytest.approx(0.5, abs=0.05)
+    assert probabilities[LABELS.index("left")] == pytest.approx(0.5, abs=0.05)
 
 
 @settings(max_examples=30, deadline=None)
@@ -74,8 +76,8 @@ def test_probabilities_are_those_of_drawn_rotations(yaw, pitch, deviation):
     """Against plain sampling, with other numbers and matrices instead of Rodrigues' formula."""
     rotation = rotation_from_angles(yaw, pitch, 0)
     covariance = np.diag(np.radians([deviation, 2 * deviation, deviation / 2]) ** 2)
-    said = facing_probabilities(rotation, covariance)
+    probabilities = facing_probabilities(rotation, covariance)
     turns = np.random.default_rng(1).multivariate_normal(np.zeros(3), covariance, 400)
     drawn = np.stack([rotation_from_vector(turn) @ rotation for turn in turns])
     shares = np.bincount(facing_of(drawn), minlength=6) / len(drawn)
-    assert np.abs(shares - said).max() < 0.15
+    assert np.abs(shares - probabilities).max() < 0.15

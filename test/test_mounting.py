@@ -68,13 +68,13 @@ def test_people_are_in_the_frame_of_the_camera_as_mounted(degrees, calibrated):
     camera = mounting.camera(CameraIntrinsics(50.0, 50.0, 32.0, 24.0) if calibrated else None)
     across, down = mounting.upright_size
     box = (across / 2 - 4, down / 2 - 5, across / 2 + 4, down / 2 + 5)
-    told = HeadEstimate(box, 0.0, 0.0, 0.0, rotation_from_angles(0, 0, 0), 0.9)
+    answer = HeadEstimate(box, 0.0, 0.0, 0.0, rotation_from_angles(0, 0, 0), 0.9)
     people = People()
     people.tracking = False
     depth = np.full((down, across), 1.5, np.float32)
     shape = HeadShape(0.25, (0.0, 0.0, -0.09))
     view = View((across, down), camera, shape, depth, mounting=mounting)
-    (person,) = people.see(0, seen_by(camera, [told], view.size, mounting.turn), view)
+    (person,) = people.see(0, seen_by(camera, [answer], view.size, mounting.turn), view)
     half = (4, 5) if degrees % 180 == 0 else (5, 4)
     assert person.box == (32 - half[0], 24 - half[1], 32 + half[0], 24 + half[1])
     crown = {0: (0, -1, 0), 90: (-1, 0, 0), 180: (0, 1, 0), 270: (1, 0, 0)}[degrees]

@@ -48,9 +48,9 @@ def test_people_bring_their_numbers() -> None:
     people = People(ids)
     two = [estimate(10, 10, 50, 20.0, 0.9), estimate(200, 10, 50, -20.0, 0.9)]
     view = View((320, 240))
-    seen = [people.see(10**9 + k * 10**8, two, view) for k in range(6)]
-    found = to_supervision(seen[-1])
-    assert [p.head.id for p in seen[-1]] == ["r2_h0001", "r2_h0002"]
+    tracked = [people.see(10**9 + k * 10**8, two, view) for k in range(6)]
+    found = to_supervision(tracked[-1])
+    assert [p.head.id for p in tracked[-1]] == ["r2_h0001", "r2_h0002"]
     assert found.tracker_id.tolist() == [1, 2]
     assert found.data["yaw"] == pytest.approx([20.0, -20.0], abs=1.0)
     people.tracking = False

@@ -111,12 +111,12 @@ def test_a_head_seen_the_same_way_is_turned_by_its_ray(yaw, x, y):
     """What the model says of a tile is true of one that is a picture; the head's look, its rotation
     relative to the ray, is the same in both."""
     size, tile = (480, 640), Tile(310, 250, 330, 230)
-    seen = head((x, y, x + 20, y + 25), yaw, rotation_covariance=np.diag([1.0, 2.0, 3.0]))
-    back = put_back(seen, tile, size)
+    answer = head((x, y, x + 20, y + 25), yaw, rotation_covariance=np.diag([1.0, 2.0, 3.0]))
+    back = put_back(answer, tile, size)
     np.testing.assert_allclose(back.box, (x + 310, y + 250, x + 330, y + 275))
-    there = rotation_to_ray(usual_camera((230, 330)), seen.box)
+    there = rotation_to_ray(usual_camera((230, 330)), answer.box)
     here = rotation_to_ray(usual_camera(size), back.box)
-    np.testing.assert_allclose(here.T @ back.rotation, there.T @ seen.rotation, atol=1e-9)
+    np.testing.assert_allclose(here.T @ back.rotation, there.T @ answer.rotation, atol=1e-9)
     angles = back.yaw, back.pitch, back.roll
     np.testing.assert_allclose(rotation_from_angles(*angles), back.rotation, atol=1e-6)
     assert back.rotation_covariance is not None

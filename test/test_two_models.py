@@ -28,8 +28,8 @@ def test_boxes_and_scores_are_the_finders_and_poses_the_readers(
     heads, found = both(image), finder(image)
     assert heads and len(heads) <= 3
     assert [h.box for h in heads] == [h.box for h in found][: len(heads)] or len(found) > 3
-    told = reader.poses(image, [head.box for head in heads])
-    for head, pose in zip(heads, told, strict=True):
+    poses = reader.poses(image, [head.box for head in heads])
+    for head, pose in zip(heads, poses, strict=True):
         assert (head.yaw, head.pitch, head.roll) == (pose.yaw, pose.pitch, pose.roll)
         assert head.score <= 1 and head.rotation_covariance is not None
     assert reader.model_id in both.model_id and finder.model_id in both.model_id

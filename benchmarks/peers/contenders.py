@@ -119,8 +119,8 @@ def mediapipe(python: str, fit_on: Sequence[Sample]) -> Peer:
         answer = mesh(path)
         started = time.perf_counter()
         found = within(grow(landmark_boxes(answer["faces"])), image.shape[:2])
-        seen = [align(np.array(face)) for face in answer["faces"]]
-        heads = estimates(found, seen, np.ones(len(found)), image.shape[:2])
+        aligned = [align(np.array(face)) for face in answer["faces"]]
+        heads = estimates(found, aligned, np.ones(len(found)), image.shape[:2])
         return heads, answer["ms"] + 1000 * (time.perf_counter() - started)
 
     return find

@@ -98,8 +98,8 @@ class Score:
         answers = dict(_matched(asked, found))
         for head in asked:
             self.add(found=head in answers)
-        for head, seen in answers.items():
-            self._answer(head, seen)
+        for head, answered in answers.items():
+            self._answer(head, answered)
         named = [p for p in people if p.head.id and p.head.status is not Status.STALE]
         self.identities.frame(
             [(h.name, h.box) for h in asked],
@@ -109,10 +109,10 @@ class Score:
         for head, person in _matched(asked, [p for p in named if p.posed]):
             self._person(head, person, answers.get(head))
 
-    def _answer(self, head: TrueHead, seen: Seen) -> None:
-        place = locate(seen.box, seen.rotation, self.camera, self.shape).point
+    def _answer(self, head: TrueHead, answered: Seen) -> None:
+        place = locate(answered.box, answered.rotation, self.camera, self.shape).point
         self.add(
-            raw_gaze=-gaze_angle(seen.rotation, place, np.zeros(3)),
+            raw_gaze=-gaze_angle(answered.rotation, place, np.zeros(3)),
             raw_looking=head.gaze <= np.radians(LOOKING),
         )
 

@@ -67,8 +67,8 @@ def panels(
     people = People()
     for number, (rgb, camera) in enumerate(source):
         view = View(SIZE, camera, perceiver.head_shape)
-        seen = people.see(int((1 + number / FPS) * 1e9), perceiver(rgb), view)
-        drawn = draw_heads(rgb, [person for person in seen if person.posed], scale=1.3)
+        tracked = people.see(int((1 + number / FPS) * 1e9), perceiver(rgb), view)
+        drawn = draw_heads(rgb, [person for person in tracked if person.posed], scale=1.3)
         yield Image.fromarray(drawn).resize(PANEL, Image.LANCZOS)
 
 

@@ -69,9 +69,9 @@ def shown(film: Path) -> Iterator[Picture]:
         if persons:
             (person, *_) = persons
             x, y = int(person.box[0] + person.box[2]) // 2, int(person.box[1] + person.box[3]) // 2
-            seen = person.head.observed
-            if seen is not None and seen.rotation is not None:
-                window.add(stamp, seen.rotation, seen.box)
+            observed = person.head.observed
+            if observed is not None and observed.rotation is not None:
+                window.add(stamp, observed.rotation, observed.box)
             words = " ".join(g.name for g in person.gestures if not g.ended)
             if (samples := window.samples()) is not None:
                 along = np.linspace(60, SIDE - 6, len(samples))

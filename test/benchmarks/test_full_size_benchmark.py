@@ -41,9 +41,9 @@ def test_what_does_not_fit_is_left_out(capsys: pytest.CaptureFixture[str],
                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     monkeypatch.setattr("hpe_vlm_ros.vlm.pytorch.memory.available", lambda device: 1000)
     assert full_size.main([*TINY, "--quantization", "none"]) == 1
-    told = capsys.readouterr()
-    assert "none: not run: the model needs" in told.err
-    assert json.loads(told.out.splitlines()[-1])["results"] == {}
+    output = capsys.readouterr()
+    assert "none: not run: the model needs" in output.err
+    assert json.loads(output.out.splitlines()[-1])["results"] == {}
 
 
 @pytest.fixture(scope="module")

@@ -34,9 +34,9 @@ def run_here(command: list[str], **_: Any) -> CompletedProcess[str]:
     """As subprocess.run of `python -m module`, without a start that takes longer than the rest."""
     part = import_module(command[2])
     program = import_module(f"{command[2]}.__main__") if hasattr(part, "__path__") else part
-    with redirect_stdout(StringIO()) as said:
+    with redirect_stdout(StringIO()) as output:
         status = program.main(command[3:])
-    return CompletedProcess(command, status, said.getvalue(), "")
+    return CompletedProcess(command, status, output.getvalue(), "")
 
 
 def test_both_kinds_of_model_run_from_end_to_end(

@@ -31,10 +31,10 @@ def face(turn: np.ndarray, middle: tuple[float, float] = (240, 90), size: float 
     """YuNet's answer about a head that is turned so relative to the ray it is seen along."""
     away = SIZES_AWAY * 14  # centimetres: faces are about 14 wide and high
     points = FIVE_POINTS @ HEAD_AXES @ turn.T + [0, 0, away]
-    seen = points[:, :2] / points[:, 2:] * SIZES_AWAY * size
+    projected = points[:, :2] / points[:, 2:] * SIZES_AWAY * size
     centre = np.array(middle)
     box = np.concatenate([centre - size / 2, centre + size / 2])
-    return Face(box, centre + seen - seen.mean(axis=0), 0.8)
+    return Face(box, centre + projected - projected.mean(axis=0), 0.8)
 
 
 def relative(head: HeadEstimate) -> np.ndarray:

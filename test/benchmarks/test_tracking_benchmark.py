@@ -72,9 +72,9 @@ def test_the_filters_delay_is_told_from_its_error():
             "a", LEFT, rotation_from_angles(yaw, 0, 0), np.array([-0.4, -0.3, 1.0]), 1.0, turning
         )
         found = [estimate(LEFT, yaw)]
-        said = people.see(int((1 + k / rate) * 1e9), found, View((320, 240), CAMERA, SHAPE))
-        score.frame([true], found, said)
-        errors.append((yaw - said[0].yaw) / speed if said[0].head.id else None)
+        tracked = people.see(int((1 + k / rate) * 1e9), found, View((320, 240), CAMERA, SHAPE))
+        score.frame([true], found, tracked)
+        errors.append((yaw - tracked[0].yaw) / speed if tracked[0].head.id else None)
     mean = np.mean([e for e in errors if e is not None])
     found = score.summary()
     assert mean > 0.02, "the filter is not behind at all"

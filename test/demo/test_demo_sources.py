@@ -69,8 +69,8 @@ def test_pictures_that_cannot_be_read_are_left_out_and_named(tmp_path, capsys):
     cv2.imwrite(str(tmp_path / "b.png"), colour(0, 0, 250))
     frames = list(open_source(str(tmp_path), tmp_path).frames)
     assert [frame.caption for frame in frames] == ["b.png"]
-    said = capsys.readouterr().out
-    assert "cut.png" in said and "page.png: not a picture" in said and "._a" not in said
+    output = capsys.readouterr().out
+    assert "cut.png" in output and "page.png: not a picture" in output and "._a" not in output
 
 
 def test_no_more_frames_than_asked_for(tmp_path):

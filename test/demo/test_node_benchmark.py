@@ -14,14 +14,14 @@ def test_the_last_line_is_json(start):
     running = start("benchmarks.node", *options)  # the shipped model: it starts without PyTorch
     assert running.finish() == 0, running.output
     assert not running.left_over()
-    said = json.loads(running.output.splitlines()[-1])
-    assert said["heads"] == [1, 40] and said["frames"] == 2 and said["threads"] == 1
-    assert said["model"] == HeadPerceiver.load().model_id and said["size"] == [640, 480]
+    content = json.loads(running.output.splitlines()[-1])
+    assert content["heads"] == [1, 40] and content["frames"] == 2 and content["threads"] == 1
+    assert content["model"] == HeadPerceiver.load().model_id and content["size"] == [640, 480]
     for name in ("fps", "latency_p50_ms", "latency_p95_ms", "fps_without_prefix_reuse", "ratio"):
-        measured, impossible = said[name]
+        measured, impossible = content[name]
         assert measured > 0 and impossible is None, name  # it names fewer heads than 40
-    assert said["ratio"][0] == pytest.approx(
-        said["fps"][0] / said["fps_without_prefix_reuse"][0], rel=0.05
+    assert content["ratio"][0] == pytest.approx(
+        content["fps"][0] / content["fps_without_prefix_reuse"][0], rel=0.05
     )
 
 

@@ -30,11 +30,11 @@ def local(yaw=0.0, pitch=0.0, roll=0.0):
 
 def played(reader, motion, times, box=lambda time: BOX, id="h0001"):
     """Everything that a reader tells of a head; motion(time) gives yaw, pitch, roll in degrees."""
-    told = []
+    events = []
     for time in times:
         head = tracked(local(*motion(time)), box(time), id)
-        told += reader.see(round(time * 1e9), [head])
-    return told
+        events += reader.see(round(time * 1e9), [head])
+    return events
 
 
 def nod(time, start=3.0, speed=1.5, size=9.0, cycles=3):

@@ -183,8 +183,8 @@ def test_a_head_unsure_of_its_pitch_may_look_higher_but_not_aside():
 
 def test_hysteresis():
     judge = Judge(limit=15, hysteresis=5)
-    seen = [judge("h0001", "robot", aside(a)).looking for a in (16, 14, 18, 19.9, 21, 18)]
-    assert seen == [False, True, True, True, False, False]
+    looking = [judge("h0001", "robot", aside(a)).looking for a in (16, 14, 18, 19.9, 21, 18)]
+    assert looking == [False, True, True, True, False, False]
     assert judge("h0001", "door", aside(10)).looking, "each target for itself"
     assert not judge("h0002", "door", aside(18)).looking, "each head for itself"
 

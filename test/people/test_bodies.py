@@ -36,8 +36,8 @@ def people() -> list[Person]:
     found = [HeadEstimate(box, 0.0, 0.0, 0.0, turn, 0.9) for box in HEADS]
     crowd = People()
     for k in range(5):
-        seen = crowd.see(k * 10**8, found, View(SIZE, CAMERA, SHAPE))
-    return seen
+        tracked = crowd.see(k * 10**8, found, View(SIZE, CAMERA, SHAPE))
+    return tracked
 
 
 def skeleton(box: tuple[float, float, float, float], points: np.ndarray) -> Skeleton:

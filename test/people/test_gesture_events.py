@@ -119,17 +119,17 @@ def test_time_that_jumps_back_starts_anew():
 @pytest.mark.parametrize("name", MOTIONS)
 def test_cameras_of_other_rates_tell_the_same_gesture(name, camera):
     rate, jitter = CAMERAS[camera]
-    told = played(GestureReader(), MOTIONS[name], stamps(rate, jitter=jitter))
-    assert [(g.name, g.ended) for g in told] == [(name, False), (name, True)]
-    assert told[0].start / 1e9 == pytest.approx(3.2, abs=0.45)
+    events = played(GestureReader(), MOTIONS[name], stamps(rate, jitter=jitter))
+    assert [(g.name, g.ended) for g in events] == [(name, False), (name, True)]
+    assert events[0].start / 1e9 == pytest.approx(3.2, abs=0.45)
 
 
 def test_a_slow_camera_says_nothing_unless_it_may():
     assert played(GestureReader(), nod, stamps(5.0)) == []
     reader = GestureReader()
     reader.least_rate = 4.0
-    told = played(reader, lambda time: nod(time, speed=1.2), stamps(5.0))
-    assert {g.name for g in told} == {"nod"}
+    events = played(reader, lambda time: nod(time, speed=1.2), stamps(5.0))
+    assert {g.name for g in events} == {"nod"}
 
 
 def test_still_heads_and_slow_turns_do_nothing():
@@ -174,10 +174,10 @@ def test_a_track_that_ends_ends_its_gesture():
 def test_another_id_carries_nothing_over():
     reader = GestureReader()
     played(reader, nod, stamps(10.0, 4.2))
-    told = []
+    events = []
     for time in stamps(10.0, 3.0) + 4.2:
-        told += reader.see(round(time * 1e9), [tracked(local(*nod(time)), id="h0002")])
-    assert [(g.id, g.ended) for g in told] == [("h0001", True)]
+        events += reader.see(round(time * 1e9), [tracked(local(*nod(time)), id="h0002")])
+    assert [(g.id, g.ended) for g in events] == [("h0001", True)]
     assert not reader.of("h0002")
 
 
@@ -194,12 +194,12 @@ def test_a_jump_of_time_ends_what_goes_on():
 
 def test_images_without_the_head_are_a_gap():
     reader = GestureReader()
-    told = []
+    events = []
     for time in stamps(10.0, 7.0):
         lost = 3.3 < time < 4.0
-        told += reader.see(round(time * 1e9), [tracked(None if lost else local(*nod(time)))])
-    assert all(g.end / 1e9 < 4.1 for g in told)
-    assert not any(not g.ended for g in told[-1:])
+        events += reader.see(round(time * 1e9), [tracked(None if lost else local(*nod(time)))])
+    assert all(g.end / 1e9 < 4.1 for g in events)
+    assert not any(not g.ended for g in events[-1:])
 
 
 def test_an_invalid_answer_is_no_pose():
@@ -240,15 +240,15 @@ def test_an_answer_that_is_sure_begins_at_once_and_another_kind_ends_the_first()
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([*LABELS, ""]), st.floats(0.2, 1.0)), max_size=40))
 def test_events_come_in_pairs_whatever_is_said(answers):
-    one, told = Hysteresis("h0001"), []
+    one, events = Hysteresis("h0001"), []
     for index, (label, sure) in enumerate(answers):
         heard = said(label, sure) if label else None
-        told += one.update(index * 10**8, heard, np.zeros((20, 5)) if label else None)
-    told += one.end()
-    assert [g.ended for g in told] == [False, True] * (len(told) // 2)
-    for began, ended in zip(told[::2], told[1::2], strict=True):
+        events += one.update(index * 10**8, heard, np.zeros((20, 5)) if label else None)
+    events += one.end()
+    assert [g.ended for g in events] == [False, True] * (len(events) // 2)
+    for began, ended in zip(events[::2], events[1::2], strict=True):
         assert began.name == ended.name != "none"
         assert began.start == ended.start <= ended.end
-    ends = [g.end for g in told if g.ended]
-    starts = [g.start for g in told if not g.ended]
+    ends = [g.end for g in events if g.ended]
+    starts = [g.start for g in events if not g.ended]
     assert all(end <= start for end, start in zip(ends, starts[1:], strict=False))

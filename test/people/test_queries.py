@@ -29,9 +29,9 @@ def people(*heads, frames=1):
         )
         for x, s, yaw in heads
     ]
-    seen = People()
+    crowd = People()
     for k in range(frames):
-        found = seen.see(k * 10**8, estimates, View(SIZE, CAMERA, SHAPE))
+        found = crowd.see(k * 10**8, estimates, View(SIZE, CAMERA, SHAPE))
     return found
 
 
@@ -122,8 +122,8 @@ def test_every_documented_question_is_understood():
 def test_directions(yaw, pitch, words):
     (person,) = people((160, 60, 0))
     turned = HeadEstimate(person.box, yaw, pitch, 0, rotation_from_angles(yaw, pitch, 0), 1.0)
-    seen = People()
-    (person,) = seen.see(0, [turned], View(SIZE))
+    crowd = People()
+    (person,) = crowd.see(0, [turned], View(SIZE))
     assert words in direction(person)
     assert np.isfinite(person.rotation).all()
 

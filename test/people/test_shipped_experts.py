@@ -15,9 +15,9 @@ JUDGE = judge_in(default_folder())
 @pytest.mark.parametrize(("rate", "jitter"), [(10, 0), (60, 0), (30, 0.1), (10, 0.25), (6.5, 0)])
 @pytest.mark.parametrize("name", MOTIONS)
 def test_cameras_of_all_rates_tell_the_same(name, rate, jitter):
-    told = played(GestureReader(JUDGE), MOTIONS[name], stamps(rate, jitter=jitter))
+    events = played(GestureReader(JUDGE), MOTIONS[name], stamps(rate, jitter=jitter))
     assert JUDGE.name.startswith("signals-")
-    assert [(g.name, g.ended) for g in told] == [(name, False), (name, True)]
+    assert [(g.name, g.ended) for g in events] == [(name, False), (name, True)]
 
 
 def test_a_still_head_a_slow_turn_and_a_moved_photograph_do_nothing():

@@ -63,17 +63,17 @@ def test_a_single_false_alarm_leaves_no_trace():
 def test_a_gap_is_bridged_by_flagged_poses_of_growing_uncertainty():
     tracker = Tracker(settings=Settings(timeout=2.0, stale_after=1.0))
     for k in range(5):  # walks to the right at 100 px/s
-        seen = tracker.update(at(0.1 * k), [head(100 + 10 * k)])[0]
+        tracked = tracker.update(at(0.1 * k), [head(100 + 10 * k)])[0]
     gap = [tracker.update(at(0.4 + 0.2 * k), [])[0] for k in range(1, 10)]
-    assert seen.status is Status.OK and seen.unseen == 0
+    assert tracked.status is Status.OK and tracked.unseen == 0
     assert [g.status for g in gap] == [Status.PREDICTED] * 5 + [Status.STALE] * 4
-    assert {g.id for g in gap} == {seen.id}
-    unsure = [np.trace(g.rotation_covariance) for g in [seen, *gap]]
+    assert {g.id for g in gap} == {tracked.id}
+    unsure = [np.trace(g.rotation_covariance) for g in [tracked, *gap]]
     assert unsure == sorted(unsure) and unsure[-1] > 2 * unsure[0]
-    assert gap[0].box[0] > seen.box[0], "it was walking to the right"
+    assert gap[0].box[0] > tracked.box[0], "it was walking to the right"
     assert [g.unseen for g in gap] == pytest.approx([0.2 * k for k in range(1, 10)])
     back = tracker.update(at(2.35), [head(150)])[0]
-    assert back.id == seen.id and back.status is Status.OK
+    assert back.id == tracked.id and back.status is Status.OK
 
 
 def test_after_the_timeout_the_id_is_gone_for_good():

@@ -266,9 +266,9 @@ def test_stamps_of_zero_out_of_order_and_repeated_are_kept_and_noted(tmp_path):
     recording = opened(write_bag(tmp_path / "bag", messages))
     assert found(recording) == expected(range(5))
     assert [f.time for f in recording.frames] == [START, 5 * STEP, 3 * STEP, 3 * STEP, START + 4]
-    said = " ".join(recording.notes)
-    assert "images without a stamp: 2" in said and "images out of order: 1" in said
-    assert "repeat an earlier stamp: 1" in said and "no camera_info" in said
+    notes = " ".join(recording.notes)
+    assert "images without a stamp: 2" in notes and "images out of order: 1" in notes
+    assert "repeat an earlier stamp: 1" in notes and "no camera_info" in notes
 
 
 def test_images_recorded_at_the_same_time_are_told_apart(tmp_path):

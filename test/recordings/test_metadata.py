@@ -160,9 +160,9 @@ def test_no_message_is_read_twice(tmp_path, storage):
         (bag / f"._{file.name}").write_bytes(b"\0" * 99)
     recording = opened(bag)
     assert found(recording) == expected(range(6))
-    said = " ".join(recording.notes)
-    assert ".zstd: not read, since bag" in said and "holds the same" in said
-    assert "._" not in said
+    notes = " ".join(recording.notes)
+    assert ".zstd: not read, since bag" in notes and "holds the same" in notes
+    assert "._" not in notes
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -315,10 +315,10 @@ counts = st.dictionaries(st.tuples(names, st.just("T")), st.integers(0, 3))
 @given(counts, counts)
 def test_there_is_a_note_exactly_where_counts_differ(stated, there):
     """A topic without messages may be left out of either."""
-    said = differences(Stated((), stated, {}), Found((), there, {}))
+    notes = differences(Stated((), stated, {}), Found((), there, {}))
     differ = {k for k in stated.keys() | there.keys() if stated.get(k, 0) != there.get(k, 0)}
-    assert len(said) == len(differ)
-    assert all(any(text.startswith(key[0]) for text in said) for key in differ)
+    assert len(notes) == len(differ)
+    assert all(any(text.startswith(key[0]) for text in notes) for key in differ)
 
 
 def test_qos_of_numbers_and_of_words_are_the_same():

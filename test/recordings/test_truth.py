@@ -130,12 +130,13 @@ def test_truth_that_matches_no_frame_shows_the_nearest_stamps(tmp_path, recordin
     path.write_text(json.dumps([{"stamp_ns": START - 2 * 10**9, "heads": []}]))
     with pytest.raises(ReplayError) as error:
         read(path, recordings)
-    said = str(error.value)
-    assert "none of its 1 entries matches a frame" in said
+    message = str(error.value)
+    assert "none of its 1 entries matches a frame" in message
     assert (
-        "stamp 1699999998.000000000; nearest frame 1700000000.000000000 (-2.000000 s off)" in said
+        "stamp 1699999998.000000000; nearest frame 1700000000.000000000 (-2.000000 s off)"
+        in message
     )
-    assert "--truth-tolerance" in said
+    assert "--truth-tolerance" in message
     assert read(path, recordings, tolerance=2 * 10**9).heads == {("bag", 0): ()}
     path.write_text(json.dumps([{"frame": 99, "heads": []}]))
     with pytest.raises(ReplayError, match="frame 99; there are frames 0 up to 8"):

@@ -361,5 +361,5 @@ def test_what_is_found_out_holds_no_key(server: Server, monkeypatch: pytest.Monk
                 raise refuse("the key s3cret may not do this")
 
     perceiver = served(server, Talkative(TalkingModel(SURE)))
-    told = json.dumps(perceiver.facts()) + perceiver.warning()
-    assert "may not do this" in told and "s3cret" not in told
+    content = json.dumps(perceiver.facts()) + perceiver.warning()
+    assert "may not do this" in content and "s3cret" not in content

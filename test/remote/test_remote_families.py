@@ -54,9 +54,9 @@ def test_a_server_of_another_family_says_what_its_model_says(
     remote = HeadPerceiver.load(server.url)
     image = np.random.default_rng(4).integers(0, 256, (72, 120, 3), dtype=np.uint8)
     boxes = [(10.0, 10.0, 60.0, 50.0), (70.0, 20.0, 110.0, 60.0)]
-    told = remote.poses(image, boxes)
+    poses = remote.poses(image, boxes)
     written = local.look(seen[-1]).poses([(83, 138, 500, 694), (583, 277, 916, 833)])
-    for head, (yaw, pitch, roll) in zip(told, written, strict=True):
+    for head, (yaw, pitch, roll) in zip(poses, written, strict=True):
         if max(abs(pitch), abs(roll)) < 90:
             assert (head.yaw, head.pitch, head.roll) == pytest.approx((yaw, pitch, roll))
         assert np.isfinite(head.rotation).all()

@@ -34,9 +34,9 @@ def test_facing_is_asked_about_the_picture_in_words(
     questions = [facing.question(grid_box(box, 640, 480)) for box in BOXES]
     words = dict(zip(questions, ("left", "extreme"), strict=True))
     server.answer = lambda body: said(facing.TASK.format(words[prompt_of(body)]))
-    told = perceiver_at(server.url).labels(picture, BOXES, facing.TASK)
-    assert [max(one, key=lambda label: one[label]) for one in told] == ["left", "extreme"]
-    assert told[0] == dict.fromkeys(facing.LABELS, 0.0) | {"left": 1.0}
+    odds = perceiver_at(server.url).labels(picture, BOXES, facing.TASK)
+    assert [max(one, key=lambda label: one[label]) for one in odds] == ["left", "extreme"]
+    assert odds[0] == dict.fromkeys(facing.LABELS, 0.0) | {"left": 1.0}
     assert {part["type"] for part in server.asked[0]["messages"][0]["content"]} == {
         "text",
         "image_url",
@@ -118,18 +118,18 @@ def test_probabilities_follow_the_tokens() -> None:
     start = token("The head gesture is ", 1.0)
     n = token("n", 0.5, s=0.2, t=0.2, x=0.1)  # x begins none of the words
     tokens = [start, n, token("o", 1.0), token("d", 0.75, n=0.25), token(".", 1.0)]
-    told = label_scores(tokens, TEXTS, "nod")
-    assert told["nod"] == pytest.approx(0.5 / 0.9 * 0.75)
-    assert told["none"] == pytest.approx(0.5 / 0.9 * 0.25)
-    assert told["shake"] == pytest.approx(0.2 / 0.9)
-    assert told["turn"] == told["tilt"] == pytest.approx(0.1 / 0.9)
-    assert told["updown"] == 0 and sum(told.values()) == pytest.approx(1)
+    odds = label_scores(tokens, TEXTS, "nod")
+    assert odds["nod"] == pytest.approx(0.5 / 0.9 * 0.75)
+    assert odds["none"] == pytest.approx(0.5 / 0.9 * 0.25)
+    assert odds["shake"] == pytest.approx(0.2 / 0.9)
+    assert odds["turn"] == odds["tilt"] == pytest.approx(0.1 / 0.9)
+    assert odds["updown"] == 0 and sum(odds.values()) == pytest.approx(1)
 
 
 def test_without_alternatives_the_rest_is_shared() -> None:
     tokens = [Token("The head gesture is ", 1.0), Token("shake", 0.7), Token(".", 1.0)]
-    told = label_scores(tokens, TEXTS, "shake")
-    assert told["shake"] == pytest.approx(0.7) and told["nod"] == pytest.approx(0.3 / 5)
+    odds = label_scores(tokens, TEXTS, "shake")
+    assert odds["shake"] == pytest.approx(0.7) and odds["nod"] == pytest.approx(0.3 / 5)
     assert label_scores([], TEXTS, "nod")["nod"] == 1.0
     other = [Token("A ", 0.5), Token("nod", 0.5)]  # said in another way
     assert label_scores(other, TEXTS, "nod")["nod"] == 1.0
@@ -145,8 +145,8 @@ def test_probabilities_sum_to_one(said: str, cuts: list[int], data: st.DataObjec
     for piece in pieces:
         letters = data.draw(st.dictionaries(st.sampled_from("nstu"), shares, max_size=3))
         tokens.append(Token(piece, data.draw(shares), {piece: 0.5} | letters))
-    told = label_scores(tokens, TEXTS, said)
-    assert sum(told.values()) == pytest.approx(1) and min(told.values()) >= 0
+    odds = label_scores(tokens, TEXTS, said)
+    assert sum(odds.values()) == pytest.approx(1) and min(odds.values()) >= 0
 
 
 def test_the_grammar_of_labels_holds_those_alone() -> None:

@@ -128,8 +128,8 @@ def test_camera_info_that_is_amiss_is_said(fields, words, tmp_path, monkeypatch,
     bag = with_info(tmp_path / "bag", **fields)
     monkeypatch.setattr(work, "Loader", lambda *_: Load())
     assert command.main([str(bag), "--out", str(tmp_path / "run"), "--quiet"]) == 0
-    said = [s for s in capsys.readouterr().err.splitlines() if s.startswith("warning")]
-    before, after = said  # of the work
+    output = [s for s in capsys.readouterr().err.splitlines() if s.startswith("warning")]
+    before, after = output  # of the work
     assert before.startswith("warning: bag: camera_info") and words in before
     assert after.startswith("warning: bag: 3 frames: camera_info") and words in after
     report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))

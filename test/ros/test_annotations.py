@@ -25,9 +25,9 @@ def person() -> Person:
     head = HeadEstimate((100, 80, 140, 130), 20.0, 0.0, 0.0, rotation_from_angles(20, 0, 0), 0.9)
     people = People()
     for k in range(5):
-        (seen,) = people.see(k * 10**8, [head], View(SIZE))
-    assert seen.head.id and np.isfinite(seen.rotation).all()
-    return seen
+        (tracked,) = people.see(k * 10**8, [head], View(SIZE))
+    assert tracked.head.id and np.isfinite(tracked.rotation).all()
+    return tracked
 
 
 def made(name: str, ended: bool) -> Gesture:

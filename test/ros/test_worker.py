@@ -108,8 +108,8 @@ def test_cameras_take_turns_however_often_they_send(gate):
 def test_complaints_are_passed_on_once_a_period_and_kind(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    told = []
-    complain = ThrottledWarnings(told.append, period=5.0)
+    complaints = []
+    complain = ThrottledWarnings(complaints.append, period=5.0)
     for _ in range(3):
         complain("size", "too small")
     complain("empty", "nothing in it")
@@ -118,4 +118,4 @@ def test_complaints_are_passed_on_once_a_period_and_kind(monkeypatch):
     complain("size", "too small")
     now[0] += 5.0
     complain("empty", "nothing in it")
-    assert told == ["too small", "nothing in it", "too small (2 more since)", "nothing in it"]
+    assert complaints == ["too small", "nothing in it", "too small (2 more since)", "nothing in it"]

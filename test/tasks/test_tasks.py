@@ -186,9 +186,9 @@ def test_acts_are_two_words_that_are_read_out_of_sentences():
 
 
 def test_probabilities_of_an_act_are_those_of_its_parts():
-    said = dict.fromkeys(act.LABELS, 0.0)
-    said |= {"standing, arms crossed": 0.5, "sitting, arms crossed": 0.3, "sitting, arms down": 0.2}
-    postures, arms = act.marginals(said)
+    odds = dict.fromkeys(act.LABELS, 0.0)
+    odds |= {"standing, arms crossed": 0.5, "sitting, arms crossed": 0.3, "sitting, arms down": 0.2}
+    postures, arms = act.marginals(odds)
     assert postures == pytest.approx({"standing": 0.5, "sitting": 0.5})
     assert arms["arms crossed"] == pytest.approx(0.8) and sum(arms.values()) == pytest.approx(1)
 

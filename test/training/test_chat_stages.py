@@ -125,10 +125,10 @@ def test_a_merge_decides_about_each_projection_and_part(family: str, tmp_path: P
     assert merged.keys() == before.keys()
     for name, tensor in expected.items():
         assert torch.allclose(merged[name], tensor, atol=1e-6), name
-    told = json.loads((tmp_path / "out" / "merge.json").read_text())["layers"]
-    fused = [name for name in told if name.endswith("[q]")]
+    content = json.loads((tmp_path / "out" / "merge.json").read_text())["layers"]
+    fused = [name for name in content if name.endswith("[q]")]
     assert bool(fused) == (family != "smolvlm2")
-    assert {told[name]["side"] for name in told} >= {"original", "tuned"}
+    assert {content[name]["side"] for name in content} >= {"original", "tuned"}
     assert HeadPerceiver.load(tmp_path / "out", "cpu").warning() == ""  # it knows the formats now
 
 
@@ -185,8 +185,8 @@ def test_all_stages_one_behind_the_other(
     ]  # fmt: skip
     for module, options in started:
         run(module, options)
-    told = capsys.readouterr().out
-    assert told.count("GB of memory") == 3 and told.count("s a step") == 3
+    output = capsys.readouterr().out
+    assert output.count("GB of memory") == 3 and output.count("s a step") == 3
     moved = load_file(runs / "stage1" / "model" / "adapter_model.safetensors")
     assert any(tensor.any() for name, tensor in moved.items() if "lora_B" in name)
     image = np.random.default_rng(0).integers(0, 256, (60, 100, 3), dtype=np.uint8)

@@ -145,8 +145,8 @@ def test_the_recipe_runs_two_steps_on_tiny_layers(
     quick += ["--data_options.batch_size=2", "--threads=1", "--schedule.warmup=0"]
     options = settings(recipe, *places(recipe, scenes, tmp_path / "run", base), *quick)
     RECIPES[recipe][0].train(**options)
-    told = capsys.readouterr().out.splitlines()
-    heads, papers_heads = next(line for line in told if "about a head" in line).split()[-2:]
+    output = capsys.readouterr().out.splitlines()
+    heads, papers_heads = next(line for line in output if "about a head" in line).split()[-2:]
     assert (heads, papers_heads) == ("5", "94,795" if "stage1" in recipe else "64,187")
     trained = load_file(next((tmp_path / "run" / "model").glob("*.safetensors")))
     assert {t.dtype for t in trained.values()} == {torch.float32}

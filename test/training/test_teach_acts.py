@@ -85,5 +85,5 @@ def test_a_run_that_was_stopped_goes_on_and_answers_all_tasks(tmp_path):
         (yes_no.TASK, yes_no.question("standing", body)),
         (gesture.TASK, gesture.question(np.zeros((20, 5)))),
     ):
-        (said,) = signals_in(tmp_path, task).labels(task, [question])
-        assert set(said) == set(task.examples) and sum(said.values()) == pytest.approx(1)
+        (odds,) = signals_in(tmp_path, task).labels(task, [question])
+        assert set(odds) == set(task.examples) and sum(odds.values()) == pytest.approx(1)

@@ -71,8 +71,8 @@ def test_the_box_follows_its_head(seed, aspect):
     box = np.array([x, y, x + BOX * aspect, y + BOX])
     unknown, exact = np.full((3, 3), np.nan), np.zeros(3)
     rng = np.random.default_rng(seed)
-    seen, target = batches.view(marked(box), box, True, unknown, exact, rng)
-    grey = seen.astype(float).mean(2)
+    square, target = batches.view(marked(box), box, True, unknown, exact, rng)
+    grey = square.astype(float).mean(2)
     rows, columns = np.nonzero(grey > (grey.min() + grey.max()) / 2)
     middle = (target.box[:2] + 0.5) * SIDE
     inside = (np.abs(middle - SIDE / 2) + np.exp(target.box[2:]) * SIDE / 2 < SIDE / 2).all()
@@ -222,15 +222,15 @@ def test_the_exported_network_says_what_the_trained_one_does(taught, released):
     network = read_weights(taught).eval()
     image = np.random.default_rng(0).integers(0, 255, (80, 100, 3), np.uint8)
     boxes = [(10.0, 10.0, 40.0, 50.0), (60.0, 20.0, 90.0, 70.0)]
-    said = refiner(image, boxes)
+    output = refiner(image, boxes)
     tiles = squares(boxes)
-    seen = np.stack([cut_out(image, tile) for tile in tiles])
+    square = np.stack([cut_out(image, tile) for tile in tiles])
     with torch.no_grad():
-        ours = network(torch.from_numpy(seen).permute(0, 3, 1, 2)).numpy()
+        ours = network(torch.from_numpy(square).permute(0, 3, 1, 2)).numpy()
     same = refined(ours, tiles)
-    np.testing.assert_allclose(said.presence, same.presence, atol=1e-3)
-    np.testing.assert_allclose(said.boxes, same.boxes, atol=1e-2)
-    assert geodesic_degrees(said.rotations, same.rotations).max() < 0.05
+    np.testing.assert_allclose(output.presence, same.presence, atol=1e-3)
+    np.testing.assert_allclose(output.boxes, same.boxes, atol=1e-2)
+    assert geodesic_degrees(output.rotations, same.rotations).max() < 0.05
 
 
 def test_candidates_go_on_where_they_were_stopped(kept_scenes, tmp_path):
@@ -299,9 +299,9 @@ def test_poses_in_known_boxes_are_refined_too(released):
     boxes = [(100.0, 60.0, 160.0, 140.0), (10.0, 20.0, 60.0, 70.0)]
     heads = refining.poses(image, boxes)
     assert [head.box for head in heads] == boxes and [head.score for head in heads] == [1.0, 1.0]
-    said = refining.refiner(image, boxes)
+    output = refining.refiner(image, boxes)
     plain = HeadPerceiver.load(released, threads=1, refine=False).poses(image, boxes)
-    for head, rotation, text in zip(heads, said.rotations, plain, strict=True):
+    for head, rotation, text in zip(heads, output.rotations, plain, strict=True):
         turn = rotation_to_ray(usual_camera(image.shape[:2]), head.box)
         apart = geodesic_degrees(text.rotation, turn @ rotation)
         # the mean of both lies between them

@@ -159,8 +159,8 @@ def test_the_frame_after_one_without_memory_is_answered_as_if_nothing_had_been(
             perceiver(picture(13, 70, 60))
     finally:
         hook.remove()
-    told = [(head.yaw, head.pitch, head.roll) for head in perceiver.poses(image, boxes)]
-    assert told == expected
+    poses = [(head.yaw, head.pitch, head.roll) for head in perceiver.poses(image, boxes)]
+    assert poses == expected
 
 
 @each
@@ -425,8 +425,8 @@ def test_published_weights_warn_of_their_accuracy_and_explain_the_formats(
     processor: Any = published._engine.processor
     taught: Any = loaded(family)._engine.processor
     for prompt in (DETECTION_PROMPT, pose_prompt(BOXES[0])):
-        told = processor.decode(processor.encode_prompt(prompt))
-        assert "three digits" in told and told.startswith(prompt)
+        text = processor.decode(processor.encode_prompt(prompt))
+        assert "three digits" in text and text.startswith(prompt)
         assert "three digits" not in taught.decode(taught.encode_prompt(prompt))
     published(picture(0, 64, 96))
 

@@ -75,9 +75,9 @@ def test_weights_of_their_own_leave_heads_as_they_are(
     both = HeadPerceiver.load(folder, "cpu", threads=1)
     assert told(both) == before and both.model_id == alone.model_id
     assert both.has_learnt(TASK)
-    (said,) = both.keypoints(IMAGE, BODIES[:1], ["nose"])
+    (skeleton,) = both.keypoints(IMAGE, BODIES[:1], ["nose"])
     (same,) = taught.keypoints(IMAGE, BODIES[:1], ["nose"])
-    np.testing.assert_array_equal(said.points, same.points)
+    np.testing.assert_array_equal(skeleton.points, same.points)
     assert told(both) == before
 
 

@@ -74,8 +74,8 @@ def test_tiles_answer_in_the_pictures_own_pixels(
     cv2.imwrite(str(file), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     options = ["--model", str(folder), "--device", "cpu", "--max-heads", "5", "--tiles", "2"]
     assert main(["predict", str(file), *options, "--json", str(out)]) == 0
-    said = json.loads(out.read_text())["heads"]
-    assert [h["box"] for h in said] == [[round(v, 1) for v in h.box] for h in heads]
+    content = json.loads(out.read_text())["heads"]
+    assert [h["box"] for h in content] == [[round(v, 1) for v in h.box] for h in heads]
 
 
 def _mirrored(heads: Heads, width: int) -> list[HeadEstimate]:
@@ -122,8 +122,8 @@ def test_the_model_says_whether_to_look_twice(
     for wish, expected in (("off", scores[0]), ("on", scores[1]), ("auto", scores[1])):
         options = ["--model", str(folder), "--device", "cpu", "--mirror", wish]
         assert main(["predict", str(file), *options, "--json", str(out)]) == 0
-        said = json.loads(out.read_text())["heads"]
-        assert [h["score"] for h in said] == pytest.approx(expected, abs=1e-3)
+        content = json.loads(out.read_text())["heads"]
+        assert [h["score"] for h in content] == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_mirror_that_is_neither_true_nor_false_is_refused(folder: Path) -> None:

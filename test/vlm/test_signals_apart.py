@@ -50,8 +50,8 @@ def test_heads_are_the_same_with_and_without_signals(bare):
     for path in PICTURES:
         image = read_picture(path)
         found = alone(image)
-        told = signals.labels(gesture.TASK, questions)
-        assert [max(one, key=one.get) for one in told] == list(PLAIN)
+        odds = signals.labels(gesture.TASK, questions)
+        assert [max(one, key=one.get) for one in odds] == list(PLAIN)
         assert bits(whole(image)) == bits(found)
         boxes = [head.box for head in found]
         for head in found:
@@ -68,8 +68,8 @@ def test_poses_are_the_same_after_a_question_in_words(tiny_model):
     look = HeadPerceiver.load(tiny_model, "cpu", threads=1).look(image)
     cells = [(100, 100, 200, 200), (300, 300, 400, 500)]
     before = [pose.probabilities.tobytes() for pose in look.estimates(cells)]
-    for said in look.labels(facing.TASK, [facing.question(cell) for cell in cells]):
-        assert set(said) == set(facing.LABELS) and sum(said.values()) == pytest.approx(1)
+    for odds in look.labels(facing.TASK, [facing.question(cell) for cell in cells]):
+        assert set(odds) == set(facing.LABELS) and sum(odds.values()) == pytest.approx(1)
     assert [pose.probabilities.tobytes() for pose in look.estimates(cells)] == before
 
 

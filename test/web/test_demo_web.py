@@ -88,10 +88,10 @@ def page(proxy: tuple[str, list[str]], tmp_path_factory: Any) -> Iterator[tuple[
         text=True,
     )
     assert program.stdout is not None
-    said = program.stdout.readline()
-    found = re.search(r"http://127\.0\.0\.1:\d+", said)
+    output = program.stdout.readline()
+    found = re.search(r"http://127\.0\.0\.1:\d+", output)
     try:
-        assert found, said
+        assert found, output
         yield found.group(), folder
     finally:
         program.send_signal(signal.SIGINT)

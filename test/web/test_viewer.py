@@ -38,10 +38,10 @@ class Two:
 
 
 def test_who_looks_at_the_camera_has_an_amber_box() -> None:
-    seen = Viewer(Two()).photo(np.full((240, 320, 3), 90, np.uint8))
-    assert [looks(person) for person in seen.people] == [True, False]
-    assert all(0.3 < person.position.point[2] < 2 for person in seen.people)
-    amber = (np.abs(seen.drawing.astype(int) - MARKED_COLOUR).sum(axis=2) < 40).nonzero()[1]
+    result = Viewer(Two()).photo(np.full((240, 320, 3), 90, np.uint8))
+    assert [looks(person) for person in result.people] == [True, False]
+    assert all(0.3 < person.position.point[2] < 2 for person in result.people)
+    amber = (np.abs(result.drawing.astype(int) - MARKED_COLOUR).sum(axis=2) < 40).nonzero()[1]
     assert len(amber) and 0.4 * 320 - 3 <= amber.min() and amber.max() <= 0.6 * 320 + 3
 
 
@@ -58,9 +58,9 @@ def test_large_images_are_shrunk_and_streams_get_ids() -> None:
     viewer, people = Viewer(Two()), People()
     image = np.zeros((LONGEST, 2 * LONGEST, 3), np.uint8)
     for number in range(4):
-        seen = viewer.follow(image, people, 10**9 + number * 10**8)
-    assert seen.drawing.shape == (LONGEST // 2, LONGEST, 3)
-    assert [person.head.id for person in seen.people] == ["h0001", "h0002"]
+        tracked = viewer.follow(image, people, 10**9 + number * 10**8)
+    assert tracked.drawing.shape == (LONGEST // 2, LONGEST, 3)
+    assert [person.head.id for person in tracked.people] == ["h0001", "h0002"]
 
 
 def test_a_film_is_answered_ten_times_a_second(tmp_path: Path) -> None:

@@ -101,8 +101,8 @@ def test_the_same_labels_as_directmhp_makes(agora, joints):
     camera = person - look.inv().apply([0.4, -0.1, 6])
     cam_rotation, cam_shift = look * turn, look.apply(person - camera)
     name = "ag_trainset_renderpeople_bfh_archviz_5_10_cam02_00003.png"
-    seen = look.apply(turn.apply(body) + person - camera)
-    (sample,) = read_agora(*agora([(name, [(CLEAR, seen)])]))
+    projected = look.apply(turn.apply(body) + person - camera)
+    (sample,) = read_agora(*agora([(name, [(CLEAR, projected)])]))
 
     face, reference = body[MATCHED], REFERENCE_FACE[:13]
     fit, _ = Rotation.align_vectors(face - face.mean(0), reference - reference.mean(0))

@@ -100,8 +100,10 @@ def test_the_command_checks_and_converts(tmp_path, picture, capsys):
     (tmp_path / "own.odgt").write_text("\n".join(lines))
     arguments = [str(tmp_path / "own.odgt"), str(tmp_path / "Images"), "--decode"]
     main(["crowdhuman", *arguments, "--output", str(tmp_path / "out" / "labels.jsonl")])
-    told = capsys.readouterr().out
-    assert "kept 1 images" in told and "left out 1: picture damaged" in told and "b.jpg" in told
+    output = capsys.readouterr().out
+    assert (
+        "kept 1 images" in output and "left out 1: picture damaged" in output and "b.jpg" in output
+    )
     (sample,) = read_labels(tmp_path / "out")
     assert sample.image_path.samefile(tmp_path / "Images" / "a.jpg")
     with pytest.raises(SystemExit, match="none.odgt"):

@@ -141,10 +141,13 @@ def test_without_a_known_camera_nobody_is_said_to_look_at_it():
 
 
 def test_conversations_are_drawn_evenly():
-    told = [Instruction("conversation", f"q{k}", "Yes.") for k in range(20)]
-    told += [Instruction("conversation", "n", "No."), Instruction("conversation", "w", "[[1]]")]
-    told += [Instruction("reasoning", "r", "Nobody.")]
-    drawn = telling.chosen(told, 4, np.random.default_rng(0))
+    instructions = [Instruction("conversation", f"q{k}", "Yes.") for k in range(20)]
+    instructions += [
+        Instruction("conversation", "n", "No."),
+        Instruction("conversation", "w", "[[1]]"),
+    ]
+    instructions += [Instruction("reasoning", "r", "Nobody.")]
+    drawn = telling.chosen(instructions, 4, np.random.default_rng(0))
     assert sorted(one.answer for one in drawn) == ["No.", "Nobody.", "Yes.", "Yes.", "[[1]]"]
 
 
@@ -172,6 +175,6 @@ class Words:
 
 
 def test_answers_are_learnt_as_text_with_their_numbers():
-    told = [Instruction(kind, "Where is it", "There it is") for kind in ("a", "a", "b")]
-    prompts = instruction_prompts(told, Words(), 2, np.random.default_rng(0))
+    instructions = [Instruction(kind, "Where is it", "There it is") for kind in ("a", "a", "b")]
+    prompts = instruction_prompts(instructions, Words(), 2, np.random.default_rng(0))
     assert len(prompts) == 2 and prompts[0].kinds == [0] * 4

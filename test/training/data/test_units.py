@@ -101,8 +101,8 @@ def test_boxes_alone_are_asked_for_without_poses(make):
     (place,) = [n for n, draw in enumerate(batches.draws.tolist()) if draw == [1, BOXES]]
     batches.indices = lambda step: np.full(BATCH, place)
     part = batches.part(0)
-    said = batches.processor.decode(part.targets[0][part.targets[0] >= 0])
-    assert said.startswith("Their head bounding boxes") and len(part.prompt_places(0)) == 1
+    text = batches.processor.decode(part.targets[0][part.targets[0] >= 0])
+    assert text.startswith("Their head bounding boxes") and len(part.prompt_places(0)) == 1
 
 
 def test_a_damaged_picture_is_skipped_with_all_its_heads(make, tmp_path, caplog):

@@ -38,8 +38,8 @@ def test_dice_of_times():
 
 def test_events():
     true = [Event("nod", 1, 2, 8.0), Event("nod", 5, 6, 3.0), Event("shake", 8, 9, 20.0)]
-    told = [Event("nod", 1.2, 2.2, reported=1.8), Event("nod", 3.5, 4.5), Event("turn", 8, 9)]
-    one = [filmed(true, told)]
+    events = [Event("nod", 1.2, 2.2, reported=1.8), Event("nod", 3.5, 4.5), Event("turn", 8, 9)]
+    one = [filmed(true, events)]
     assert event_f1(one, "nod") == pytest.approx(0.5)  # one of two found, one of two right
     assert event_f1(one, "nod", least=6.0) == pytest.approx(2 / 3)  # the small one does not count
     assert event_f1(one, "shake") == 0
@@ -64,8 +64,8 @@ def test_frames_near_a_border_are_not_scored():
 
 
 def test_false_events_in_a_minute():
-    told = [Event("nod", 1, 2), Event("turn", 4, 5), Event("shake", 7, 8)]
-    one = [filmed([Event("shake", 7, 8)], told, seconds=30.0, excused=[False, True, False])]
+    events = [Event("nod", 1, 2), Event("turn", 4, 5), Event("shake", 7, 8)]
+    one = [filmed([Event("shake", 7, 8)], events, seconds=30.0, excused=[False, True, False])]
     assert false_per_minute(one) == pytest.approx(2.0)
     assert false_per_minute(one, excuse=False) == pytest.approx(4.0)
     assert math.isnan(false_per_minute([]))

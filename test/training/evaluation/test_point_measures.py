@@ -20,11 +20,11 @@ SIDE = 100.0  # pixels, of every body
 def person(left: float, rng: np.random.Generator, side: float = SIDE) -> Head:
     body = np.array([left, 20.0, left + side / 2, 20 + side])
     points = np.column_stack([rng.uniform(*body[[0, 2]], 17), rng.uniform(*body[[1, 3]], 17)])
-    seen = np.full((17, 1), 2.0)
-    seen[3] = ABSENT
+    visibility = np.full((17, 1), 2.0)
+    visibility[3] = ABSENT
     points[3] = 0
     looks = Appearance(body, None, frozenset(), 5000.0)
-    return Head(body.copy(), None, appearance=looks, keypoints=np.hstack([points, seen]))
+    return Head(body.copy(), None, appearance=looks, keypoints=np.hstack([points, visibility]))
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ class Knowing:
 
     def _skeleton(self, box):
         true = self._bodies[box]
-        seen = true[:, 2].astype(int)
-        points = np.where(seen[:, None] == ABSENT, np.nan, self._change(true[:, :2]))
-        return Skeleton(box, KEYPOINTS, points, seen, np.ones(17), np.zeros((17, 2, 2)))
+        visibility = true[:, 2].astype(int)
+        points = np.where(visibility[:, None] == ABSENT, np.nan, self._change(true[:, :2]))
+        return Skeleton(box, KEYPOINTS, points, visibility, np.ones(17), np.zeros((17, 2, 2)))
 
 
 def test_the_truth_and_what_is_off_by_a_known_distance(samples, capsys):

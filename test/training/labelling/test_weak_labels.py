@@ -105,17 +105,17 @@ def test_answers_are_averaged_and_their_spread_is_told(head_matrix):
 def test_poses_are_kept_where_all_agree(head_matrix):
     true = head_matrix(30, 5, 0)
     finder, filters = Finder(face_of(true)), Filters()
-    (head,), (told,) = label_photo(image(), finder, {"a": Always(true)}, filters)
+    (head,), (label,) = label_photo(image(), finder, {"a": Always(true)}, filters)
     np.testing.assert_allclose(head.rotation, true, atol=1e-6)
-    assert told["angles"] == pytest.approx([30, 5, 0], abs=1e-2) and told["score"] == 0.95
+    assert label["angles"] == pytest.approx([30, 5, 0], abs=1e-2) and label["score"] == 0.95
     doubted = [
         Always(true, mirrored=np.eye(3)),  # its own mirror image contradicts it
         Always(head_matrix(-30, 5, 0)),  # the landmarks do
         Always(head_matrix(30, 5, 180)),  # no valid triple
     ]
     for labeller in doubted:
-        (head,), (told,) = label_photo(image(), finder, {"a": labeller}, filters)
-        assert head.rotation is None and told["angles"] is None
+        (head,), (label,) = label_photo(image(), finder, {"a": labeller}, filters)
+        assert head.rotation is None and label["angles"] is None
     small = Finder(face_of(true, scale=1.5))
     (head,), _ = label_photo(image(), small, {"a": Always(true)}, Filters(min_face=8))
     assert head.rotation is None

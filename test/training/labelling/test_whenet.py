@@ -101,12 +101,14 @@ def test_the_crop_is_padded_and_normalised():
     image = np.zeros((100, 100, 3), np.uint8)
     image[..., 0] = 255  # RGB: red
     image[30:70, 30:50] = 128
-    seen = crop(image, np.array([30.0, 30, 50, 70]))  # padded to 26..54 x 26..74
-    assert seen.shape == (3, 224, 224)
-    np.testing.assert_allclose(seen[:, 0, 0], [(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225])
+    patch = crop(image, np.array([30.0, 30, 50, 70]))  # padded to 26..54 x 26..74
+    assert patch.shape == (3, 224, 224)
+    np.testing.assert_allclose(
+        patch[:, 0, 0], [(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225]
+    )
     middle = (128 / 255 - np.array([0.485, 0.456, 0.406])) / (0.229, 0.224, 0.225)
-    np.testing.assert_allclose(seen[:, 112, 112], middle, rtol=1e-5)
-    grey = (seen[0] < (seen[0, 0, 0] + seen[0, 112, 112]) / 2).float().mean().item()
+    np.testing.assert_allclose(patch[:, 112, 112], middle, rtol=1e-5)
+    grey = (patch[0] < (patch[0, 0, 0] + patch[0, 112, 112]) / 2).float().mean().item()
     assert grey == pytest.approx(20 / 28 * 40 / 48, abs=0.02)
 
 

@@ -51,7 +51,7 @@ def test_a_model_folder_gets_its_weights(tmp_path, scenes, capsys, monkeypatch):
     monkeypatch.setattr(fit_scores, "RULES", always)  # random boxes hit nothing else
     fit_scores.main(folder, [scenes], precision=0.1, threads=1)
     written = json.loads((folder / "config.json").read_text())
-    said = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert written["score_weights"]["text"] == said["text"]
-    assert written["min_score"] == said["min_score"]
+    output = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert written["score_weights"]["text"] == output["text"]
+    assert written["min_score"] == output["min_score"]
     assert written["calibration"] == {"score_offset": 0.0, "score_slope": 1.0}

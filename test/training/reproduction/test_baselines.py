@@ -180,9 +180,9 @@ def test_angles_without_a_valid_triple_still_name_the_rotation():
 def test_crops_are_padded_and_repeat_the_border():
     image = np.zeros((40, 40, 3), np.uint8)
     image[:, :10] = 200
-    seen = cut(image, np.array([0.0, 10, 20, 30]), 28)  # padded to -4..24 x 6..34
-    assert seen.shape == (28, 28, 3)
-    assert (seen[:, :13] == 200).all() and (seen[:, 15:] == 0).all()
+    patch = cut(image, np.array([0.0, 10, 20, 30]), 28)  # padded to -4..24 x 6..34
+    assert patch.shape == (28, 28, 3)
+    assert (patch[:, :13] == 200).all() and (patch[:, 15:] == 0).all()
 
 
 def test_crops_need_heads(scenes, tmp_path):

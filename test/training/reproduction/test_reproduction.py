@@ -79,8 +79,10 @@ def test_a_part_of_a_result_is_found_by_its_group():
 @pytest.mark.parametrize(("mae", "verdict"), [(20.0, "**shows"), (5.0, "**does not show")])
 def test_claims_are_judged_by_the_numbers(mae, verdict):
     other = {"summary": {"mae": mae}}
-    said = verdicts("III", {"stage4": OURS, "sixdrepnet": other})
-    assert verdict in said[0] and "cannot be told, no number of `non_merging`" in said[1]
+    judgements = verdicts("III", {"stage4": OURS, "sixdrepnet": other})
+    assert (
+        verdict in judgements[0] and "cannot be told, no number of `non_merging`" in judgements[1]
+    )
     loose = verdicts("VIII", {"task_arithmetic": OURS})
     assert "**shows here**" in loose[0]
 
@@ -128,12 +130,12 @@ def test_attention_is_that_of_the_model_itself(model, two_heads, monkeypatch):
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", spy)
     monkeypatch.setattr(attention, "pack", lambda *a: batches.append(packed(*a)) or batches[0])
-    seen = attention.attention_map(network, processor, two_heads, two_heads.heads[0])
+    weights = attention.attention_map(network, processor, two_heads, two_heads.heads[0])
     (batch,) = batches
     assert len(taken) == 2 and (batch.targets >= 0).sum() > 3
     patches = slice(2, network.config.num_image_tokens)
     mean = torch.stack(taken)[:, :, batch.targets[0] >= 0, patches].mean((0, 1, 2))
-    np.testing.assert_allclose(seen.ravel(), mean / mean.sum(), atol=1e-6)
+    np.testing.assert_allclose(weights.ravel(), mean / mean.sum(), atol=1e-6)
 
 
 def test_attention_within_a_box_is_counted(two_heads):

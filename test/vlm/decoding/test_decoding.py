@@ -325,6 +325,6 @@ def test_words_that_questions_share_are_fed_once(tiny_engine: Engines, picture: 
     ask(sequences, prompts, [engine.grammar.angles() for _ in prompts])
     encode = engine.processor.encode
     beginning = encode("What is the head yaw pitch roll inside the bounding box [[")
-    said = encode("The head orientation angles are {")
-    own = len(prompts[0]) - len(beginning) + len(said)
+    text = encode("The head orientation angles are {")
+    own = len(prompts[0]) - len(beginning) + len(text)
     assert fed[0] == len(beginning) + len(BOXES) * own

@@ -73,9 +73,9 @@ def test_lanes_do_not_hear_each_other(folder):
 def test_probabilities_of_labels_sum_to_one(folder):
     experts = TextExperts(folder)
     questions = [gesture.question(np.full((20, 5), value)) for value in (0.0, 0.1)]
-    for said in experts.labels(gesture.TASK, questions):
-        assert set(said) == set(gesture.LABELS)
-        assert sum(said.values()) == pytest.approx(1.0)
+    for odds in experts.labels(gesture.TASK, questions):
+        assert set(odds) == set(gesture.LABELS)
+        assert sum(odds.values()) == pytest.approx(1.0)
 
 
 def test_a_model_without_experts_has_the_rule(folder, tmp_path):
@@ -95,8 +95,8 @@ def test_experts_answer_what_they_have_learnt(folder):
     experts = signals_in(model, act.TASK)
     config.write_text(before)
     body = np.random.default_rng(0).uniform(0, 99, (17, 3)).round() * [1, 1, 0] + [0, 0, 2]
-    (said,) = experts.labels(act.TASK, [act.question(body)])
-    assert set(said) == set(act.LABELS) and sum(said.values()) == pytest.approx(1)
+    (odds,) = experts.labels(act.TASK, [act.question(body)])
+    assert set(odds) == set(act.LABELS) and sum(odds.values()) == pytest.approx(1)
     with pytest.raises(ValueError, match="signals-.* has not learnt the question 'gesture'"):
         experts.labels(gesture.TASK, ["What?"])
 
