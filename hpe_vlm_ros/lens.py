@@ -204,6 +204,7 @@ def _units(vectors: Array) -> Array:
 
 def _cone(axis: Array, half: float) -> Array:
     """Directions (N, 3) at an angle of `half` radians about a unit vector."""
+    # the axis that lies least along it, so that the cross product is long
     aside = np.eye(3)[[int(np.argmin(np.abs(axis)))]]
     across = _units(np.cross(axis, aside))[0]
     up = np.cross(axis, across)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
 Array = NDArray[np.float64]
-Said = TypeVar("Said")
+Answer = TypeVar("Answer")
 PEAK = 0.2  # probability from which a peak of the presence map is worth a closer look
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
 
@@ -455,8 +455,8 @@ class HeadPerceiver:
         return [plain, Mirrored(self.look(np.ascontiguousarray(image[:, ::-1])))]
 
     def _each(
-        self, looks: Sequence[Look | Mirrored], ask: Callable[[Look | Mirrored], Said]
-    ) -> list[Said]:
+        self, looks: Sequence[Look | Mirrored], ask: Callable[[Look | Mirrored], Answer]
+    ) -> list[Answer]:
         """What is answered to the same question by each look."""
         if self._beside is None or len(looks) < 2:
             return [ask(look) for look in looks]

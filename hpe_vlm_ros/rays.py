@@ -41,6 +41,7 @@ def ray_rotation(ray: ArrayLike) -> Array:
     direction = np.asarray(ray, dtype=float)
     x, y, z = direction / np.linalg.norm(direction)
     turn = np.array([[0, 0, x], [0, 0, y], [-x, -y, 0]])
+    # Rodrigues' formula, between two directions; straight back (z = -1) no turn is the smallest
     rotation: Array = np.eye(3) + turn + turn @ turn / (1 + z)
     return rotation
 

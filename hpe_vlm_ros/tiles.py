@@ -171,6 +171,7 @@ def _extent(size: tuple[int, int]) -> tuple[int, int]:
 
 def _cuts(length: int, count: int) -> list[tuple[int, int]]:
     """Starts and lengths of `count` overlapping parts of a side."""
+    # so many parts, less what each shares with the next, fill the side
     part = min(length, int(np.ceil(length / (count - (count - 1) * OVERLAP))))
     starts = np.linspace(0, length - part, count).round().astype(int)
     return [(int(start), part) for start in starts]

@@ -55,7 +55,7 @@ def postprocess(
             continue
         try:
             found.append(_in_camera_frame(record, seer, shape, degrees))
-        except LateFrame:
+        except LateFrame:  # a frame by itself, without ids: no frame of a recording is left out
             late += 1
             seer.tracking = False
             found.append(_in_camera_frame(record, seer, shape, degrees))

@@ -87,6 +87,7 @@ def attention_mask(segments: torch.Tensor, parents: torch.Tensor) -> torch.Tenso
     causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
     query, key = segments[:, :, None], segments[:, None, :]
     allowed = causal & ((key == 0) | (key == query) | (key == parents[:, :, None]))
+    # padding sees itself: a row of the mask with nothing in it would make NaN
     return (allowed | torch.eye(length, dtype=torch.bool, device=segments.device))[:, None]
 
 

@@ -38,7 +38,7 @@ class ChatLearner(nn.Module):
         self.model.enable_input_require_grads()  # else nothing of a frozen start is computed twice
 
     def forward(self, batch: ChatBatch) -> dict[str, torch.Tensor]:
-        """The losses of a batch by name: text, and box and angle where they were asked for."""
+        """The loss of a batch by its name, a zero with a gradient where nothing is asked."""
         model = self.model.get_base_model()
         hidden = model.model(
             input_ids=batch.input_ids,

@@ -159,8 +159,7 @@ class StageTrainer(Trainer):
         """Not counted: every loss is a mean over its own kind of answer."""
 
     def floating_point_ops(self, inputs: Any) -> int:
-        """Not counted; the Trainer would estimate them from tokens, and most of the work is on
-        pictures."""
+        """Not counted: the Trainer would go by the number of tokens, which leaves out pictures."""
         return 0
 
     def compute_loss(
@@ -232,6 +231,7 @@ def last_checkpoint(out: Path) -> Path | None:
         out.glob(f"{PREFIX_CHECKPOINT_DIR}-*"), key=lambda folder: int(folder.name.split("-")[-1])
     )
     whole = [folder for folder in folders if (folder / WHOLE).exists()]
+    # they are no use to anybody, and the Trainer would count them among those that it keeps
     for folder in set(folders) - set(whole):
         shutil.rmtree(folder, ignore_errors=True)  # several processes clear at once
     return whole[-1] if whole else None

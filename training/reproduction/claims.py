@@ -37,8 +37,7 @@ def accuracy(number: Number, name: str) -> float:
 
 
 def invalid(number: Number, name: str, *group: str) -> float:
-    """Share of heads whose answer without a grammar is invalid, of a result or of one of its
-    groups."""
+    """Share of heads whose answer is invalid: without a grammar, or in a group of a result."""
     key = ("summary", "e_angle_free") if not group else (*group, "e_angle")
     return number(name, *key)
 
