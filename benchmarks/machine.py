@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -26,7 +27,22 @@ def take_cores(count: int) -> None:
 
 
 def say(text: str) -> None:
+    """A line about progress, on stderr, where it mixes with no table."""
     print(text, file=sys.stderr, flush=True)
+
+
+def cell(value: float | None, digits: int = 2) -> str:
+    """A number of a table; "-" for one that was not measured."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """A table of these cells, columns aligned at their right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
+        for line in lines
+    )
 
 
 def resident_megabytes(pid: int) -> float:

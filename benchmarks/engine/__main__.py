@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import described, say, take_cores
+from benchmarks.machine import aligned, cell, described, say, take_cores
 
 HEADS, WITH_GENERATE = (1, 2, 4, 10), (2, 4)
 TITLES = (
@@ -178,17 +178,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         ours, apart, plain = (row.get(name) for name in ("ours", "apart", "generate"))
         ratios = [other / ours if ours and other else None for other in (apart, plain)]
-        cells = [_cell(value) for value in (row.get("shipped"), ours, apart, plain, *ratios)]
+        cells = [cell(value) for value in (row.get("shipped"), ours, apart, plain, *ratios)]
         lines.append((str(row["heads"]), *cells, str(row["picture"])))  # type: ignore[arg-type]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(TITLES))]
-    return "\n".join(
-        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
-        for line in lines
-    )
-
-
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    return aligned(lines)
 
 
 if __name__ == "__main__":

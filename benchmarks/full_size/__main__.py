@@ -29,7 +29,7 @@ import torch
 
 from benchmarks.full_size.random_model import always_another, cogvlm_config, random_engine
 from benchmarks.full_size.roofline import Card, Counter, Work, card_called, least_seconds
-from benchmarks.machine import described
+from benchmarks.machine import cell, described
 from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, pose_prompt
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.backend import ImageCache, Pixels
@@ -190,7 +190,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     for quantization, found in results.items():
         for row in found["rows"]:
             cells = [_cell(row, name) for name in (*PHASES, "total")]
-            cells += [_number(row.get(name)) for name in ("fps", "generate", "speedup")]
+            cells += [cell(row.get(name)) for name in ("fps", "generate", "speedup")]
             line = "".join(f"{cell:>17}" for cell in cells)
             lines.append(f"{quantization:<10}{row['heads']:>5}{line}")
         lines.append(f"{'':<10}peak memory {found['memory_gb']:.2f} GB")
@@ -200,10 +200,6 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 def _cell(row: dict[str, Any], name: str) -> str:
     best = row[f"least_{name}"]
     return f"{row[name]:.1f}" + ("" if best is None else f" ({best:.1f})")
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
 
 
 def known_card(options: argparse.Namespace) -> tuple[str, Card | None]:

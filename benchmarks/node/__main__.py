@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.machine import described, say, take_cores
+from benchmarks.machine import aligned, cell, described, say, take_cores
 from benchmarks.node.sending import answered, frame
 from demo.process import (
     NODE,
@@ -147,11 +147,7 @@ def latency(side: Side, pixels: Any, heads: int) -> float:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [[*TITLES], *([_cell(value) for value in line.values()] for line in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(TITLES))]
-    return "\n".join(
-        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
-        for line in lines
-    )
+    return aligned(lines)
 
 
 def summary(
@@ -164,7 +160,7 @@ def summary(
 
 
 def _cell(value: Any) -> str:
-    return "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+    return str(value) if isinstance(value, int | str) else cell(value)
 
 
 if __name__ == "__main__":

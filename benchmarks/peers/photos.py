@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import cell
 from benchmarks.peers.contenders import (
     Boxes,
     Found,
@@ -161,16 +162,12 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
         if "not_run" in row:
             lines.append(f"{name:<22}{'not run':>12}  {row['not_run']}")
             continue
-        cells = "".join(f"{_cell(row[key], digits):>12}" for key, (_, digits) in COLUMNS.items())
-        both = " ".join(_cell(row["both"][who]["teacher_mae"], 2) for who in ("theirs", "ours"))
+        cells = "".join(f"{cell(row[key], digits):>12}" for key, (_, digits) in COLUMNS.items())
+        both = " ".join(cell(row["both"][who]["teacher_mae"], 2) for who in ("theirs", "ours"))
         lines.append(f"{name:<22}{cells}{both:>18}")
     lines.append("recall of heads of 32 pixels and more at our model's input, small: of 16 to 32; "
                  "degrees to the teachers")  # fmt: skip
     return "\n".join(lines)
-
-
-def _cell(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def compare(labels: Sequence[dict[str, Any]], found: Found, input_size: int) -> list[Photo]:

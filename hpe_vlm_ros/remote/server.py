@@ -14,6 +14,7 @@ from .settings import Address
 from .square import Verdict
 
 SHOWN = 5  # names of models in a message
+# Of an entry of the list of models. Not `created`, which may be another at every request.
 LASTING = (
     "id",
     "owned_by",
@@ -21,7 +22,7 @@ LASTING = (
     "parent",
     "max_model_len",
     "meta",
-)  # of an entry; not `created`
+)
 
 Entry = Mapping[str, Any]
 

@@ -201,9 +201,7 @@ def test_paired_differences_are_those_of_the_same_frames(tmp_path, bag, truth, m
     found = compare_runs(tmp_path / "a", tmp_path / "b", Scoring(block_seconds=0.2))
     cell = found["scores"]["mae_yaw"]
     assert (cell["a"], cell["b"], cell["delta"]) == pytest.approx((4, 2, -2))
-    assert cell["low"] == pytest.approx(-2) and cell["high"] == pytest.approx(
-        -2
-    )  # paired: no spread
+    assert (cell["low"], cell["high"]) == pytest.approx((-2, -2))  # paired: no spread
 
 
 def test_the_gate(bag, truth, tmp_path, capsys):

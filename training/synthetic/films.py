@@ -28,7 +28,7 @@ from .drawing.compose import Canvas
 from .gestures import Script, random_script
 from .people.walkers import Walker
 from .scene.world import World
-from .walks import PEOPLE, Stage
+from .walks import PEOPLE, Stage, add_video_options
 
 CODEC = "mp4v"
 STANDING = 0.7  # share of people who stand
@@ -113,11 +113,8 @@ def write(stage: FilmStage, out: Path, name: str, frames: int, rate: float) -> N
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    render.add_world_options(parser)
+    add_video_options(parser, rate=10.0)
     parser.add_argument("--films", type=int, default=24, help="(%(default)s)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first (%(default)s)")
-    parser.add_argument("--frames", type=int, default=80, help="in a film (%(default)s)")
-    parser.add_argument("--rate", type=float, default=10.0, help="frames a second (%(default)s)")
     parser.add_argument(
         "--busy", type=float, default=1.0, help="how often heads move (%(default)s)"
     )

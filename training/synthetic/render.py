@@ -192,12 +192,10 @@ def main(arguments: list[str] | None = None) -> None:
     if not tasks:
         print(f"{args.out}: all {args.scenes} scenes are there")
         return
-    bank = load_bank(
-        args.cache, args.split, args.seed, _identities(args)
-    )  # once, not by each worker
-    if (
-        args.avatars is not None
-    ):  # what is amiss with them ends the run here: workers start for ever
+    # made once, not by each worker
+    bank = load_bank(args.cache, args.split, args.seed, _identities(args))
+    if args.avatars is not None:
+        # what is amiss with them ends the run here; in a worker, another would be started for ever
         read_avatars(args.avatars, args.split, bank.rig, TextureStore())
     total = sum(last - first for _, first, last in tasks)
     run_tasks(tasks, _render_shard, _start, args, args.workers, total)

@@ -141,12 +141,18 @@ def write(stage: Stage, out: Path, frames: int, rate: float) -> int:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    render.add_world_options(parser)
+    add_video_options(parser, rate=8.0)
     parser.add_argument("--walks", type=int, default=len(PEOPLE), help="(%(default)s)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first (%(default)s)")
-    parser.add_argument("--frames", type=int, default=80, help="in a walk (%(default)s)")
-    parser.add_argument("--rate", type=float, default=8.0, help="frames a second (%(default)s)")
     return parser.parse_args(arguments)
+
+
+def add_video_options(parser: argparse.ArgumentParser, rate: float) -> None:
+    """The options of the world, of how many frames a video has, and of where to go on."""
+    render.add_world_options(parser)
+    add = parser.add_argument
+    add("--first", type=int, default=0, help="number of the first (%(default)s)")
+    add("--frames", type=int, default=80, help="in each (%(default)s)")
+    add("--rate", type=float, default=rate, help="frames a second (%(default)s)")
 
 
 def main(arguments: list[str] | None = None) -> None:
