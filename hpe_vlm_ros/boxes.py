@@ -45,13 +45,16 @@ def within(box: PixelBox, width: int, height: int) -> PixelBox:
 
 
 def without_duplicates(
-    found: Sequence[Boxed], iou: float = DUPLICATE_IOU, inside: float = 1.0
+    found: Sequence[Boxed],
+    iou: float = DUPLICATE_IOU,
+    inside: float = 1.0,
+    beside: Sequence[Boxed] = (),
 ) -> list[Boxed]:
-    """Drop each box that overlaps a surer one by more than `iou`, or of which more than the share
-    `inside` lies in one."""
+    """Drop each box that overlaps a surer one, or any of those `beside`, by more than `iou`, or of
+    which more than the share `inside` lies in one."""
     kept: list[Boxed] = []
     for one in sorted(found, key=lambda d: -d.score):
-        others = [other.box for other in kept]
+        others = [other.box for other in (*beside, *kept)]
         within = box_overlap([one.box], others) > inside * box_area([one.box])
         if not ((box_iou([one.box], others) > iou) | within).any():
             kept.append(one)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .answers import Box
+from .head_map import HeadMap
 from .tasks import Task
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class Look(Protocol):
     """One picture, for any question about it."""
 
     @property
-    def presence(self) -> NDArray[np.float32] | None:
-        """Logits (rows, columns) that a head's middle lies in each patch; None where unknown."""
+    def presence(self) -> HeadMap | None:
+        """What the picture's patches tell of heads; None where unknown."""
 
     def detect(
         self, max_heads: int, draft: Sequence[Box] | None = None, slack: int = 0

@@ -23,9 +23,10 @@ from .answers import Angles, Box, Parsed, grid_box, parse_angles, pixel_box, pos
 from .bodies import skeletons
 from .boxes import PixelBox, check_box, from_left, largest, within, without_duplicates
 from .geometry import CameraIntrinsics, HeadShape
+from .head_map import HeadMap
 from .heads import HeadEstimate, Heads, check_counts, check_image, seen_by
 from .mirror import Mirrored, joined_answers, joined_boxes
-from .refinement import Proposal, refined_heads, refined_poses, with_answers
+from .refinement import Proposal, refined_heads, refined_poses, with_answers, with_likely
 from .remote.settings import is_remote
 from .skeleton import KEYPOINTS, Skeleton
 from .spread import Calibration
@@ -37,7 +38,6 @@ from .tiles import (
     Tile,
     adaptive_tile,
     counts,
-    peaks,
     put_back,
     tiles_of,
 )
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 CROWDED = 2  # times max_heads: the model names so many heads, of which the largest are kept
 Array = NDArray[np.float64]
 Answer = TypeVar("Answer")
-PEAK = 0.2  # probability from which a peak of the presence map is worth a closer look
 OPEN_VOCABULARY = 10_000  # tokens; a closed one has a few hundred words
 
 
@@ -68,7 +67,7 @@ class _Pass:
     found: list[_Found]
     left_out: int
     named: list[PixelBox]
-    presence: NDArray[np.float32] | None
+    presence: HeadMap | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,11 +243,12 @@ class HeadPerceiver:
             heads, left_out = refined_heads(image, proposed, self.refiner, most)
             heads = self._with_answers(heads, whole.looks, image)
         turned = seen_by(camera, from_left(heads), (size[1], size[0]), mounted)
-        return Heads(turned, left_out, whole.named, whole.presence)
+        presence = None if whole.presence is None else whole.presence.logits
+        return Heads(turned, left_out, whole.named, presence)
 
     def proposals(self, image: NDArray[np.uint8]) -> list[Proposal]:
         """Boxes (pixels) that may be those of heads, however unlikely: what the model names, and
-        peaks of its map beside these. What a refiner is asked about."""
+        what its patches tell beside these. What a refiner is asked about."""
         whole, found, _ = self._found(image, self.max_heads, self.tiles, None, 0)
         return _proposed(whole, found, image.shape[:2])
 
@@ -280,7 +280,7 @@ class HeadPerceiver:
             return tiles_of(size[1], size[0], tiles)
         if tiles != ADAPTIVE or whole.presence is None or self.refiner is not None:
             return []  # a refiner looks at each likely place by itself
-        tile = adaptive_tile(whole.found, whole.presence, size, self.input_size)
+        tile = adaptive_tile(whole.found, whole.presence.logits, size, self.input_size)
         return [] if tile is None else [tile]
 
     def _detect(
@@ -494,10 +494,5 @@ class HeadPerceiver:
 
 
 def _proposed(whole: _Pass, found: Sequence[_Found], size: tuple[int, int]) -> list[Proposal]:
-    """What was found, and peaks of the map beside it, in a picture of `size` = (height, width)."""
-    boxes = [Proposal(one.box, one.score) for one in found]
-    if whole.presence is None:
-        return boxes
-    known = np.array([one.box for one in found], dtype=float).reshape(-1, 4)
-    around, _ = peaks(whole.presence, known, size, PEAK, beside=0.0)
-    return boxes + [Proposal(tuple(box), 0.0) for box in around.tolist()]
+    """What a refiner is asked about in a picture of `size` = (height, width)."""
+    return with_likely([Proposal(one.box, one.score) for one in found], whole.presence, size)

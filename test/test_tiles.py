@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hpe_vlm_ros.answers import grid_box
 from hpe_vlm_ros.boxes import without_duplicates
 from hpe_vlm_ros.geometry import rotation_from_angles
+from hpe_vlm_ros.head_map import HeadMap
 from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.looks import Detection
 from hpe_vlm_ros.perceiver import HeadPerceiver
@@ -158,7 +159,7 @@ class Painted:
 class PaintedLook:
     def __init__(self, model: Painted, image: np.ndarray, number: int) -> None:
         self.model, self.image, self.number = model, image, number
-        self.presence = model.presence
+        self.presence = None if model.presence is None else HeadMap(model.presence)
 
     def detect(self, max_heads, draft=None, slack=0):
         height, width = self.image.shape[:2]

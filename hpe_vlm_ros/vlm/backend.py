@@ -17,6 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.head_map import HeadMap
+
 Ids = NDArray[np.int64]
 Pixels = NDArray[np.float32]
 Logits = NDArray[np.float32]
@@ -31,9 +33,8 @@ class ImageCache(Protocol):
     start: int
     """Position of the first token behind the picture."""
 
-    presence: NDArray[np.float32] | None
-    """(rows, columns) logits that a head's middle lies at a patch; None where the model has no such
-    read-out."""
+    presence: HeadMap | None
+    """What the picture's patches tell of heads; None where the model has no such read-out."""
 
     def append(self, ids: Ids, positions: Ids, mask: NDArray[np.bool_], wanted: Ids) -> Logits:
         """Append ids (T,) at positions (T,).

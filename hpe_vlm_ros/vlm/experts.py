@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.head_map import HeadMap
 from hpe_vlm_ros.tasks import Task
 
 from . import CheckpointError
@@ -114,7 +115,7 @@ class TextCache:
     """See `backend.ImageCache`; there is no picture."""
 
     start = 0
-    presence: NDArray[np.float32] | None = None
+    presence: HeadMap | None = None
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights

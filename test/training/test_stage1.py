@@ -129,15 +129,17 @@ def test_a_model_folder_can_be_trained_further(first, scenes, tmp_path):
 def test_the_deployed_model_reads_presence_out_as_training_does(first, scenes, tmp_path):
     folder = tmp_path / "first" / "model"
     model = checkpoint.load_model(first / "model")  # as models were before they had this read-out
-    model.config.vision_config.presence, model.model.vision.presence = False, None
+    vision, config = model.model.vision, model.config.vision_config
+    config.presence, config.patch_boxes, vision.presence = False, False, None
     checkpoint.save(folder, model, checkpoint.load_processor(first / "model", model.config))
     shutil.copy(first / READ_OUTS, tmp_path / "first")
     run(scenes, tmp_path / "run", base=folder, steps=4)  # deployed after steps 2 and 4
     deployed = load_file(tmp_path / "run" / "model" / "model.safetensors")
     read_out = load_file(tmp_path / "run" / READ_OUTS)
-    name = "vision.presence.project.weight"
-    taught = read_out["dense.project.weight"][:1].float()
-    torch.testing.assert_close(deployed[f"model.{name}"].float(), taught, atol=1e-3, rtol=1e-2)
+    taught = read_out["dense.project.weight"].float()
+    for name, rows in (("project", taught[:1]), ("edges", taught[1:5])):
+        told = deployed[f"model.vision.presence.{name}.weight"].float()
+        torch.testing.assert_close(told, rows, atol=1e-3, rtol=1e-2)
     engine = HeadPerceiver.load(tmp_path / "run" / "model", "cpu")._engine
     assert engine.backend.model.model.vision.presence is not None
 

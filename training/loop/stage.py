@@ -210,13 +210,18 @@ def deployed(model: CogVLMForCausalLM, pictures: Iterator[torch.Tensor]) -> CogV
 
 @torch.no_grad()
 def keep_presence(model: CogVLMForCausalLM, dense: DenseHead) -> None:
-    """Give the model the patches' read-out of "a head is here", which its scores then hear."""
+    """Give the model the patches' read-out of "a head is here, and this is its box"."""
     vision, config = model.model.vision, model.config.vision_config
-    if vision.presence is None:
-        config.presence, vision.presence = True, Presence(config.hidden_size)
+    if vision.presence is None or vision.presence.edges is None:
+        config.presence = config.patch_boxes = True
+        vision.presence = Presence(config.hidden_size, boxes=True)
+    edges = vision.presence.edges
+    assert edges is not None
     vision.presence.norm.load_state_dict(dense.norm.state_dict())
     vision.presence.project.weight.copy_(dense.project.weight[:1])
     vision.presence.project.bias.copy_(dense.project.bias[:1])
+    edges.weight.copy_(dense.project.weight[1:5])
+    edges.bias.copy_(dense.project.bias[1:5])
 
 
 def _batches(

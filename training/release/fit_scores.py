@@ -64,7 +64,7 @@ def named_boxes(engine: Engine, samples: Sequence[Sample]) -> Boxes:
         who = metrics.assign(predicted, true_heads(sample), (scale, scale), RULES)
         right = set(who.answer[who.answer >= 0].tolist())
         counted = [i for i in range(len(found)) if i in right or i in who.false_alarms]
-        known = features([one.score for one in found], [one.box for one in found], presence)
+        known = features([one.score for one in found], [one.box for one in found], presence.logits)
         rows.append(known[counted])
         hits += [i in right for i in counted]
     return Boxes(np.concatenate(rows), np.array(hits, dtype=bool))

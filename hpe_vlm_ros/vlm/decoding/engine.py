@@ -19,6 +19,7 @@ from hpe_vlm_ros.answers import (
     parse_boxes,
     pose_prompt,
 )
+from hpe_vlm_ros.head_map import HeadMap
 from hpe_vlm_ros.looks import Detection
 from hpe_vlm_ros.tasks import Task, keypoints
 from hpe_vlm_ros.vlm.backend import Backend, Pixels
@@ -159,10 +160,10 @@ class Look:
         if weights is None:
             return text
         presence = self.presence
-        return text if presence is None else weights.scores(text, boxes, presence)
+        return text if presence is None else weights.scores(text, boxes, presence.logits)
 
     @property
-    def presence(self) -> NDArray[np.float32] | None:
+    def presence(self) -> HeadMap | None:
         """The tower's read-out of this picture, see `backend.ImageCache`."""
         return (self._sequences or self._encode()).presence
 

@@ -88,12 +88,6 @@ def features(text: Sequence[float], boxes: Sequence[Box], presence: Map) -> Arra
     return np.stack([*columns, np.ones(len(corners))], axis=1)
 
 
-def square(logits: Map) -> Map:
-    """Logits of patches (N,), row by row, as a map (side, side)."""
-    side = round(len(logits) ** 0.5)
-    return logits.reshape(side, side)
-
-
 def presence_in(box: Box, presence: Map) -> float:
     """The largest logit of the patches in the middle of a box on the 0..999 grid."""
     side = np.array(presence.shape[::-1])

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.head_map import HeadMap
 from hpe_vlm_ros.vlm.backend import ImageCache, Logits
 
 from .digit_tree import Tree
@@ -38,7 +39,7 @@ class Sequences:
         self._trees: dict[int, int] = {}  # where a sequence's newest tree begins
 
     @property
-    def presence(self) -> NDArray[np.float32] | None:
+    def presence(self) -> HeadMap | None:
         """See `backend.ImageCache`."""
         return self._cache.presence
 

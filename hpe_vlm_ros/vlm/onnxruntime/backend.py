@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_vlm_ros.head_map import HeadMap
 from hpe_vlm_ros.vlm import CheckpointError
 from hpe_vlm_ros.vlm.backend import Ids, Logits, Pixels
-from hpe_vlm_ros.vlm.decoding.presence import square
 from hpe_vlm_ros.vlm.facts import ModelFacts
 from hpe_vlm_ros.vlm.model_folder import (
     EXPORTS,
@@ -109,7 +109,7 @@ class OnnxBackend:
         if more:
             binding.bind_output("presence", "cpu")
         self._image.run_with_iobinding(binding)
-        presence = square(binding.get_outputs()[1].numpy()) if more else None
+        presence = HeadMap.of(binding.get_outputs()[1].numpy()) if more else None
         return OnnxCache(self._step, rows, filled, self._end_of_image, presence)
 
 
@@ -125,7 +125,7 @@ class OnnxCache:
         rows: Rows,
         filled: int,
         end_of_image: int,
-        presence: NDArray[np.float32] | None = None,
+        presence: HeadMap | None = None,
     ):
         self.presence = presence
         self._session, self._rows, self._filled = session, rows, filled

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hpe_vlm_ros.head_map import HeadMap
 from hpe_vlm_ros.vlm.backend import Ids, Logits, Pixels
-from hpe_vlm_ros.vlm.decoding.presence import square
 
 from .modeling import CogVLMForCausalLM, position_ids_of
 from .vision import VisionModel
@@ -129,7 +129,7 @@ class TorchCache(RowsCache):
         self.length = types.shape[1]
         self.start = int(positions[0, -1]) + 1
         self._rows = Rows(self.length + ROOM)
-        self.presence: NDArray[np.float32] | None = None
+        self.presence: HeadMap | None = None
         with self._read_presence(model.model.vision):
             model.model(
                 input_ids=ids,
@@ -149,7 +149,7 @@ class TorchCache(RowsCache):
             return
 
         def keep(_: nn.Module, __: Any, features: Tensor) -> None:
-            self.presence = square(read_out(features[:, 1:])[0].float().cpu().numpy())
+            self.presence = HeadMap.of(read_out(features[:, 1:])[0].float().cpu().numpy())
 
         hook = vision.transformer.register_forward_hook(keep)
         try:

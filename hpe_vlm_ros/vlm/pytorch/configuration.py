@@ -24,7 +24,7 @@ class CogVLMVisionConfig(PreTrainedConfig):
     the transformer, which leaves a quarter of the image tokens. `decoder_positions` adds a learned
     vector per image token behind the adapter, so that a shallow decoder need not dig the place of a
     patch out of its features. `presence` adds a read-out of "a head is here" per patch, which the
-    scores of boxes hear (`vlm.decoding.presence`).
+    scores of boxes hear (`vlm.decoding.presence`); `patch_boxes` adds the box of that head.
     """
 
     model_type = "cogvlm_vision"
@@ -46,6 +46,7 @@ class CogVLMVisionConfig(PreTrainedConfig):
     merge_size: int = 1
     decoder_positions: bool = False
     presence: bool = False
+    patch_boxes: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -53,6 +54,8 @@ class CogVLMVisionConfig(PreTrainedConfig):
             raise ValueError(f"vision_config.stem is {self.stem!r}; it must be one of {STEMS}")
         if self.stem is not None and self.patch_size != 16:
             raise ValueError(f"a {self.stem} stem needs patch_size 16, not {self.patch_size}")
+        if self.patch_boxes and not self.presence:
+            raise ValueError("vision_config.patch_boxes needs vision_config.presence")
         if self.image_size % (self.patch_size * self.merge_size):
             raise ValueError(
                 f"image_size {self.image_size} must be a multiple of patch_size * merge_size "
@@ -161,6 +164,7 @@ def embedded(vocab_size: int = 1280, **overrides: Any) -> CogVLMConfig:
         "merge_size": 2,
         "decoder_positions": True,
         "presence": True,
+        "patch_boxes": True,
         "hidden_size": 256,
         "num_hidden_layers": 4,
         "num_heads": 4,

@@ -90,7 +90,7 @@ class _Graph(nn.Module):
 
 class ImageGraph(_Graph):
     """Picture (1, 3, S, S) to keys and values of BOS, begin-of-image and patches; where the model
-    has a read-out of presence, also to its logits (patches,)."""
+    has a read-out of presence, also to that (patches, 1 or 5), see `vision.Presence`."""
 
     mask: Tensor
 

@@ -114,15 +114,22 @@ class GLUAdapter(nn.Module):
 
 
 class Presence(nn.Module):
-    """Patch features (B, N, C) to the logit that a head's middle lies there, (B, N)."""
+    """Patch features (B, N, C) to the logit that a head's middle lies there, (B, N, 1).
 
-    def __init__(self, channels: int):
+    With `boxes` (B, N, 5): also the distances from the patch's middle to the left, upper, right
+    and lower edge of that head's box, in patches.
+    """
+
+    def __init__(self, channels: int, boxes: bool = False):
         super().__init__()
         self.norm = nn.LayerNorm(channels)
         self.project = nn.Linear(channels, 1)
+        self.edges = nn.Linear(channels, 4) if boxes else None
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return self.project(self.norm(features)).squeeze(-1)
+        normed = self.norm(features)
+        logits: torch.Tensor = self.project(normed)
+        return logits if self.edges is None else torch.cat((logits, self.edges(normed)), -1)
 
 
 class VisionModel(nn.Module):
@@ -136,7 +143,7 @@ class VisionModel(nn.Module):
         merge, width = vision.merge_size, vision.hidden_size
         self.conv = nn.Conv2d(width, width, merge, merge) if merge > 1 else None
         self.linear_proj = GLUAdapter(config)
-        self.presence = Presence(width) if vision.presence else None
+        self.presence = Presence(width, vision.patch_boxes) if vision.presence else None
         positions = torch.zeros(1, vision.num_patches, config.hidden_size)
         self.decoder_positions = nn.Parameter(positions) if vision.decoder_positions else None
         self.boi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))

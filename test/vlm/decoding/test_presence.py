@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe_vlm_ros.vlm.decoding.presence import ScoreWeights, features, presence_in, square
+from hpe_vlm_ros.vlm.decoding.presence import ScoreWeights, features, presence_in
 
 MAP = np.full((4, 4), -5.0, np.float32)
 MAP[1, 2] = 3.0  # rows, columns: the quarter 500..750 across, 250..500 down
@@ -47,7 +47,3 @@ def test_what_config_says_is_read_or_refused():
     for wrong in ({"tekst": 1}, {"text": "1"}, {"text": float("nan")}, {"presence": True}):
         with pytest.raises(ValueError, match="score_weights"):
             ScoreWeights.read(wrong)
-
-
-def test_a_map_is_square():
-    assert (square(np.arange(9, dtype=np.float32)) == np.arange(9).reshape(3, 3)).all()

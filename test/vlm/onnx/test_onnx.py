@@ -121,8 +121,9 @@ def test_int8_is_near_and_smaller(folder: Path, exported: Path) -> None:
 def test_both_runtimes_read_presence_out_alike(folder: Path, picture: Picture) -> None:
     engines = [load_engine(only(folder, "fp32"), "cpu", name, 1) for name in ("onnx", "torch")]
     maps = [e.look(e.processor.pixels(picture)).presence for e in engines]
-    assert maps[0] is not None and maps[1] is not None and maps[0].shape == (4, 4)
-    np.testing.assert_allclose(maps[0], maps[1], atol=1e-4)
+    assert maps[0] is not None and maps[1] is not None and maps[0].logits.shape == (4, 4)
+    np.testing.assert_allclose(maps[0].logits, maps[1].logits, atol=1e-4)
+    np.testing.assert_allclose(maps[0].edges, maps[1].edges, atol=1e-4)
 
 
 def test_scores_hear_presence_and_boxes_do_not(folder: Path, picture: Picture) -> None:
