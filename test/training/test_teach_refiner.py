@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadPerceiver
@@ -132,8 +133,6 @@ def test_losses_are_least_for_the_truth():
 
 
 def test_parts_of_a_turn_are_its_rotation_vector():
-    from scipy.spatial.transform import Rotation
-
     first = Rotation.random(20, random_state=1)
     vector = np.random.default_rng(2).normal(0, 0.6, (20, 3))
     second = Rotation.from_rotvec(vector) * first
@@ -215,6 +214,22 @@ def test_what_is_hard_is_drawn_more_often_and_wrong_labels_not_much_more(cut):
     same = teach_refiner.chances(squares)
     for heads in (squares.heads, ~squares.heads):  # shares of both stay
         assert often[heads].sum() == pytest.approx(same[heads].sum())
+
+
+def test_faces_profiles_and_backs_have_fixed_shares():
+    turns = Rotation.from_euler(
+        "y", [[180], [170], [130], [90], [-100], [0]], degrees=True
+    ).as_matrix()
+    turns = np.concatenate([turns, np.full((2, 3, 3), np.nan)])
+    heads = np.array([True] * 7 + [False])
+    squares = Crops(
+        np.zeros((8, 1, 1, 3), np.uint8), np.zeros((8, 4)), heads, turns,
+        np.zeros((8, 3)), np.ones(8, dtype=bool),
+    )  # fmt: skip
+    assert teach_refiner.facing(squares)[:7].tolist() == [0, 0, 0, 1, 1, 2, 1]
+    often = teach_refiner.chances(squares)[:7] / teach_refiner.chances(squares)[:7].sum()
+    faces, profiles, backs = teach_refiner.FACING
+    np.testing.assert_allclose(often, [faces / 3] * 3 + [profiles / 3] * 2 + [backs, profiles / 3])
 
 
 def test_the_exported_network_says_what_the_trained_one_does(taught, released):
