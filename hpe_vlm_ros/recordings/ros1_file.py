@@ -5,16 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.rosbag1 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from .connections import connection
 from .frames import ReplayError
-
-_UNDEFINED = MessageDefinition(MessageDefinitionFormat.NONE, "")
 
 
 class Ros1File:
@@ -37,15 +34,10 @@ class Ros1File:
             ) from error
         self.start_time, self.end_time = self._reader.start_time, self._reader.end_time
         self._originals = {c.id: c for c in self._reader.connections}
-        # what `messages` gives is ROS 2's format, whatever the file holds; ROS 1 has no QoS
-        ext = SimpleNamespace(serialization_format="cdr", offered_qos_profiles=[])
+        # of ROS 2's format, whatever the file holds: `messages` converts
         self.connections = [
-            SimpleNamespace(
-                id=c.id, topic=c.topic, msgtype=c.msgtype, msgcount=c.msgcount, msgdef=_UNDEFINED,
-                ext=ext,
-            )
-            for c in self._reader.connections
-        ]  # fmt: skip
+            connection(c.id, c.topic, c.msgtype, c.msgcount) for c in self._reader.connections
+        ]
 
     def messages(
         self, connections: Collection[Any], start: int | None = None, stop: int | None = None

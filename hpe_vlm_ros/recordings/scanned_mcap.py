@@ -6,22 +6,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from io import SEEK_CUR, SEEK_END, BytesIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, Message, Schema
 from mcap.stream_reader import MAGIC_SIZE, breakup_chunk, read_magic
-from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 
+from .connections import UNDEFINED, connection, definition
 from .frames import ReplayError
-from .metadata import qos
 
 MAGIC = b"\x89MCAP0\r\n"
 """How an MCAP file begins, and how it ends if its writer closed it."""
 _KNOWN = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK)
-_FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
 
 
 class ScannedMcap:
@@ -159,21 +156,18 @@ class ScannedMcap:
             return []
 
     def _connection(self, channel: Channel) -> Any:
-        schema = self._schemas.get(channel.schema_id)
-        kind, text = MessageDefinitionFormat.NONE, ""
-        if schema is not None:
-            kind = _FORMATS.get(schema.encoding, MessageDefinitionFormat.NONE)
-            text = schema.data.decode(errors="replace")
-        return SimpleNamespace(
-            id=channel.id,
-            topic=channel.topic,
-            msgtype=schema.name if schema else "",
-            msgdef=MessageDefinition(kind, text),
-            msgcount=self._counts.get(channel.id, 0),
-            ext=SimpleNamespace(
-                serialization_format=channel.message_encoding,
-                offered_qos_profiles=qos(channel.metadata.get("offered_qos_profiles")),
-            ),
+        kind, defined = "", UNDEFINED
+        if (schema := self._schemas.get(channel.schema_id)) is not None:
+            kind = schema.name
+            defined = definition(schema.encoding, schema.data.decode(errors="replace"))
+        return connection(
+            channel.id,
+            channel.topic,
+            kind,
+            self._counts.get(channel.id, 0),
+            defined,
+            channel.message_encoding,
+            channel.metadata.get("offered_qos_profiles"),
         )
 
 

@@ -6,15 +6,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
+from rosbags.interfaces import MessageDefinition
 
+from .connections import UNDEFINED, connection, definition
 from .frames import ReplayError
-from .metadata import qos
-
-_FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
 
 
 class SqliteFile:
@@ -90,15 +87,9 @@ class SqliteFile:
             f"SELECT id, name, type, serialization_format, {offered} FROM topics ORDER BY id"
         )
         for number, name, kind, serialization, profiles in rows:
-            yield SimpleNamespace(
-                id=number,
-                topic=name,
-                msgtype=kind,
-                msgdef=definitions.get(kind, MessageDefinition(MessageDefinitionFormat.NONE, "")),
-                msgcount=counts.get(number, 0),
-                ext=SimpleNamespace(
-                    serialization_format=serialization, offered_qos_profiles=qos(profiles)
-                ),
+            defined = definitions.get(kind, UNDEFINED)
+            yield connection(
+                number, name, kind, counts.get(number, 0), defined, serialization, profiles
             )
 
     def _definitions(self) -> dict[str, MessageDefinition]:
@@ -109,8 +100,7 @@ class SqliteFile:
             ).fetchall()
         except sqlite3.Error:
             return {}
-        none = MessageDefinitionFormat.NONE
-        return {kind: MessageDefinition(_FORMATS.get(how, none), text) for kind, how, text in rows}
+        return {kind: definition(encoding, text) for kind, encoding, text in rows}
 
 
 def _connected(path: Path, how: str) -> sqlite3.Connection:
