@@ -54,6 +54,8 @@ class BagRecording:
         return shared_bag(self.path, self.damaged).messages(self.topics)
 
     def read(self) -> Iterator[Frame]:
+        """Its frames in the order of recording; ReplayError where some have gone since the bag was
+        listed."""
         if not self.frames:
             return
         wanted = {(f.recorded, f.nth): f for f in self.frames}

@@ -40,6 +40,7 @@ class Pictures:
             yield Frame(info, FRAME_ID, size, partial(read_picture, file))
 
     def camera(self, info: FrameInfo) -> Calibration | None:
+        """None: files of pictures bring no calibration."""
         return None
 
 

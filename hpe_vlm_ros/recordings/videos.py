@@ -38,6 +38,7 @@ class Video:
         return replace(self, frames=tuple(frames))
 
     def read(self) -> Iterator[Frame]:
+        """Its frames in order; all before the last are decoded on the way, wanted or not."""
         capture = _capture(Path(self.path))
         wanted = {info.number: info for info in self.frames}
         try:
@@ -53,6 +54,7 @@ class Video:
             capture.release()
 
     def camera(self, info: FrameInfo) -> Calibration | None:
+        """None: videos bring no calibration."""
         return None
 
 

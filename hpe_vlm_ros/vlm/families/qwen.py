@@ -55,6 +55,7 @@ class QwenFamily(ChatFamily):
     def positions(
         self, ids: NDArray[np.int64], picture: Picture, config: Mapping[str, Any]
     ) -> NDArray[np.int64]:
+        """(3, T) of time, row and column; text goes on behind the picture's longer side."""
         rows, columns = _blocks(picture, config)
         (image,) = np.nonzero(ids == config["image_token_id"])
         first, end = int(image[0]), int(image[-1]) + 1
@@ -65,6 +66,8 @@ class QwenFamily(ChatFamily):
         return positions
 
     def seen(self, width: int, height: int, processor: Any) -> tuple[int, int]:
+        """Both sides rounded to whole blocks within the budget of pixels, by transformers' own
+        rule."""
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
         if max(width, height) > NARROWEST * min(width, height):
@@ -78,6 +81,7 @@ class QwenFamily(ChatFamily):
         return int(rows), int(columns)
 
     def fused(self, layer: str, config: Mapping[str, Any]) -> Rows | None:
+        """The tower's attention has queries, keys and values in one weight."""
         if layer.endswith(".attn.qkv"):
             return thirds(3 * int(config["vision_config"]["hidden_size"]))
         return None

@@ -23,6 +23,7 @@ class Qwen35Family(QwenFamily):
     """See the top of this file."""
 
     def fused(self, layer: str, config: Mapping[str, Any]) -> Rows | None:
+        """As of Qwen3-VL, and the delta nets' queries, keys and values, which are of two widths."""
         if not layer.endswith(".linear_attn.in_proj_qkv"):
             return super().fused(layer, config)
         text = config["text_config"]

@@ -30,6 +30,8 @@ class SmolVLMFamily(ChatFamily):
         return longest or LONGEST
 
     def before(self, picture: Picture, config: Mapping[str, Any]) -> str:
+        """The tiles with their names, row by row, then the whole picture, as transformers'
+        processor has it."""
         vision = config["vision_config"]
         side = int(vision["image_size"]) // int(vision["patch_size"]) // int(config["scale_factor"])
         tokens = IMAGE_TOKEN * (side * side)
@@ -53,6 +55,7 @@ class SmolVLMFamily(ChatFamily):
         return {n: np.concatenate([filled(picture[n]) for picture in pictures]) for n in names}
 
     def seen(self, width: int, height: int, processor: Any) -> tuple[int, int]:
+        """The tiles beside each other, which the picture is stretched to fill."""
         tile = processor.max_image_size["longest_edge"]
         _, rows, columns = processor.get_number_of_image_patches(height, width)
         return max(rows, 1) * tile, max(columns, 1) * tile

@@ -178,5 +178,6 @@ class DecoderLayer(GradientCheckpointingLayer):
         mask: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
+        """x (B, T, hidden) to the same; mask and cache as of `Attention.forward`."""
         x = x + self.self_attn(self.input_layernorm(x), routing, rotation, mask, cache)
         return x + self.mlp(self.post_attention_layernorm(x), routing)

@@ -45,6 +45,7 @@ class Regressor(nn.Module):
         self.layers = nn.Sequential(nn.Linear(len(mean), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 3))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Features (N, C) to degrees (N, 3), which are learnt in quarter turns."""
         return self.layers((features - self.mean) / self.spread) * 90
 
 
