@@ -141,7 +141,7 @@ def with_likely(
     return [*named, *without_duplicates(likely, SAME_IOU, INSIDE, named)]
 
 
-class Look(Protocol):
+class BoxRefiner(Protocol):
     """A refiner that is ready to be asked, such as `vlm.refiner.Refiner`."""
 
     @property
@@ -157,7 +157,7 @@ class Look(Protocol):
 
 
 def refined_heads(
-    image: NDArray[np.uint8], proposals: Sequence[Proposal], refiner: Look, most: int
+    image: NDArray[np.uint8], proposals: Sequence[Proposal], refiner: BoxRefiner, most: int
 ) -> tuple[list[HeadEstimate], int]:
     """The heads among proposals, at most `most` (the largest), and how many more there were.
 
@@ -189,7 +189,7 @@ def _in_picture(head: HeadEstimate, size: tuple[int, int]) -> HeadEstimate | Non
 
 
 def refined_poses(
-    image: NDArray[np.uint8], boxes: Sequence[PixelBox], refiner: Look
+    image: NDArray[np.uint8], boxes: Sequence[PixelBox], refiner: BoxRefiner
 ) -> list[HeadEstimate]:
     """Poses of heads whose boxes (pixels) are known: in their order, with these boxes and score
     1."""

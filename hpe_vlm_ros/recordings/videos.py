@@ -38,7 +38,7 @@ class Video:
         return replace(self, frames=tuple(frames))
 
     def read(self) -> Iterator[Frame]:
-        """Its frames in order; all before the last are decoded on the way, wanted or not."""
+        """Its frames in order; those between them are stepped through as well."""
         capture = _capture(Path(self.path))
         wanted = {info.number: info for info in self.frames}
         try:
