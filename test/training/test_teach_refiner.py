@@ -21,7 +21,7 @@ from hpe_vlm_ros.vlm.experts import FOLDER
 from hpe_vlm_ros.vlm.model_folder import default_folder
 from hpe_vlm_ros.vlm.refiner import NAME
 from training import teach_refiner
-from training.refiner import batches, candidates, crops
+from training.refiner import batches, candidates, crops, run, shares
 from training.refiner.crops import STORED, STORED_SIDE, Crops
 from training.refiner.losses import losses, turn_parts
 from training.refiner.network import read_weights, trained_in
@@ -144,7 +144,7 @@ def teach(cut, out, steps, base, **options):
     teach_refiner.main(
         cut, out, cut, base, steps=steps, size=4, every=1, threads=1, loaders=0, **options
     )
-    return torch.load(out / teach_refiner.STATE, weights_only=True)["step"]
+    return torch.load(out / run.STATE, weights_only=True)["step"]
 
 
 def without_experts(folder, copy):
@@ -163,7 +163,7 @@ def taught(cut, tmp_path_factory):
     base = without_experts(default_folder(), out / "base")
     assert teach(cut, out, 1, base) == 1
     assert teach(cut, out, 2, base) == 2
-    return out / teach_refiner.TRAINED
+    return out / run.TRAINED
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +193,7 @@ def test_learning_goes_on_from_the_refiner_of_the_model(cut, taught, tmp_path):
     known = trained_in(default_folder())
     own, stem = presence(known, cut), presence(taught, cut)
     assert (
-        np.abs(presence(tmp_path / teach_refiner.TRAINED, cut) - own).max()
-        < 0.2 * np.abs(stem - own).max()
+        np.abs(presence(tmp_path / run.TRAINED, cut) - own).max() < 0.2 * np.abs(stem - own).max()
     )
     errors = np.load(tmp_path / teach_refiner.ERRORS)
     squares = Crops.read(cut)
@@ -208,10 +207,10 @@ def test_what_is_hard_is_drawn_more_often_and_wrong_labels_not_much_more(cut):
     squares = Crops.read(cut)
     errors = np.zeros(len(squares.heads))
     hard, wrong, *easy = np.flatnonzero(~squares.heads)
-    errors[hard], errors[wrong] = teach_refiner.HARDEST, 100.0
-    often = teach_refiner.chances(squares, errors)
+    errors[hard], errors[wrong] = shares.HARDEST, 100.0
+    often = shares.chances(squares, errors)
     assert often[hard] == often[wrong] > 10 * often[easy[0]]
-    same = teach_refiner.chances(squares)
+    same = shares.chances(squares)
     for heads in (squares.heads, ~squares.heads):  # shares of both stay
         assert often[heads].sum() == pytest.approx(same[heads].sum())
 
@@ -226,9 +225,9 @@ def test_faces_profiles_and_backs_have_fixed_shares():
         np.zeros((8, 1, 1, 3), np.uint8), np.zeros((8, 4)), heads, turns,
         np.zeros((8, 3)), np.ones(8, dtype=bool),
     )  # fmt: skip
-    assert teach_refiner.facing(squares)[:7].tolist() == [0, 0, 0, 1, 1, 2, 1]
-    often = teach_refiner.chances(squares)[:7] / teach_refiner.chances(squares)[:7].sum()
-    faces, profiles, backs = teach_refiner.FACING
+    assert shares.facing(squares)[:7].tolist() == [0, 0, 0, 1, 1, 2, 1]
+    often = shares.chances(squares)[:7] / shares.chances(squares)[:7].sum()
+    faces, profiles, backs = shares.FACING
     np.testing.assert_allclose(often, [faces / 3] * 3 + [profiles / 3] * 2 + [backs, profiles / 3])
 
 

@@ -24,7 +24,7 @@ ROOMS = {
     "loop": {"data", "model", "supervision"},
     "labelling": {"data", "model", "supervision", "testsets"},
     "evaluation": {"data", "labelling", "testsets"},
-    "refiner": {"data", "supervision"},
+    "refiner": {"data", "model", "supervision"},
     "release": {"data", "evaluation", "refiner", "testsets"},
 }
 ROOMS["reproduction"] = {*ROOMS, "stages"}
