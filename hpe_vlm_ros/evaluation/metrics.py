@@ -180,7 +180,7 @@ def assign(
     over that overlap a head that does not count, or lie mostly within it, are dropped; the rest are
     false alarms.
     """
-    size, counts = _sizes(true.boxes, scale), _counting(true, scale, rules)
+    size, counts = head_sizes(true.boxes, scale), _counting(true, scale, rules)
     pairs = match_boxes(predicted.boxes, true.boxes[counts], rules.iou)
     answer = np.full(len(true.boxes), -1, dtype=np.intp)
     answer[np.flatnonzero(counts)[pairs[:, 1]]] = pairs[:, 0]
@@ -212,7 +212,7 @@ def given_boxes(
         )
     valid = np.isfinite(predicted.rotations.sum(axis=(1, 2)))
     answer = np.where(valid, np.arange(len(valid)), -1)
-    size, counts = _sizes(true.boxes, scale), _counting(true, scale, rules)
+    size, counts = head_sizes(true.boxes, scale), _counting(true, scale, rules)
     return _records(predicted, answer, true, size, counts, false_alarms=None)
 
 
@@ -306,14 +306,17 @@ def _records(
     )
 
 
-def _sizes(boxes: Array, scale: tuple[float, float]) -> Array:
+def head_sizes(boxes: Array, scale: tuple[float, float]) -> Array:
+    """Square roots (N,) of areas of boxes (N, 4), in the input's pixels; `scale` as in `assign`."""
     sides = (boxes[:, 2:] - boxes[:, :2]) * np.asarray(scale, dtype=float)
     size: Array = np.sqrt(np.clip(sides, 0, None).prod(axis=1))
     return size
 
 
 def _counting(true: Heads, scale: tuple[float, float], rules: Rules) -> Mask:
-    mask: Mask = (_sizes(true.boxes, scale) >= rules.min_size) & (true.visible >= rules.min_visible)
+    mask: Mask = (head_sizes(true.boxes, scale) >= rules.min_size) & (
+        true.visible >= rules.min_visible
+    )
     return mask
 
 

@@ -16,7 +16,7 @@ from hpe_vlm_ros.lens import from_numbers
 from hpe_vlm_ros.recordings.records import FrameRecord, Head, looking
 from hpe_vlm_ros.recordings.truth import Key, Truth
 
-from .metrics import Heads, Rules, assign
+from .metrics import Heads, Rules, assign, head_sizes
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -117,7 +117,7 @@ def _add_frame(
     mine, theirs = as_heads(record.heads), as_heads(true)
     who = assign(mine, theirs, scale, rules)
     answer = _with_the_uncounted(who.answer, who.counts, mine, theirs, rules)
-    sizes = _sizes(mine.boxes, scale)
+    sizes = head_sizes(mine.boxes, scale)
     camera = from_numbers(record.camera) if record.camera else None
     people = int(who.counts.sum())
     for row, head in enumerate(true):
@@ -187,9 +187,3 @@ def _with_the_uncounted(
     full = answer.copy()
     full[rest[pairs[:, 1]]] = left[pairs[:, 0]]
     return full
-
-
-def _sizes(boxes: Array, scale: tuple[float, float]) -> Array:
-    sides = (boxes[:, 2:] - boxes[:, :2]) * np.array(scale)
-    size: Array = np.sqrt(np.clip(sides, 0, None).prod(axis=1))
-    return size

@@ -63,6 +63,7 @@ class BagRecording:
         bag = shared_bag(self.path, self.damaged)
         counts: Counter[int] = Counter()
         topics = [image_topic(bag, self.topic)]
+        # + 1: the end of the span is not part of it
         for topic, recorded, data in bag.messages(topics, min(times), max(times) + 1):
             info = wanted.pop((recorded, counts[recorded]), None)
             counts[recorded] += 1

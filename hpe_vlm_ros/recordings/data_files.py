@@ -96,6 +96,7 @@ class DataFiles:
             start = _start(file)
         if start.startswith(ROS1_START):
             return Ros1File(file)
+        # a .db3 file that begins otherwise is damaged, which SQLite itself tells best
         if start == SQLITE or (start != MAGIC and ".db3" in file.name.lower()):
             return SqliteFile(file)
         if not damaged and file.suffix == ".mcap":

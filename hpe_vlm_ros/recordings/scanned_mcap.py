@@ -18,6 +18,7 @@ from .frames import ReplayError
 
 MAGIC = b"\x89MCAP0\r\n"
 """How an MCAP file begins, and how it ends if its writer closed it."""
+HEAD = 9  # bytes before a record: its opcode, and its length in eight
 _KNOWN = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK)
 
 
@@ -42,6 +43,7 @@ class ScannedMcap:
             self._counts[message.channel_id] = self._counts.get(message.channel_id, 0) + 1
             times = [min(times[:1] + [message.log_time]), max(times[1:] + [message.log_time])]
         self._lost = (self._bad_chunks, self._size - self._end)
+        # as of rosbags' readers, whose end is not part of the span
         self.start_time, self.end_time = (times[0], times[1] + 1) if times else (0, 0)
         self.connections = [self._connection(channel) for channel in self._channels.values()]
         if not self._counts:
@@ -114,7 +116,7 @@ class ScannedMcap:
         stream.read1()
         length = stream.read8()
         file.seek(length, SEEK_CUR)
-        self._end += 9 + length
+        self._end += HEAD + length
 
     def _record(self, stream: ReadDataStream) -> list[Any] | None:
         """The parts of the next record; None at the end or where the file breaks off."""
@@ -130,7 +132,7 @@ class ScannedMcap:
             parts = self._parse(opcode, stream.read(length), length)
         except Exception:  # cut short, or not a record at all
             return None
-        self._end += 9 + length
+        self._end += HEAD + length
         return parts
 
     def _has_end(self) -> bool:

@@ -47,6 +47,7 @@ def chosen_topic(bag: Bag, wanted: str | None) -> tuple[Topic, list[str]]:
     if wanted is not None:
         return image_topic(bag, wanted), []
     contents = {topic: _content(bag, topic) for topic in _images(bag)}
+    # grey is as good as colour; what is worse counts only where there is neither
     most = min(max(contents.values(), default=Content.DEPTH), Content.GREY)
     colour = [topic for topic, content in contents.items() if Content.DEPTH < content >= most]
     if not colour:

@@ -66,6 +66,7 @@ def _text(path: Path) -> str:
 
 def _csv(text: str, path: Path, heads: TrueHeads) -> list[Entry]:
     lines = text.splitlines()
+    # whichever the header has most of
     between = max(",;\t", key=lines[0].count) if lines else ","
     rows = csv.DictReader(lines, delimiter=between)
     rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]

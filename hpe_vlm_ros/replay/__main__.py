@@ -93,6 +93,7 @@ def _report(options: argparse.Namespace, given: list[str]) -> int:
     wanted, shut_if = _wanted(options), conditions(options.fail_if, options.thresholds)
     store = Store(options.run)
     recordings = recordings_of(store)
+    # this command has neither option, which `_conclude` takes
     options.out, options.quiet = options.run, False
     truth = find_truth(recordings, wanted)
     _say(recordings, options)
@@ -179,6 +180,7 @@ def _scoring(options: argparse.Namespace) -> Any:
     from hpe_vlm_ros.evaluation.summary import Scoring
 
     rules = Rules(min_size=options.min_size, min_visible=options.min_visible)
+    # 0: every frame a block of its own, for which a nanosecond is short enough
     return Scoring(options.looking_angle, options.block_seconds or 1e-9, rules)
 
 

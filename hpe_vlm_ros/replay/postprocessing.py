@@ -60,6 +60,7 @@ def postprocess(
             seer.tracking = False
             found.append(_in_camera_frame(record, seer, shape, degrees))
         events += [(record.recording, gesture) for gesture in seer.new_gestures if gesture.ended]
+    # what still goes on where a recording ends has ended
     for recording, seer in people.items():
         if seer.gestures is not None:
             events += [(recording, gesture) for gesture in seer.gestures.forget()]

@@ -78,6 +78,7 @@ def write_results(
     run = store.details()
     records, notes = store.records(), list[str]()
     followed, gestures = records, list[tuple[str, Gesture]]()
+    # a live node's answers bear places and ids already
     if not run["placed"]:
         answered, angle, judge = records, wanted.scoring.looking_angle, wanted.judge
         records, notes = postprocess(answered, run, angle, wanted.track, judge, gestures)
