@@ -79,6 +79,8 @@ class Quantile:
         if not mass[-1] > 0:
             return float("nan")
         goal = self.share * mass[-1]
+        # They differ where the mass up to a value is just the goal: the middle of it and the next
+        # then, as in a median of an even number. 1e-9: for the rounding of share * mass.
         low = int(np.searchsorted(mass, goal - 1e-9))
         high = int(np.searchsorted(mass, goal + 1e-9))
         return float(values[low] + values[min(high, len(values) - 1)]) / 2
@@ -194,4 +196,5 @@ def interval(estimates: Array) -> tuple[float | None, float | None]:
 
 def tidy(number: float) -> float | None:
     """Rounded, so that sums in another order give the same; None for NaN."""
+    # + 0.0 makes a zero of -0.0
     return round(float(number), 6) + 0.0 if np.isfinite(number) else None

@@ -135,6 +135,7 @@ def _difference(mine: Any, yours: Any, weights: Any) -> dict[str, Any]:
     a, b = float(mine.estimates(once)[0]), float(yours.estimates(once)[0])
     low = high = None
     if np.isfinite(b - a) and min(mine.count, yours.count) >= LEAST:
+        # the same draws for both: what is hard for both cancels out
         low, high = interval(yours.estimates(weights) - mine.estimates(weights))
     return {
         "a": tidy(a),

@@ -116,6 +116,7 @@ def _filled(branches: Sequence[_Branch], written: str) -> Weights:
     scale = max(_deviation(nearest[behind], weights[behind]), NEAREST)
     result = np.zeros(CIRCLE)
     for branch, turn in zip(branches, turns, strict=True):
+        # from the nearest of the branch on, or the shares of far ones would all underflow to 0
         shares = np.exp((np.abs(turn).min() - np.abs(turn)) / scale)
         result[_values(branch.prefix)] += branch.weight * shares / shares.sum()
     return result / result.sum()

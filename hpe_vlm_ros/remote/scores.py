@@ -41,8 +41,8 @@ def _score(match: re.Match[str], first: list[float]) -> float:
 def label_scores(
     tokens: Sequence[Token], texts: Mapping[str, str], written: str
 ) -> dict[str, float]:
-    """The probability of each label, by its whole answer in `texts`, where the label `said` was
-    written as that very text; 1 for it where the tokens do not tell.
+    """The probability of each label, by its whole answer in `texts`, where that of the label
+    `written` was given as this very text; 1 for it where the tokens do not tell.
 
     As in `vlm.decoding.scores`: of what lies behind a token that was not written only its first
     part is known, and labels that share it have equal parts of its probability.

@@ -44,6 +44,7 @@ def perceive_all(
         finished = with_processes(missing, settings, load, processes)
     else:
         finished = alone(missing, settings, load)
+    # None: tqdm shows itself on a terminal only
     with tqdm(total=total, initial=done, unit="frame", disable=True if quiet else None) as bar:
         for piece, records in finished:
             store.keep(piece.key, records)

@@ -40,6 +40,7 @@ def perceive_recordings(
     `settings.model` and `settings.recordings` are filled in here. ReplayError says what to do when
     the folder is in the way, the disk is full, or workers die.
     """
+    # loaded here even if others perceive: the folder says what model it is and what it sees
     perceiver = perceiver_of(load)
     settings = replace(settings, model=perceiver.model_id, recordings=identify(recordings))
     store = Store(folder)
@@ -68,7 +69,11 @@ def take_answers(
     """
     perceiver = Recorded.read(*source, input_size)
     settings = replace(
-        settings, model=perceiver.model_id, recordings=identify(recordings), free_every=0
+        # a live node asks nothing without grammar
+        settings,
+        model=perceiver.model_id,
+        recordings=identify(recordings),
+        free_every=0,
     )
     store = Store(folder)
     with _room_on_disk(folder):

@@ -24,8 +24,8 @@ class Person:
     """A resting dressed mesh. `rest`, `normals` (N, 3); `bones`, `weights` (N, 4); `uv` (N, 2).
 
     `of_head` (T,): triangles of head, hair above the chin and hat. `box_points`: vertices that span
-    the head's box; `bald_points`: those of the head without hair. `head_bounds` (2, 3): the resting
-    head's extent. Materials are listed by texture, flags, gloss, kind and name.
+    the head's box; `bald_points`: those of the head without hair. Materials are listed by texture,
+    flags, gloss, kind and name.
     `face` (3, 3): the tip of the nose, the left and the right ear.
     """
 
