@@ -15,7 +15,7 @@ from hpe_vlm_ros.people.tracking import Status
 from hpe_vlm_ros.tasks.gesture import LABELS
 
 
-def said(label, sure):
+def likely(label, sure):
     out = np.full(6, (1 - sure) / 5)
     out[LABELS.index(label)] = sure
     return out
@@ -216,22 +216,22 @@ def test_hysteresis():
     window = np.zeros((20, 5))
     one = Hysteresis("h0001")
     tenth = 10**8
-    assert one.update(0, said("nod", 0.65), window) == []
-    (began,) = one.update(2 * tenth, said("nod", 0.7), window)
+    assert one.update(0, likely("nod", 0.65), window) == []
+    (began,) = one.update(2 * tenth, likely("nod", 0.7), window)
     assert (began.start, began.end, began.score) == (0, 2 * tenth, 0.7)
-    assert one.update(4 * tenth, said("none", 0.9), window) == []  # less than 0.3 s is joined
-    assert one.update(5 * tenth, said("nod", 0.65), window) == []
-    assert one.update(7 * tenth, said("none", 0.9), window) == []
-    (ended,) = one.update(9 * tenth, said("none", 0.9), window)
+    assert one.update(4 * tenth, likely("none", 0.9), window) == []  # less than 0.3 s is joined
+    assert one.update(5 * tenth, likely("nod", 0.65), window) == []
+    assert one.update(7 * tenth, likely("none", 0.9), window) == []
+    (ended,) = one.update(9 * tenth, likely("none", 0.9), window)
     assert (ended.name, ended.end, ended.ended) == ("nod", 5 * tenth, True)
 
 
 def test_an_answer_that_is_sure_begins_at_once_and_another_kind_ends_the_first():
     window = np.zeros((20, 5))
     one = Hysteresis("h0001")
-    (began,) = one.update(0, said("turn", 0.97), window)
+    (began,) = one.update(0, likely("turn", 0.97), window)
     assert began.name == "turn"
-    told = one.update(10**8, said("shake", 0.97), window)
+    told = one.update(10**8, likely("shake", 0.97), window)
     assert [(g.name, g.ended) for g in told] == [("turn", True), ("shake", False)]
     told = one.update(2 * 10**8, None, None)
     assert [(g.name, g.ended) for g in told] == [("shake", True)]
@@ -242,7 +242,7 @@ def test_an_answer_that_is_sure_begins_at_once_and_another_kind_ends_the_first()
 def test_events_come_in_pairs_whatever_is_said(answers):
     one, events = Hysteresis("h0001"), []
     for index, (label, sure) in enumerate(answers):
-        heard = said(label, sure) if label else None
+        heard = likely(label, sure) if label else None
         events += one.update(index * 10**8, heard, np.zeros((20, 5)) if label else None)
     events += one.end()
     assert [g.ended for g in events] == [False, True] * (len(events) // 2)

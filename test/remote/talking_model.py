@@ -53,37 +53,39 @@ class TalkingModel:
         if thinking and self.thoughts:
             wanted = f"<think>\n{self.thoughts}\n</think>\n\n{wanted}"
         if pattern is None:
-            said = wanted[:most]
-            return said, [self._next(said[:place], wanted) for place in range(len(said) * detailed)]
-        said, places = "", list[dict[str, float]]()
-        while len(said) < most:
-            if not wanted.startswith(said):  # a grammar forbade the words before
+            written = wanted[:most]
+            return written, [
+                self._next(written[:place], wanted) for place in range(len(written) * detailed)
+            ]
+        written, places = "", list[dict[str, float]]()
+        while len(written) < most:
+            if not wanted.startswith(written):  # a grammar forbade the words before
                 wanted = answer
-            likely = self._next(said, wanted)
+            likely = self._next(written, wanted)
             ordered = sorted(likely, key=lambda letter: -likely[letter])
-            letter = next((x for x in ordered if _allowed(pattern, said + x)), "")
-            ended = re.fullmatch(pattern, said) is not None
-            if not letter or (ended and (said == wanted or likely[letter] < SURE)):
+            letter = next((x for x in ordered if _allowed(pattern, written + x)), "")
+            ended = re.fullmatch(pattern, written) is not None
+            if not letter or (ended and (written == wanted or likely[letter] < SURE)):
                 break
             places.append(likely)
-            said += letter
-        return said, places
+            written += letter
+        return written, places
 
-    def _next(self, said: str, wanted: str) -> dict[str, float]:
+    def _next(self, written: str, wanted: str) -> dict[str, float]:
         likely = dict.fromkeys(LETTERS, RARE)
-        if wanted.startswith(said) and len(said) < len(wanted):
-            likely[wanted[len(said)]] = SURE
+        if wanted.startswith(written) and len(written) < len(wanted):
+            likely[wanted[len(written)]] = SURE
         if self.weights is not None and (group := ANGLES.search(wanted)):
-            likely |= self._digits(said, group.start() + 1)
+            likely |= self._digits(written, group.start() + 1)
         return likely
 
-    def _digits(self, said: str, start: int) -> dict[str, float]:
+    def _digits(self, written: str, start: int) -> dict[str, float]:
         """Of the next digit of an angle, from its distribution."""
-        which, place = divmod(len(said) - start, 4)
+        which, place = divmod(len(written) - start, 4)
         if not 0 <= which < 3 or place > 2 or self.weights is None:
             return {}
         row = self.weights[which]
-        known = said[len(said) - place :]
+        known = written[len(written) - place :]
         ends = {digit: f"{known}{digit}" for digit in "0123456789"}
         mass = {
             d: sum(row[n] for n in range(360) if f"{n:03d}".startswith(p)) for d, p in ends.items()

@@ -43,10 +43,10 @@ def test_a_question_about_an_image_of_ones_own(scripted, crowd, query):
     crowd.activate()
     image = painted(TWO)
     image.header.frame_id = "somewhere"
-    status, told = result(crowd, send(crowd, query, "How many people are there?", image))
+    status, answered = result(crowd, send(crowd, query, "How many people are there?", image))
     assert status == GoalStatus.STATUS_SUCCEEDED
-    assert told.answer == "2 people are in the image." and told.refusal == ""
-    assert told.header.frame_id == "somewhere" and [h.id for h in told.heads] == ["", ""]
+    assert answered.answer == "2 people are in the image." and answered.refusal == ""
+    assert answered.header.frame_id == "somewhere" and [h.id for h in answered.heads] == ["", ""]
 
 
 def test_a_question_about_the_newest_image_knows_the_ids(scripted, crowd, query):
@@ -56,13 +56,15 @@ def test_a_question_about_the_newest_image_knows_the_ids(scripted, crowd, query)
     assert handle.accepted
     assert crowd.spin_until(lambda: "waiting for an image" in heard)
     crowd.answer(painted(TWO))
-    status, told = result(crowd, handle)
-    assert status == GoalStatus.STATUS_SUCCEEDED and "to the image's left" in told.answer
+    status, answered = result(crowd, handle)
+    assert status == GoalStatus.STATUS_SUCCEEDED and "to the image's left" in answered.answer
     while not all(head.id for head in crowd.answer(painted(TWO)).heads):
         pass
-    status, told = result(crowd, send(crowd, query, "Where is the person on the right?"))
+    status, answered = result(crowd, send(crowd, query, "Where is the person on the right?"))
     newest = crowd.arrays[-1].heads[1].id
-    assert told.answer.startswith(f"{newest} is on the right") and told.heads[0].id == newest
+    assert (
+        answered.answer.startswith(f"{newest} is on the right") and answered.heads[0].id == newest
+    )
 
 
 def test_questions_that_cannot_be_answered_are_refused_by_name(scripted, crowd, query):
@@ -73,13 +75,13 @@ def test_questions_that_cannot_be_answered_are_refused_by_name(scripted, crowd, 
         ("Where is the person?", "", "2 people are 'the person'"),
         ("How many people are there?", "attic", "there is no camera 'attic'"),
     ):
-        status, told = result(crowd, send(crowd, query, question, camera=camera))
+        status, answered = result(crowd, send(crowd, query, question, camera=camera))
         assert status == GoalStatus.STATUS_ABORTED
-        assert words in told.refusal and told.answer == ""
+        assert words in answered.refusal and answered.answer == ""
     bad = painted(TWO)
     bad.encoding = "nonsense"
-    status, told = result(crowd, send(crowd, query, "How many people are there?", bad))
-    assert status == GoalStatus.STATUS_ABORTED and "'nonsense' is not supported" in told.refusal
+    status, answered = result(crowd, send(crowd, query, "How many people are there?", bad))
+    assert status == GoalStatus.STATUS_ABORTED and "'nonsense' is not supported" in answered.refusal
 
 
 def test_cancelling_ends_a_question_that_waits(scripted, crowd, query):
@@ -87,8 +89,8 @@ def test_cancelling_ends_a_question_that_waits(scripted, crowd, query):
     handle = send(crowd, query, "How many people are there?")  # no image has come yet
     future = handle.cancel_goal_async()
     assert crowd.spin_until(future.done) and future.result().goals_canceling
-    status, told = result(crowd, handle)
-    assert status == GoalStatus.STATUS_CANCELED and told.refusal == "cancelled"
+    status, answered = result(crowd, handle)
+    assert status == GoalStatus.STATUS_CANCELED and answered.refusal == "cancelled"
     assert crowd.answer(painted(TWO)).heads
 
 
@@ -99,8 +101,8 @@ def test_many_questions_do_not_starve_the_stream_nor_it_them(scripted, crowd, qu
     before = len(crowd.arrays)
     handles = [send(crowd, query, "How many people are there?") for _ in range(4)]
     for handle in handles:
-        status, told = result(crowd, handle)
-        assert status == GoalStatus.STATUS_SUCCEEDED and told.answer.startswith("2 people")
+        status, answered = result(crowd, handle)
+        assert status == GoalStatus.STATUS_SUCCEEDED and answered.answer.startswith("2 people")
     # They take turns: between four questions at least two images were answered.
     assert len(crowd.arrays) - before >= 2
     crowd.destroy_timer(stream)
@@ -112,6 +114,6 @@ def test_an_inactive_node_rejects_questions_and_ends_those_it_has(scripted, crow
     crowd.transition("activate")
     handle = send(crowd, query, "How many people are there?")
     assert crowd.transition("deactivate")
-    status, told = result(crowd, handle)
-    assert status == GoalStatus.STATUS_ABORTED and "deactivated" in told.refusal
+    status, answered = result(crowd, handle)
+    assert status == GoalStatus.STATUS_ABORTED and "deactivated" in answered.refusal
     assert "Traceback" not in scripted.log

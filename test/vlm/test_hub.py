@@ -90,26 +90,26 @@ def ask(environment: dict[str, str], tmp_path: Path) -> Any:
 
 
 def test_nothing_is_downloaded_without_being_asked(ask: Any, server: Hub, tmp_path: Path) -> None:
-    (unpinned, pinned), said = ask(("lab/heads", False), ("lab/heads@v1.0", False))
+    (unpinned, pinned), printed = ask(("lab/heads", False), ("lab/heads@v1.0", False))
     assert "lab/heads (commit " in unpinned and "; 5 files, 13.0 kB)" in unpinned
     assert "python -m hpe_vlm_ros download lab/heads`" in unpinned
     assert all(way in unpinned for way in ("--download", "download:=true", "download=True"))
     assert "lab/heads@v1.0 (commit " in pinned and "; 5 files, 41 bytes)" in pinned
-    assert not server.fetched and not said and not list(tmp_path.glob("home/hub/models--*"))
+    assert not server.fetched and not printed and not list(tmp_path.glob("home/hub/models--*"))
 
 
 def test_what_is_downloaded_is_announced_and_then_served_by_the_cache(ask, server: Hub) -> None:
-    (folder, again), said = ask(("lab/heads", True), ("lab/heads", False))
+    (folder, again), printed = ask(("lab/heads", True), ("lab/heads", False))
     assert again == folder
     kept = {path: data for path, data in files_of(Path(folder)).items()}
     assert kept == MODEL  # no code, no pickle, nothing for training, no strays
     assert set(server.fetched) == set(MODEL)
     assert server.fetched[0] == "config.json" and server.fetched[-1] == "model.safetensors"
-    assert "downloading lab/heads (commit " in said and "5 files, 13.0 kB" in said
-    assert server.address in said and "home/hub" in said
+    assert "downloading lab/heads (commit " in printed and "5 files, 13.0 kB" in printed
+    assert server.address in printed and "home/hub" in printed
 
     server.asked.clear()
-    (first, cached), said = ask(("lab/heads@v1.0", True), ("lab/heads", True))
+    (first, cached), printed = ask(("lab/heads@v1.0", True), ("lab/heads", True))
     assert (Path(first) / "model.safetensors").read_bytes() == b"the first"
     assert cached == folder
     commit = Path(folder).name

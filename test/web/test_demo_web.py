@@ -177,9 +177,9 @@ def test_a_photo_and_a_video(page: tuple[str, Path], browser: Any, tmp_path) -> 
     browser.get(address)
     chooser(browser, "image").send_keys(str(PHOTO))
     until(browser, lambda b: "head" in text_of(b, "photo-found"))
-    said = text_of(browser, "photo-found")
-    assert said.startswith("1 head. 1 looks at the camera."), said
-    yaw, pitch, roll = map(float, re.search(r"left (-?\d+) (-?\d+) (-?\d+) yes", said).groups())
+    summary = text_of(browser, "photo-found")
+    assert summary.startswith("1 head. 1 looks at the camera."), summary
+    yaw, pitch, roll = map(float, re.search(r"left (-?\d+) (-?\d+) (-?\d+) yes", summary).groups())
     assert abs(yaw) < 30 and abs(pitch) < 30 and abs(roll) < 20
     shown = browser.find_elements(By.CSS_SELECTOR, "img")
     assert [image for image in shown if image.is_displayed()]
@@ -193,8 +193,8 @@ def test_a_photo_and_a_video(page: tuple[str, Path], browser: Any, tmp_path) -> 
     press(browser, "Video")
     chooser(browser, "video").send_keys(str(film))
     until(browser, lambda b: "at 100% of the video" in text_of(b, "video-found"))
-    said = text_of(browser, "video-found")
-    assert "1 looks at the camera" in said and "h0001" in said
+    summary = text_of(browser, "video-found")
+    assert "1 looks at the camera" in summary and "h0001" in summary
     until(browser, lambda b: [v for v in b.find_elements(By.CSS_SELECTOR, "video") if plays(b, v)])
 
     asked = requested(browser)

@@ -96,19 +96,19 @@ def test_what_is_asked_and_answered(sample, processor) -> None:
     _, heads = body_view(sample, 1, SIZE, rng, None, processor.images.resize)
     tokenizer = processor.tokenizer
     prompts = point_prompts(heads[1], SIZE, tokenizer, 17, rng, complete=True)
-    said = {}
+    answered = {}
     for prompt in prompts:
         question, answer = tokenizer.decode(prompt.question), tokenizer.decode(prompt.answer[:-1])
         name = next(n for n in KEYPOINTS if f"the {n}" in question)
-        said[name] = TASK.parse(answer).value
+        answered[name] = TASK.parse(answer).value
         numbers = [v for v, kind in zip(prompt.values, prompt.kinds, strict=True) if kind]
-        if said[name][2] != ABSENT:
+        if answered[name][2] != ABSENT:
             place = heads[1].keypoints[KEYPOINTS.index(name), :2] / 320 * 1000 - 0.5
             np.testing.assert_allclose(numbers, place)
-            assert np.abs(said[name][:2] - place).max() <= 0.5
-    assert set(said) == set(KEYPOINTS)
-    assert said["left knee"] == (0, 0, ABSENT) and said["right knee"][2] == COVERED
-    assert said["nose"][2] == SEEN
+            assert np.abs(answered[name][:2] - place).max() <= 0.5
+    assert set(answered) == set(KEYPOINTS)
+    assert answered["left knee"] == (0, 0, ABSENT) and answered["right knee"][2] == COVERED
+    assert answered["nose"][2] == SEEN
     marked = point_prompts(heads[1], SIZE, tokenizer, 17, rng, complete=False)
     assert len(marked) == 16
     assert len(point_prompts(heads[1], SIZE, tokenizer, 5, rng, complete=True)) == 5

@@ -24,7 +24,7 @@ def person(x, top=None, wears=(), height=40.0, turn=SIDE):
     return Head(box, turn, appearance=Appearance(box + [0, 0, 0, 100], top, frozenset(wears)))
 
 
-def said(heads, width=300):
+def descriptions(heads, width=300):
     return {
         sentence.removeprefix("the person "): tuple(expression.box)
         for expression in describe(heads, width)
@@ -35,7 +35,7 @@ def said(heads, width=300):
 def test_each_kind_of_trait_singles_out():
     left = person(40, "red", ["glasses"], turn=FRONT)
     right = person(260, "blue", ["hat"], height=80, turn=BACK)
-    words = said([left, right])
+    words = descriptions([left, right])
     for text in ("in the red shirt", "with glasses", "on the left", "facing the camera"):
         assert words[text] == tuple(left.appearance.body), text
     for text in ("in the blue shirt", "with a hat", "nearest to the camera", "turned away"):
@@ -43,13 +43,13 @@ def test_each_kind_of_trait_singles_out():
 
 
 def test_what_fits_two_is_said_only_together_with_more():
-    words = said([person(40, "red"), person(250, "red"), person(270, "blue")])
+    words = descriptions([person(40, "red"), person(250, "red"), person(270, "blue")])
     assert "in the red shirt" not in words and "on the right" not in words
     assert words["in the red shirt on the right"] == tuple(person(250).appearance.body)
 
 
 def test_an_unknown_colour_could_be_any():
-    words = said([person(40, "red"), person(260, None)])
+    words = descriptions([person(40, "red"), person(260, None)])
     assert "in the red shirt" not in words
     assert "in the red shirt on the left" in words
 
@@ -63,7 +63,7 @@ def test_who_is_out_of_the_picture_is_not_asked_for():
     gone = person(300, "blue")
     body = np.array([300.0, 50, 300, 190])  # cut off by the border
     gone.appearance = replace(gone.appearance, body=body)
-    words = said([person(40, "red"), gone])
+    words = descriptions([person(40, "red"), gone])
     assert "in the red shirt" in words and "in the blue shirt" not in words
 
 
@@ -87,7 +87,7 @@ def test_some_pairs_of_traits_are_kept_for_the_test():
 def test_a_mirror_swaps_left_and_right():
     heads = [person(40, "red"), person(260, "blue")]
     _, swapped = mirrored(np.zeros((200, 300, 3), np.uint8), heads)
-    words = said(swapped)
+    words = descriptions(swapped)
     x0, _, x1, _ = words["in the red shirt on the right"]
     assert (x0 + x1) / 2 == pytest.approx(260)
 

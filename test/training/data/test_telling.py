@@ -50,7 +50,7 @@ def scene(*heads, **known):
     return Sample(None, WIDTH, HEIGHT, known.pop("focal", FOCAL), list(heads), **known)
 
 
-def said(sample, kind):
+def answers_of(sample, kind):
     return {one.question: one.answer for one in telling.instructions_of(sample) if one.kind == kind}
 
 
@@ -58,17 +58,19 @@ B0, B1 = "[[156,187,250,354]]", "[[625,187,718,354]]"
 
 
 def test_yes_and_no_about_one_person():
-    told = said(scene(person(LEFT, yaw=0, raised=("left",))), "conversation")
+    answers = answers_of(scene(person(LEFT, yaw=0, raised=("left",))), "conversation")
     name = f"the person inside the bounding box {B0}"
-    assert told[f"Is {name} looking at the camera?"] == "Yes, the person is looking at the camera."
-    assert told[f"Does {name} have the left hand raised?"] == (
+    assert (
+        answers[f"Is {name} looking at the camera?"] == "Yes, the person is looking at the camera."
+    )
+    assert answers[f"Does {name} have the left hand raised?"] == (
         "Yes, the person has the left hand raised."
     )
-    assert told[f"Does {name} have the right hand raised?"] == (
+    assert answers[f"Does {name} have the right hand raised?"] == (
         "No, the person does not have the right hand raised."
     )
-    assert told[f"Is {name} facing up?"] == "No, the person is not facing up."
-    assert not [question for question in told if question.startswith("Who")]
+    assert answers[f"Is {name} facing up?"] == "No, the person is not facing up."
+    assert not [question for question in answers if question.startswith("Who")]
 
 
 @pytest.mark.parametrize(
@@ -92,13 +94,15 @@ def test_facing_is_told_where_it_is_certain(yaw, pitch, true, false):
 
 
 def test_which_one_of_two():
-    told = said(scene(person(LEFT, 0, away=1.0), person(RIGHT, 60, away=2.0)), "conversation")
+    answers = answers_of(
+        scene(person(LEFT, 0, away=1.0), person(RIGHT, 60, away=2.0)), "conversation"
+    )
     form = "? answer in [[x0,y0,x1,y1]] format."
-    assert told[f"Who is looking at the camera{form}"] == B0
-    assert told[f"Who is nearest to the camera{form}"] == B0
-    assert told[f"Who is the rightmost person{form}"] == B1
-    assert told[f"Who is facing the left side of the image{form}"] == B1
-    near = said(scene(person(LEFT, 0, away=1.9), person(RIGHT, 0, away=2.0)), "conversation")
+    assert answers[f"Who is looking at the camera{form}"] == B0
+    assert answers[f"Who is nearest to the camera{form}"] == B0
+    assert answers[f"Who is the rightmost person{form}"] == B1
+    assert answers[f"Who is facing the left side of the image{form}"] == B1
+    near = answers_of(scene(person(LEFT, 0, away=1.9), person(RIGHT, 0, away=2.0)), "conversation")
     assert not [q for q in near if q.startswith("Who") and ("nearest" in q or "looking" in q)]
 
 
@@ -116,7 +120,7 @@ def test_a_picture_with_others_in_it_tells_nothing_of_all():
 
 def test_descriptions_go_from_left_to_right_in_a_fixed_order():
     heads = [person(RIGHT, 60, away=2.0), person(LEFT, 0, away=1.0, raised=("left", "right"))]
-    assert said(scene(*heads), "description") == {
+    assert answers_of(scene(*heads), "description") == {
         "What are the people in this image doing?": f"The person inside the bounding box {B0} has "
         "both hands raised, is looking at the camera and is nearest to the camera. The person "
         f"inside the bounding box {B1} is facing the left side of the image."
@@ -126,13 +130,16 @@ def test_descriptions_go_from_left_to_right_in_a_fixed_order():
 def test_who_may_want_attention_and_why():
     question = "Who in this image may want attention, and why?"
     asks, turned = person(LEFT, 0, raised=("left",)), person(RIGHT, 60, raised=("right",))
-    assert said(scene(asks, turned), "reasoning")[question] == (
+    assert answers_of(scene(asks, turned), "reasoning")[question] == (
         f"The person inside the bounding box {B0} may want attention: the left hand is raised and "
         "the person is looking at the camera."
     )
-    assert said(scene(person(LEFT, 0, raised=()), turned), "reasoning")[question] == telling.NOBODY
+    assert (
+        answers_of(scene(person(LEFT, 0, raised=()), turned), "reasoning")[question]
+        == telling.NOBODY
+    )
     unknown = person(LEFT, 0)  # who looks at the camera, and whose hands nobody knows
-    assert said(scene(unknown, turned), "reasoning") == {}
+    assert answers_of(scene(unknown, turned), "reasoning") == {}
 
 
 def test_without_a_known_camera_nobody_is_said_to_look_at_it():

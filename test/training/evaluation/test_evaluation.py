@@ -123,8 +123,8 @@ def test_each_way_of_reading_counts_what_it_accepts(samples):
 def test_errors_by_range_and_by_tone(samples):
     asked = [AnsweredScene(sample, right(sample), SCALE) for sample in samples]
     for scene in asked:
-        for told in scene.answers["given"]:
-            told[0] += 6 if scene.sample.heads[0].tone == "dark" else 0
+        for triple in scene.answers["given"]:
+            triple[0] += 6 if scene.sample.heads[0].tone == "dark" else 0
     scored = measures.evaluation(asked)
     tones = measures.by_tone(scored)
     assert {tone: row["heads"] for tone, row in tones.items()} == {"light": 3, "dark": 2}
@@ -144,8 +144,8 @@ def test_errors_by_how_much_of_a_head_shows(samples):
         head.visible = share
     asked = [AnsweredScene(sample, right(sample), SCALE) for sample in samples]
     for scene in asked:
-        for told in scene.answers["given"]:
-            told[0] += 9 if scene.sample.heads[0].visible == 0.3 else 0
+        for triple in scene.answers["given"]:
+            triple[0] += 9 if scene.sample.heads[0].visible == 0.3 else 0
     rows = measures.by_visibility(measures.evaluation(asked))
     assert [rows[name]["heads"] for name in ("most", "a part")] == [1, 1]
     assert rows["all of it"]["heads"] == len(single) - 2

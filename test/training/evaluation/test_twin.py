@@ -49,9 +49,9 @@ def asked():
 
 
 def test_ninety_questions_of_three_kinds(asked):
-    kinds = [told.kind for _, told in asked]
+    kinds = [instruction.kind for _, instruction in asked]
     assert len(asked) == 90 and {kinds.count(kind) for kind in KINDS} == {30}
-    talk = [told.answer[0] for _, told in asked if told.kind == CONVERSATION]
+    talk = [instruction.answer[0] for _, instruction in asked if instruction.kind == CONVERSATION]
     assert {letter: talk.count(letter) for letter in "YN["} == {"Y": 10, "N": 10, "[": 10}
     assert twin.questions([scene(n, n % 2 == 0) for n in range(40)])[7][1] == asked[7][1]
     with pytest.raises(ValueError, match="only 3 scenes of 30"):
@@ -59,7 +59,9 @@ def test_ninety_questions_of_three_kinds(asked):
 
 
 def test_true_answers_are_right_and_silence_is_not(asked):
-    truth = {(id(sample), told.question): told.answer for sample, told in asked}
+    truth = {
+        (id(sample), instruction.question): instruction.answer for sample, instruction in asked
+    }
     numbers = twin.judged(asked, lambda sample, question: truth[id(sample), question])
     assert numbers == {"questions": 90, "right": 1.0} | dict.fromkeys(KINDS, 1.0)
     numbers = twin.judged(asked, lambda sample, question: "I cannot tell.")

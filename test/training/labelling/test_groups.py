@@ -60,10 +60,10 @@ def test_nothing_is_validated_on_of_a_group_that_was_learnt_from():
     of = {name: f"set/{i // 3 * 3}.jpg" for i, name in enumerate(names[:600])}
     of |= {name: name for name in names[600:]}
     out = held_out(of)
-    watched = validated(of, out)
-    assert 10 < len(watched) < 60 and not watched & out
-    assert {n for n in names if of[n] in {of[w] for w in watched}} <= watched
-    assert all(is_for_validation(name) for name in watched)
+    validation = validated(of, out)
+    assert 10 < len(validation) < 60 and not validation & out
+    assert {n for n in names if of[n] in {of[w] for w in validation}} <= validation
+    assert all(is_for_validation(name) for name in validation)
 
 
 def test_new_photographs_are_divided_and_old_ones_stay(tmp_path):
