@@ -9,6 +9,7 @@
 # models/embedded is. Settings, by environment:
 #   FROM         model folder to go on from (models/embedded)
 #   SCENES       folder of rendered scenes (RUNS/scenes/weak, of training/run_all.sh)
+#   SCENES_VALIDATION   folder of rendered scenes that nothing learnt from, to fit scores on as well
 #   STEPS        optimiser steps of 16 pictures (1050)
 #   SHARE        of what was learnt that is kept, the rest staying as in FROM (0.7)
 #   REFINER_STEPS   optimiser steps of the refiner, 96 squares each (1800)
@@ -65,7 +66,7 @@ python -m torch.distributed.run --nproc_per_node "$processes" -m training.teach_
     "$runs/crops" "$runs/refiner" --validation "$runs/crops_validation" --base "$from" \
     --steps "${REFINER_STEPS:-1800}" --threads 1
 python -m training.release.refiner "$runs/shipped" "$runs/refiner/refiner.safetensors" \
-    "[$runs/photos_validation]"
+    "[$runs/photos_validation${SCENES_VALIDATION:+,$SCENES_VALIDATION}]" --base "$from"
 python -m training.labelling.testset --photos "$photos" --rooms '[no_people]' \
     --people '{real_photos: training/labelling/judged}' --part validation --out "$runs/validation.jsonl"
 python -m training.evaluation.photos "$photos" --model "$runs/shipped" \

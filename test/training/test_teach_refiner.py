@@ -170,7 +170,7 @@ def taught(cut, tmp_path_factory):
 def released(taught, kept_scenes, tmp_path_factory):
     """The shipped model with that refiner instead of its own."""
     folder = without_experts(default_folder(), tmp_path_factory.mktemp("models") / "model")
-    release.export(taught, folder / FOLDER / NAME)
+    release.export(read_weights(taught), folder / FOLDER / NAME)
     return folder
 
 
@@ -186,6 +186,16 @@ def presence(weights, cut):
 def test_an_exported_graph_holds_all_weights(taught, released):
     known, exported = (read_weights(f).state_dict() for f in (taught, trained_in(released)))
     assert all(torch.equal(part, exported[name]) for name, part in known.items())
+
+
+def test_weights_are_averaged_with_those_they_were_learnt_from(taught):
+    learnt = read_weights(taught).state_dict()
+    shipped = read_weights(trained_in(default_folder())).state_dict()
+    mixed = release.averaged(taught, default_folder(), 0.25).state_dict()
+    for name, part in mixed.items():
+        torch.testing.assert_close(part, 0.75 * shipped[name] + 0.25 * learnt[name])
+    alone = release.averaged(taught, None, 0.25).state_dict()
+    assert all(torch.equal(part, learnt[name]) for name, part in alone.items())
 
 
 def test_learning_goes_on_from_the_refiner_of_the_model(cut, taught, tmp_path):

@@ -2,7 +2,7 @@
 """Put a refiner into a model folder, and fit its scores and covariances on labelled pictures.
 
     python -m training.release.refiner MODEL runs/refiner/refiner.safetensors \
-        '[runs/photos_validation]'
+        '[runs/photos_validation,runs/scenes_validation]' --base models/embedded
 
 The network is exported to ONNX. Then the model, with it, looks at pictures that neither has learnt
 from: a logistic regression gives scores, `min_score` is where `precision` of the boxes are heads,
@@ -71,9 +71,21 @@ class Graph(nn.Module):
         return outputs
 
 
-def export(weights: Path, place: Path) -> None:
-    """Write a refiner's network, its weights and settings that are not fitted yet to `place`."""
+def averaged(weights: Path, base: Path | None, share: float) -> network.Refiner:
+    """A network with `share` of these weights and the rest of the weights that they were learnt
+    from, which generalises better than either (Wortsman et al., "Robust fine-tuning of zero-shot
+    models", 2022); `base` is the model folder of the latter, None where there were none."""
     refiner = network.read_weights(weights)
+    known = None if base is None else network.trained_in(base)
+    if known is not None:
+        before = network.read_weights(known).state_dict()
+        learnt = refiner.state_dict()
+        refiner.load_state_dict({k: before[k].lerp(part, share) for k, part in learnt.items()})
+    return refiner
+
+
+def export(refiner: network.Refiner, place: Path) -> None:
+    """Write a refiner's network, its weights and settings that are not fitted yet to `place`."""
     place.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -203,7 +215,9 @@ def main(
     model: Path,
     weights: Path,
     pictures: list[Path],
-    precision: float = 0.94,
+    base: Path | None = None,
+    share: float = 0.6,
+    precision: float = 0.96,
     threads: int | None = None,
 ) -> None:
     """Export a refiner into a model folder and fit its settings.
@@ -212,11 +226,13 @@ def main(
         model: model folder; gets experts/refiner.
         weights: of the network, as `training.teach_refiner` writes them.
         pictures: folders of labelled pictures that neither model nor refiner has learnt from.
+        base: model folder whose refiner these weights were learnt from, to take the mean with.
+        share: of these weights in that mean.
         precision: share of boxes from the least score on that must be heads.
         threads: of the arithmetic.
     """
     place = model / FOLDER / NAME
-    export(weights, place)
+    export(averaged(weights, base, share), place)
     perceiver = HeadPerceiver.load(model, max_heads=60, threads=threads)
     refiner, side = perceiver.refiner, perceiver.input_size
     assert refiner is not None
