@@ -52,13 +52,16 @@ def without_duplicates(
 ) -> list[Boxed]:
     """Drop each box that overlaps a surer one, or any of those `beside`, by more than `iou`, or of
     which more than the share `inside` lies in one."""
-    kept: list[Boxed] = []
-    for one in sorted(found, key=lambda d: -d.score):
-        others = [other.box for other in (*beside, *kept)]
-        within = box_overlap([one.box], others) > inside * box_area([one.box])
-        if not ((box_iou([one.box], others) > iou) | within).any():
-            kept.append(one)
-    return kept
+    surest = sorted(found, key=lambda d: -d.score)
+    boxes = np.array([one.box for one in surest]).reshape(-1, 4)
+    others = np.array([one.box for one in (*beside, *surest)]).reshape(-1, 4)
+    same = box_iou(boxes, others) > iou
+    same |= box_overlap(boxes, others) > inside * box_area(boxes)[:, None]
+    kept = list(range(len(beside)))  # rows of `others`
+    for index, row in enumerate(same):
+        if not row[kept].any():
+            kept.append(len(beside) + index)
+    return [surest[row - len(beside)] for row in kept[len(beside) :]]
 
 
 def from_left(heads: Iterable[Boxed]) -> list[Boxed]:
