@@ -9,6 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
+def probability(logits: ArrayLike) -> NDArray[np.float64]:
+    """Probabilities, 0..1, of logits of any shape, cut at +-50 so that exp does not overflow."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(np.asarray(logits, dtype=float), -50, 50))))
+
+
 @dataclass(frozen=True, eq=False)
 class HeadMap:
     """One picture's patches.
@@ -35,7 +40,7 @@ class HeadMap:
     @property
     def probabilities(self) -> NDArray[np.float64]:
         """(rows, columns), of the logits."""
-        return np.asarray(1 / (1 + np.exp(-np.clip(self.logits.astype(float), -50, 50))))
+        return probability(self.logits)
 
     def boxes(self, size: tuple[int, int]) -> NDArray[np.float64]:
         """(rows, columns, 4) the boxes in pixels of a picture of `size` = (height, width), cut at

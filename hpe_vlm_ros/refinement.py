@@ -30,7 +30,7 @@ MARGIN = 1.75  # side of the square, in longer sides of the box
 SIDE = 112  # pixels of the square as the network sees it
 ALMOST_PARALLEL = 1e-6  # sine of the angle between two columns that tell no rotation
 AGAIN = -2.0  # logit of presence from which a box that moved is looked at again
-LIKELY = 0.3  # probability from which the box that a patch tells is worth a closer look
+LIKELY = 0.3  # probability from which the box that a patch predicts is worth a closer look
 PEAK = 0.2  # the same of peaks of a map without boxes
 MOVED = 0.6  # overlap (IoU) with what was asked about, below which a box has moved far
 OUTPUTS = 14  # presence 1, box 4, rotation 6, logarithms of deviations 3
@@ -122,7 +122,7 @@ def with_likely(
     """What the model names, and beside it where its patches say that a head is likely, in a picture
     of `size` = (height, width).
 
-    Each likely patch tells a box; of several about one place the surest is kept, as in one-stage
+    Each likely patch predicts a box; of several about one place the surest is kept, as in one-stage
     detectors. A map without boxes has only its peaks, which are no nearer to each other than three
     patches: in crowds most small heads have none of their own.
     """
@@ -132,11 +132,10 @@ def with_likely(
         known = np.array([one.box for one in named], dtype=float).reshape(-1, 4)
         around, _ = peaks(presence.logits, known, size, PEAK, beside=0.0)
         return [*named, *(Proposal(tuple(box), 0.0) for box in around.tolist())]
-    rows = presence.probabilities >= LIKELY
-    told = zip(
-        presence.boxes(size)[rows].tolist(), presence.probabilities[rows].tolist(), strict=True
-    )
-    likely = [Proposal((x0, y0, x1, y1), p) for (x0, y0, x1, y1), p in told
+    probabilities = presence.probabilities
+    rows = probabilities >= LIKELY
+    patches = zip(presence.boxes(size)[rows].tolist(), probabilities[rows].tolist(), strict=True)
+    likely = [Proposal((x0, y0, x1, y1), p) for (x0, y0, x1, y1), p in patches
               if x1 - x0 >= 1 and y1 - y0 >= 1]  # fmt: skip
     return [*named, *without_duplicates(likely, SAME_IOU, INSIDE, named)]
 

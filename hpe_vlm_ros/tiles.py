@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .boxes import PixelBox, Scored
+from .head_map import probability
 from .rays import rotation_to_ray, usual_camera
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def peaks(
         probabilities (N,).
     """
     step = np.array(size[::-1]) / presence.shape[::-1]
-    likely = 1 / (1 + np.exp(-np.clip(presence.astype(float), -50, 50)))
+    likely = probability(presence)
     rows, columns = np.nonzero((likely >= least) & (likely == cv2.dilate(likely, np.ones((3, 3)))))
     middles = np.stack([columns, rows], axis=1) + 0.5
     low, high = boxes[:, :2], boxes[:, 2:]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_vlm_ros.boxes import PixelBox
+from hpe_vlm_ros.head_map import probability
 from hpe_vlm_ros.refinement import Proposal, Refined, cut_out, refined, squares
 from hpe_vlm_ros.spread import Calibration, check_numbers
 
@@ -141,9 +142,7 @@ class Refiner:
         self, output: Refined, proposals: Sequence[Proposal], size: tuple[int, int]
     ) -> Array:
         """(N,) probabilities that proposals in a picture of `size` = (height, width) are heads."""
-        sums = self.features(output, proposals, size) @ self.settings.weights()
-        likely: Array = 1 / (1 + np.exp(-np.clip(sums, -50, 50)))
-        return likely
+        return probability(self.features(output, proposals, size) @ self.settings.weights())
 
 
 def refiner_in(folder: Path, threads: int | None = None) -> Refiner | None:

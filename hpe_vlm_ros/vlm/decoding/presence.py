@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_vlm_ros.answers import GRID, Box
+from hpe_vlm_ros.head_map import probability
 from hpe_vlm_ros.spread import check_numbers
 
 MIDDLE = 0.6  # share of a box's sides within which its patches count, as in training
@@ -73,7 +74,7 @@ class ScoreWeights:
         if not boxes:
             return []
         sums = features(text, boxes, presence) @ np.array([*self.as_dict().values()])
-        likely: list[float] = (1 / (1 + np.exp(-np.clip(sums, -50, 50)))).tolist()
+        likely: list[float] = probability(sums).tolist()
         return likely
 
 
