@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# scripts/check.sh humble|jazzy|kilted|lyrical [TEST...]: the tests that need no training, or these of
-# them, under a distribution's Python and numpy, as far as this machine has them. There are wheels of
-# ROS 2 for Jazzy and Kilted alone: those nearest to it stand for another. Each makes .venv-NAME.
+# scripts/check.sh humble|jazzy|kilted|lyrical [--without-ros] [TEST...]: the tests that need no
+# training, or these of them, under a distribution's Python and numpy, as far as this machine has them.
+# There are wheels of ROS 2 for Jazzy and Kilted alone: those nearest to it stand for another.
+# Without ROS nothing is built, and tests that need it cannot run. Each makes .venv-NAME.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,8 +13,12 @@ case ${1:-} in
   lyrical) pythons=(3.14 3.13) wheels=kilted limits="numpy==2.3.*" ;;
   *) sed -n 's/^# //p' "$0"; exit 2 ;;
 esac
-name=$1
+name=$1 installed=check
 shift
+if [ "${1:-}" = --without-ros ]; then
+  installed=core
+  shift
+fi
 if [ -n "${VIRTUAL_ENV:-}" ]; then
   echo "error: $VIRTUAL_ENV is active, whose packages would mix with these: deactivate it first" >&2
   exit 2
@@ -39,7 +44,7 @@ if [ -z "$python" ]; then
 fi
 export VENV=.venv-$name
 echo "== $name: $("$python" --version), $limits, wheels of $wheels"
-PYTHON=$python DISTRO=$wheels LIMITS=$limits scripts/setup.sh check
+PYTHON=$python DISTRO=$wheels LIMITS=$limits scripts/setup.sh "$installed"
 . scripts/env.sh
 tests=(test/test_*.py test/{evaluation,people,recordings,remote,replay,ros})
 if [ $# -gt 0 ]; then tests=("$@"); fi

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes .venv ready: scripts/setup.sh run|test|check installs and builds, scripts/setup.sh mode only
-# says where rclpy comes from: "ros" (a sourced ROS 2 install) or "wheels". PYTHON names the
-# interpreter, VENV another folder, DISTRO the wheels (jazzy or kilted), LIMITS versions in the place
-# of constraints.txt.
+# Makes .venv ready: scripts/setup.sh run|test|check|core installs and builds (core: what tests need
+# that use no ROS), scripts/setup.sh mode only says where rclpy comes from: "ros" (a sourced ROS 2
+# install) or "wheels". PYTHON names the interpreter, VENV another folder, DISTRO the wheels (jazzy or
+# kilted), LIMITS versions in the place of constraints.txt.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=$PWD/${VENV:-.venv}
@@ -52,18 +52,23 @@ install_requirements() {
   local limits=$venv/constraints.txt files=(-r requirements.txt)
   if [ "$mode" = wheels ]; then
     if [ -n "${LIMITS:-}" ]; then echo "$LIMITS" > "$limits"; else cp constraints.txt "$limits"; fi
-    files+=(-r "requirements-ros-${DISTRO:-jazzy}.txt")
+    if [ "$1" != core ]; then files+=(-r "requirements-ros-${DISTRO:-jazzy}.txt"); fi
   else
     # Messages compiled for numpy 1 cannot be imported under numpy 2.
     "$venv/bin/python" -c "import numpy; print('numpy<2' if numpy.__version__[0] == '1' else '')" > "$limits"
   fi
-  if [ "$1" = check ]; then files+=(-r requirements-check.txt); else files+=(-r requirements-demo.txt); fi
+  if [ "$1" = check ] || [ "$1" = core ]; then files+=(-r requirements-check.txt); else files+=(-r requirements-demo.txt); fi
   if [ "$1" = test ]; then
     files+=(-r requirements-train.txt -r requirements-test.txt)
     say "installing PyTorch"
     "${pip[@]}" -c "$limits" "$(grep '^torch==' requirements-torch.txt)"
   fi
   say "installing what is needed"
+  # uv takes a fraction of pip's time. It knows neither pip's settings nor a ROS install's packages.
+  if [ "$mode" = wheels ] && "${pip[@]}" uv &&
+      "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" -c "$limits" "${files[@]}"; then
+    return
+  fi
   "${pip[@]}" -c "$limits" "${files[@]}"
 }
 
@@ -90,6 +95,10 @@ build_messages() {  # folder, cmake options
 }
 
 make_venv
+if [ "$1" = core ]; then
+  install_requirements core
+  exit
+fi
 check_compiler
 install_requirements "$1"
 . scripts/env.sh

@@ -200,18 +200,32 @@ class Peer(Client):
         (publisher or self.camera).publish(message)
         return self.sent[-1]
 
+    def send_until(
+        self,
+        condition: Callable[[], object],
+        message: Any,
+        publisher: Any = None,
+        age: float = 0.0,
+        every: float = 0.5,
+    ) -> bool:
+        """Whether the condition came true while the message was sent again and again, as a camera
+        would. One that is sent once can be lost: a publisher may know of a subscription before
+        that knows of the publisher."""
+
+        def sent_and_true() -> bool:
+            self.send(message, publisher, age)
+            return self.spin_until(condition, every)
+
+        return self.spin_until(sent_and_true)
+
     def answer(self, message: Any, publisher: Any = None, age: float = 0.0) -> HeadPoseArray:
-        """The array that answers this image, which is sent until that comes, as a camera would."""
-        stamps: list[Stamp] = []
+        """The array that answers this image, which is sent until that comes."""
+        first = len(self.sent)
 
         def answers() -> list[HeadPoseArray]:
-            return [a for a in self.arrays if stamp_of(a) in stamps]
+            return [a for a in self.arrays if stamp_of(a) in self.sent[first:]]
 
-        def sent_and_answered() -> bool:
-            stamps.append(self.send(message, publisher, age))
-            return self.spin_until(answers, 0.5)
-
-        assert self.spin_until(sent_and_answered), "the image was never answered"
+        assert self.send_until(answers, message, publisher, age), "the image was never answered"
         return answers()[-1]
 
 

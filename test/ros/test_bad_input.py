@@ -18,11 +18,9 @@ def send_until(peer: Peer, node: NodeProcess, message, words, publisher=None, ag
     def told():
         return any(all(word in line for word in words) for line in node.log.splitlines())
 
-    def sent_and_told():
-        peer.send(message, publisher, age)
-        return peer.spin_until(told, 0.2)
-
-    assert peer.spin_until(sent_and_told), f"no line with {words} in:\n{node.log}"
+    assert peer.send_until(told, message, publisher, age, every=0.2), (
+        f"no line with {words} in:\n{node.log}"
+    )
     assert node.alive and "Traceback" not in node.log
 
 

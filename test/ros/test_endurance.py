@@ -122,10 +122,12 @@ def test_frames_of_untracked_heads_bear_node_and_camera(scripted, crowd):
     assert crowd.transition("configure") and crowd.transition("activate")
     for name in ("front", "rear"):
         camera = crowd.create_publisher(Image, f"{name}/image_raw", 1)
-        assert crowd.spin_until(camera.get_subscription_count)
-        crowd.send(painted(HEADS), camera)
         wanted = f"face_bob_{name}_0"
-        assert crowd.spin_until(lambda: wanted in {t.child_frame_id for t in crowd.transforms})  # noqa: B023
+        assert crowd.send_until(
+            lambda: wanted in {t.child_frame_id for t in crowd.transforms},  # noqa: B023
+            painted(HEADS),
+            camera,
+        )
 
 
 def test_simulated_time(start_node, second_peer):

@@ -219,7 +219,7 @@ def test_what_is_hard_is_drawn_more_often_and_wrong_labels_not_much_more(cut):
     hard, wrong, *easy = np.flatnonzero(~squares.heads)
     errors[hard], errors[wrong] = shares.HARDEST, 100.0
     often = shares.chances(squares, errors)
-    assert often[hard] == often[wrong] > 10 * often[easy[0]]
+    assert often[hard] == often[wrong] > 5 * often[easy[0]]
     same = shares.chances(squares)
     for heads in (squares.heads, ~squares.heads):  # shares of both stay
         assert often[heads].sum() == pytest.approx(same[heads].sum())
@@ -227,7 +227,7 @@ def test_what_is_hard_is_drawn_more_often_and_wrong_labels_not_much_more(cut):
 
 def test_faces_profiles_and_backs_have_fixed_shares():
     turns = Rotation.from_euler(
-        "y", [[180], [170], [130], [90], [-100], [0]], degrees=True
+        "y", [[0], [10], [-50], [90], [-100], [180]], degrees=True
     ).as_matrix()
     turns = np.concatenate([turns, np.full((2, 3, 3), np.nan)])
     heads = np.array([True] * 7 + [False])

@@ -7,18 +7,19 @@ import numpy as np
 
 from .crops import Crops
 
-PHOTOS = 0.7  # share of the heads drawn that are photographed
+PHOTOS = 0.75  # share of the heads drawn that are photographed
 HEADS = 0.55  # share of the squares drawn that show a head
-FACING = 0.4, 0.3, 0.3  # shares of the heads drawn, see `facing`
+FACING = 0.45, 0.3, 0.25  # shares of the heads drawn, see `facing`
 # How often a square is drawn, for those of its group: EASY and its cross-entropy of presence, at
 # most HARDEST, as the largest ones come from wrong labels.
-EASY, HARDEST = 0.15, 2.0
+EASY, HARDEST = 0.4, 2.0
 
 
 def facing(crops: Crops) -> np.ndarray:
     """(N,) 0 for heads that look at the camera, 1 for profiles and heads of unknown rotation, 2 for
-    backs of heads: their forward axis is within 60, 60 to 120 or beyond 120 degrees of the ray."""
-    away = np.nan_to_num(crops.rotations[:, 2, 2])
+    backs of heads: they are turned by up to 60, by 60 to 120 or by more than 120 degrees away from
+    the camera, which no turn (the identity) looks at."""
+    away = -np.nan_to_num(crops.rotations[:, 2, 2])
     return np.asarray(np.digitize(away, (-0.5, 0.5)))
 
 
