@@ -19,7 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .boxes import PixelBox, largest, within, without_duplicates
-from .geometry import angles_from_rotation, box_iou, rotation_from_vector, rotation_vector
+from .geometry import (
+    angles_from_rotation,
+    box_iou,
+    mean_rotations,
+    rotation_from_vector,
+    rotation_vector,
+)
 from .head_map import HeadMap
 from .heads import HeadEstimate
 from .rays import rotation_to_ray, usual_camera
@@ -29,11 +35,14 @@ from .tiles import INSIDE, SAME_IOU, Tile, peaks, square_around
 MARGIN = 1.75  # side of the square, in longer sides of the box
 SIDE = 112  # pixels of the square as the network sees it
 ALMOST_PARALLEL = 1e-6  # sine of the angle between two columns that tell no rotation
-AGAIN = -2.0  # logit of presence from which a box that moved is looked at again
+AGAIN = -2.0  # logit of presence from which a box is looked at again
 LIKELY = 0.3  # probability from which the box that a patch predicts is worth a closer look
 PEAK = 0.2  # the same of peaks of a map without boxes
 MOVED = 0.6  # overlap (IoU) with what was asked about, below which a box has moved far
 OUTPUTS = 14  # presence 1, box 4, rotation 6, logarithms of deviations 3
+# Of the outputs about a square and about its mirror image: x of the box's middle changes its sign,
+# and so do four numbers of the rotation, which M R M with M = diag(-1, 1, 1) turns round.
+MIRRORED = np.array([1, -1, 1, 1, 1, 1, -1, -1, -1, 1, 1, 1, 1, 1])
 
 Array = NDArray[np.float64]
 
@@ -80,13 +89,15 @@ def cut_out(image: NDArray[np.uint8], tile: Tile, side: int = SIDE) -> NDArray[n
     return np.asarray(out, np.uint8)
 
 
-def refined(outputs: ArrayLike, tiles: Sequence[Tile]) -> Refined:
-    """What the network's outputs (N, OUTPUTS) say of squares of a picture.
+def refined(outputs: ArrayLike, tiles: Sequence[Tile], mirrored: bool = False) -> Refined:
+    """What the network's outputs (N, OUTPUTS) say of squares of a picture, also where it was shown
+    their mirror images.
 
     The box is told as its middle and the logarithms of its sides, in sides of the square; the
     rotation as its first two columns (Zhou et al. 2019).
     """
     rows = np.asarray(outputs, dtype=float).reshape(-1, OUTPUTS)
+    rows = rows * MIRRORED if mirrored else rows
     corner = np.array([[tile.x, tile.y] for tile in tiles], dtype=float).reshape(-1, 2)
     side = np.array([[tile.width] for tile in tiles], dtype=float).reshape(-1, 1)
     middle = corner + (rows[:, 1:3] + 0.5) * side
@@ -147,7 +158,10 @@ class BoxRefiner(Protocol):
     def min_score(self) -> float:
         """Of heads; boxes of lower scores are dropped."""
 
-    def __call__(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> Refined: ...
+    def __call__(
+        self, image: NDArray[np.uint8], boxes: Sequence[PixelBox], mirrored: bool = False
+    ) -> Refined:
+        """What it says of the squares around boxes, or of their mirror images."""
 
     def scores(
         self, output: Refined, proposals: Sequence[Proposal], size: tuple[int, int]
@@ -155,25 +169,50 @@ class BoxRefiner(Protocol):
         """(N,) probabilities that proposals in a picture of `size` = (height, width) are heads."""
 
 
+def looked_twice(
+    image: NDArray[np.uint8], boxes: Sequence[PixelBox], refiner: BoxRefiner
+) -> Refined:
+    """What a refiner says of boxes (pixels); where a head may be, after a second look.
+
+    The second look is at the mirror image of the square around the box that the first one tells, and
+    the mean of both counts: a network errs in one way about a square and in another about its
+    mirror image (test-time flip). Where the first look moved the box far, the second alone counts:
+    what the first was shown was not in the middle.
+    """
+    first = refiner(image, boxes)
+    rows = np.flatnonzero(first.presence > AGAIN)
+    if not len(rows):
+        return first
+    before = first.rows(rows)
+    second = refiner(image, [as_box(box) for box in before.boxes], mirrored=True)
+    stayed = np.diagonal(box_iou([boxes[row] for row in rows], before.boxes)) >= MOVED
+    return first.with_rows(rows, _mean(before, second, stayed / 2))
+
+
+def _mean(first: Refined, second: Refined, share: Array) -> Refined:
+    """Two answers about N boxes as one, `share` (N,) of it the first. A rotation that one of both
+    does not tell is the second's."""
+    column = share[:, None]
+    rotations, told = second.rotations.copy(), np.stack([first.rotations, second.rotations])
+    both = np.isfinite(told).all((0, 2, 3))
+    rotations[both] = mean_rotations(told[:, both], np.stack([share, 1 - share])[:, both])
+    return Refined(
+        share * first.presence + (1 - share) * second.presence,
+        column * first.boxes + (1 - column) * second.boxes,
+        rotations,
+        column * first.deviations + (1 - column) * second.deviations,
+    )
+
+
 def refined_heads(
     image: NDArray[np.uint8], proposals: Sequence[Proposal], refiner: BoxRefiner, most: int
 ) -> tuple[list[HeadEstimate], int]:
     """The heads among proposals, at most `most` (the largest), and how many more there were.
 
-    Where the refiner moves a likely box far, it looks once more at where it moved it: what it was
-    shown was not in the middle. Rotations are as the model tells them: for the usual camera
-    (`rays`).
+    Rotations are as the model tells them: for the usual camera (`rays`).
     """
     size = image.shape[:2]
-    boxes = [one.box for one in proposals]
-    output = refiner(image, boxes)
-    again = [
-        index
-        for index, (before, after) in enumerate(zip(boxes, output.boxes.tolist(), strict=True))
-        if output.presence[index] > AGAIN and box_iou([before], [after])[0, 0] < MOVED
-    ]
-    if again:
-        output = output.with_rows(again, refiner(image, [as_box(output.boxes[i]) for i in again]))
+    output = looked_twice(image, [one.box for one in proposals], refiner)
     scores = refiner.scores(output, proposals, size)
     kept = np.flatnonzero(scores >= refiner.min_score)
     found = _heads(output.rows(kept), scores[kept], size)
@@ -192,7 +231,8 @@ def refined_poses(
 ) -> list[HeadEstimate]:
     """Poses of heads whose boxes (pixels) are known: in their order, with these boxes and score
     1."""
-    output = refiner(image, boxes)
+    looks = refiner(image, boxes), refiner(image, boxes, mirrored=True)
+    output = _mean(*looks, np.full(len(boxes), 0.5))
     kept = replace(output, boxes=np.array(boxes, dtype=float).reshape(-1, 4))
     ones = np.ones(len(boxes))
     return _heads(kept, ones, image.shape[:2])

@@ -13,12 +13,15 @@ from hpe_vlm_ros.geometry import angles_from_rotation, geodesic_degrees, rotatio
 from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
 from hpe_vlm_ros.refinement import (
+    MIRRORED,
     OUTPUTS,
     SIDE,
     Proposal,
     cut_out,
+    looked_twice,
     refined,
     refined_heads,
+    refined_poses,
     squares,
     with_answers,
 )
@@ -52,14 +55,19 @@ class Perfect:
     def __init__(self, heads, presences):
         self.heads, self.presences = heads, presences
 
-    def __call__(self, image, boxes):
-        rows = [
-            told(box, rotation, tile, presence)
-            for (box, rotation), presence, tile in zip(
-                self.heads, self.presences, squares(boxes), strict=True
-            )
+    def __call__(self, image, boxes, mirrored=False):
+        rows = [self.row(tile) for tile in squares(boxes)]
+        return refined(np.array(rows) * (MIRRORED if mirrored else 1), squares(boxes), mirrored)
+
+    def row(self, tile):
+        """About the head whose middle is nearest to that of the square."""
+        middle = tile.x + tile.width / 2, tile.y + tile.width / 2
+        far = [
+            np.hypot((x0 + x1) / 2 - middle[0], (y0 + y1) / 2 - middle[1])
+            for (x0, y0, x1, y1), _ in self.heads
         ]
-        return refined(rows, squares(boxes))
+        nearest = int(np.argmin(far))
+        return told(*self.heads[nearest], tile, self.presences[nearest])
 
     def scores(self, said, proposals, size):
         return 1 / (1 + np.exp(-said.presence))
@@ -130,6 +138,52 @@ def test_what_is_no_head_is_dropped_and_two_boxes_of_one_are_one():
     assert {tuple(np.round(head.box)) for head in heads} == {boxes[1], boxes[3]}
     heads, left = refined_heads(image, [Proposal(b, 0.5) for b in boxes], refiner, 1)
     assert left == 1 and tuple(np.round(heads[0].box)) == boxes[3]
+
+
+class Biased(Perfect):
+    """Errs in the square and in its mirror image alike: by as many degrees of yaw, and to the right."""
+
+    def __init__(self, heads, presences, degrees=0.0, right=0.0, unknown=False):
+        super().__init__(heads, presences)
+        self.looks, self.degrees, self.right, self.unknown = [], degrees, right, unknown
+
+    def __call__(self, image, boxes, mirrored=False):
+        self.looks.append((list(boxes), mirrored))
+        rows = np.array([self.row(tile) for tile in squares(boxes)])
+        rows = rows * (MIRRORED if mirrored else 1)
+        turn = Rotation.from_euler("y", self.degrees, degrees=True).as_matrix()
+        rows[:, 5:11] = (rows[:, 5:11].reshape(-1, 2, 3) @ turn.T).reshape(-1, 6)
+        rows[:, 1] += self.right
+        if self.unknown and not mirrored:
+            rows[:, 5:11] = 0.0
+        return refined(rows, squares(boxes), mirrored)
+
+
+@given(st.floats(-40, 40), st.floats(-0.02, 0.02), turns)
+def test_what_is_said_of_a_square_and_of_its_mirror_image_is_averaged(degrees, right, turn):
+    box, along = (300, 100, 360, 180), rotation_from_angles(*turn)
+    refiner = Biased([(box, along), ((0, 0, 9, 9), along)], [4.0, -3.0], degrees, right)
+    output = looked_twice(np.zeros((*SIZE, 3), np.uint8), [box, (1, 1, 8, 8)], refiner)
+    assert geodesic_degrees(output.rotations[0], along) < 1e-3
+    np.testing.assert_allclose(output.boxes[0], box, atol=0.2)
+    (_, mirrored), (again, second) = refiner.looks
+    assert not mirrored and second and len(again) == 1  # what is no head is seen once
+
+
+def test_where_a_box_moved_far_the_second_look_alone_counts():
+    box, front = (300, 100, 360, 180), rotation_from_angles(0, 0, 0)
+    refiner = Biased([(box, front)], [4.0], degrees=20.0)
+    output = looked_twice(np.zeros((*SIZE, 3), np.uint8), [(260, 60, 340, 160)], refiner)
+    assert geodesic_degrees(output.rotations[0], front) == pytest.approx(20.0)
+    np.testing.assert_allclose(refiner.looks[1][0], [box], atol=1e-6)
+
+
+def test_a_rotation_that_one_look_does_not_tell_is_the_others():
+    box, front = (300, 100, 360, 180), rotation_from_angles(0, 0, 0)
+    image, refiner = np.zeros((*SIZE, 3), np.uint8), Biased([(box, front)], [4.0], unknown=True)
+    assert geodesic_degrees(looked_twice(image, [box], refiner).rotations[0], front) < 1e-3
+    (pose,) = refined_poses(image, [box], refiner)
+    assert pose.box == box and np.isfinite(pose.rotation).all()
 
 
 def estimate(rotation, deviation, covariance=True):

@@ -114,13 +114,17 @@ class Refiner:
             raise CheckpointError(f"{folder / CONFIG}: {error}") from error
         self._session = session(folder / GRAPH, threads or available_cores(), Place.of("cpu"))
 
-    def __call__(self, image: NDArray[np.uint8], boxes: Sequence[PixelBox]) -> Refined:
-        """A closer look at boxes (pixels) of a picture (H, W, 3), all at once."""
+    def __call__(
+        self, image: NDArray[np.uint8], boxes: Sequence[PixelBox], mirrored: bool = False
+    ) -> Refined:
+        """A closer look at boxes (pixels) of a picture (H, W, 3), all at once, or at the mirror
+        images of the squares around them."""
         tiles = squares(boxes)
         if not tiles:
             return refined([], [])
         crops = np.stack([cut_out(image, tile) for tile in tiles])
-        return refined(self._session.run(None, {"squares": crops})[0], tiles)
+        shown = np.ascontiguousarray(crops[:, :, ::-1]) if mirrored else crops
+        return refined(self._session.run(None, {"squares": shown})[0], tiles, mirrored)
 
     @property
     def min_score(self) -> float:

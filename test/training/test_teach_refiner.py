@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from hpe_vlm_ros.geometry import geodesic_degrees, rotation_from_angles
+from hpe_vlm_ros.geometry import geodesic_degrees, mirror_rotation, rotation_from_angles
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.pictures import read_picture
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
@@ -255,6 +255,21 @@ def test_the_exported_network_says_what_the_trained_one_does(taught, released):
     np.testing.assert_allclose(output.presence, same.presence, atol=1e-3)
     np.testing.assert_allclose(output.boxes, same.boxes, atol=1e-2)
     assert geodesic_degrees(output.rotations, same.rotations).max() < 0.05
+
+
+def test_what_is_said_of_mirror_images_is_told_of_the_picture(released):
+    refiner = HeadPerceiver.load(released, threads=1).refiner
+    image = np.random.default_rng(1).integers(0, 255, (80, 100, 3), np.uint8)
+    box, other_box = (8.0, 8.0, 40.0, 40.0), (59.5, 8.0, 91.5, 40.0)
+    (tile,), (other_tile,) = squares([box]), squares([other_box])
+    assert other_tile.x == 100 - tile.x - tile.width  # its mirror image, to the pixel
+    seen = refiner(image, [box], mirrored=True)
+    other = refiner(np.ascontiguousarray(image[:, ::-1]), [other_box])
+    np.testing.assert_allclose(seen.presence, other.presence, atol=1e-3)
+    x0, y0, x1, y1 = other.boxes[0]
+    np.testing.assert_allclose(seen.boxes[0], [100 - x1, y0, 100 - x0, y1], atol=1e-2)
+    assert geodesic_degrees(seen.rotations[0], mirror_rotation(other.rotations[0])) < 0.05
+    np.testing.assert_allclose(seen.deviations, other.deviations, rtol=1e-3)
 
 
 def test_candidates_go_on_where_they_were_stopped(kept_scenes, tmp_path):

@@ -30,7 +30,7 @@ from hpe_vlm_ros.evaluation import metrics
 from hpe_vlm_ros.geometry import box_iou, rotation_vector
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.rays import rotation_to_ray, usual_camera
-from hpe_vlm_ros.refinement import SIDE, Proposal, parts_along, refined_heads
+from hpe_vlm_ros.refinement import SIDE, Proposal, looked_twice, parts_along, refined_heads
 from hpe_vlm_ros.spread import Calibration
 from hpe_vlm_ros.vlm.experts import FOLDER
 from hpe_vlm_ros.vlm.export import OPSET
@@ -143,7 +143,7 @@ def fit_scores(refiner: Refiner, asked: Sequence[Asked], side: int) -> RefinerSe
     """Weights of a logistic regression that tells boxes of heads from others."""
     rows, right = [], []
     for one in asked:
-        output = refiner(one.image, [p.box for p in one.proposals])
+        output = looked_twice(one.image, [p.box for p in one.proposals], refiner)
         hits, false = judged(output.boxes, one.sample, side)
         known = refiner.features(output, one.proposals, one.image.shape[:2])
         rows.append(known[hits | false])
