@@ -174,8 +174,8 @@ def looked_twice(
 ) -> Refined:
     """What a refiner says of boxes (pixels); where a head may be, after a second look.
 
-    The second look is at the mirror image of the square around the box that the first one tells, and
-    the mean of both counts: a network errs in one way about a square and in another about its
+    The second look is at the mirror image of the square around the box that the first one tells,
+    and the mean of both counts: a network errs in one way about a square and in another about its
     mirror image (test-time flip). Where the first look moved the box far, the second alone counts:
     what the first was shown was not in the middle.
     """

@@ -141,7 +141,7 @@ def test_what_is_no_head_is_dropped_and_two_boxes_of_one_are_one():
 
 
 class Biased(Perfect):
-    """Errs in the square and in its mirror image alike: by as many degrees of yaw, and to the right."""
+    """Errs alike in a square and in its mirror image: by as many degrees of yaw, to the right."""
 
     def __init__(self, heads, presences, degrees=0.0, right=0.0, unknown=False):
         super().__init__(heads, presences)
