@@ -235,10 +235,11 @@ def test_faces_profiles_and_backs_have_fixed_shares():
         np.zeros((8, 1, 1, 3), np.uint8), np.zeros((8, 4)), heads, turns,
         np.zeros((8, 3)), np.ones(8, dtype=bool),
     )  # fmt: skip
-    assert shares.facing(squares)[:7].tolist() == [0, 0, 0, 1, 1, 2, 1]
+    assert shares.facing(squares)[:7].tolist() == [0, 0, 1, 2, 2, 3, 2]
     often = shares.chances(squares)[:7] / shares.chances(squares)[:7].sum()
-    faces, profiles, backs = shares.FACING
-    np.testing.assert_allclose(often, [faces / 3] * 3 + [profiles / 3] * 2 + [backs, profiles / 3])
+    faces, halves, profiles, backs = shares.FACING
+    expected = [faces / 2] * 2 + [halves] + [profiles / 3] * 2 + [backs, profiles / 3]
+    np.testing.assert_allclose(often, expected)
 
 
 def test_the_exported_network_says_what_the_trained_one_does(taught, released):

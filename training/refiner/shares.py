@@ -9,24 +9,25 @@ from .crops import Crops
 
 PHOTOS = 0.75  # share of the heads drawn that are photographed
 HEADS = 0.55  # share of the squares drawn that show a head
-FACING = 0.45, 0.3, 0.25  # shares of the heads drawn, see `facing`
+FACING = 0.25, 0.2, 0.3, 0.25  # shares of the heads drawn, see `facing`
 # How often a square is drawn, for those of its group: EASY and its cross-entropy of presence, at
 # most HARDEST, as the largest ones come from wrong labels.
 EASY, HARDEST = 0.4, 2.0
 
 
 def facing(crops: Crops) -> np.ndarray:
-    """(N,) 0 for heads that look at the camera, 1 for profiles and heads of unknown rotation, 2 for
-    backs of heads: they are turned by up to 60, by 60 to 120 or by more than 120 degrees away from
+    """(N,) 0 for heads that look at the camera, 1 for half profiles, 2 for profiles and heads of
+    unknown rotation, 3 for backs of heads: turned by up to 30, 60, 120 or more degrees away from
     the camera, which no turn (the identity) looks at."""
     away = -np.nan_to_num(crops.rotations[:, 2, 2])
-    return np.asarray(np.digitize(away, (-0.5, 0.5)))
+    return np.asarray(np.digitize(away, -np.cos(np.radians((30, 60, 120)))))
 
 
 def chances(crops: Crops, errors: np.ndarray | None = None) -> np.ndarray:
     """(N,) how often each square is drawn: heads of photographs and of renders, and what is none,
-    in fixed shares; faces, profiles and backs among heads alike in fixed shares, as photographers
-    take few backs; within them those with large `errors` (N,), cross-entropies, more often."""
+    in fixed shares; faces, half profiles, profiles and backs among heads alike in fixed shares, as
+    photographers take few backs; within them those with large `errors` (N,), cross-entropies, more
+    often."""
     each = np.ones(len(crops.heads)) if errors is None else EASY + np.minimum(errors, HARDEST)
     sectors = facing(crops)
     groups = {
