@@ -12,11 +12,11 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from demo.frames import FRAME_ID, Frame, header
+from hpe_vlm_ros.camera_model import info_topic_beside
 from hpe_vlm_ros.nodes.messages import nanoseconds
 from hpe_vlm_ros.recordings.bag_recording import BagRecording
 from hpe_vlm_ros.recordings.bag_writer import BagWriter
 from hpe_vlm_ros.recordings.bags import CAMERA_INFO, RAW
-from hpe_vlm_ros.recordings.topics import camera_info_topic
 
 
 def write_message(bag: BagWriter, topic: str, time: int, message: Any) -> None:
@@ -27,7 +27,7 @@ def write_message(bag: BagWriter, topic: str, time: int, message: Any) -> None:
 
 def write_frames(folder: Path, frames: Iterable[Frame], image_topic: str) -> dict[int, str]:
     """Records frames of compressed images as from a camera driver; their captions by stamp."""
-    info_topic = camera_info_topic(image_topic)
+    info_topic = info_topic_beside(image_topic)
     captions = {}
     with BagWriter(folder) as bag:
         for frame in frames:

@@ -38,6 +38,7 @@ SHORTEST, LONGEST = 0.02, 1000.0  # focal lengths, in widths and heights of the 
 STRONGEST = 1e6  # coefficient of distortion
 OFF_CENTRE = 0.25  # of the picture's sides: a principal point that far from the middle is odd
 UNKNOWN = "so head positions are unknown"
+MISSING = f"no camera_info has come, {UNKNOWN}: set camera_info_topic"
 Lens = tuple[tuple[float, ...], bool, str]
 """Coefficients as OpenCV takes them, whether they are a fisheye's, and a warning or ""."""
 _NO_LENS: Lens = ((), False, "")
@@ -104,11 +105,32 @@ class Described:
     warning: str = ""
 
 
+def info_topic_beside(image_topic: str) -> str:
+    """Where a camera driver puts the calibration of the images on this topic."""
+    return str(PurePosixPath(image_topic.removesuffix("/compressed")).parent / "camera_info")
+
+
 def is_rectified(wish: str | bool, topic: str) -> bool:
     """Whether a topic's images are rectified: as wished, or for "auto" as its name says."""
     if wish == "auto":
         return any(part.startswith("image_rect") for part in PurePosixPath(topic).parts)
     return wish in ("true", True)
+
+
+def known_camera(
+    info: Calibration | None, size: tuple[int, int], rectified: bool, missing: str = MISSING
+) -> tuple[CameraIntrinsics | None, str]:
+    """The camera as of `described` or None, and what is amiss with the calibration ("": nothing).
+
+    missing: what to say where no calibration is there; "" where that was said before.
+    """
+    if info is None:
+        return None, missing
+    try:
+        found = described(info, *size, rectified)
+    except ValueError as error:
+        return None, str(error)
+    return found.camera, found.warning
 
 
 def described(
@@ -120,7 +142,7 @@ def described(
     frame of P. ValueError says why there is no camera, and what to do.
     """
     if info is None:
-        raise ValueError(f"no camera_info has come, {UNKNOWN}: set camera_info_topic")
+        raise ValueError(MISSING)
     matrix = _matrix(info, rectified)
     raw = not rectified and matrix is info.k
     distortion, fisheye, warning = _lens(info) if raw else _NO_LENS

@@ -14,7 +14,13 @@ from cameras import DIAMETER, OFFSET, SIZE, Camera, bent, smallest_turn, tell
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hpe_vlm_ros.camera_model import Calibration, described, is_rectified
+from hpe_vlm_ros.camera_model import (
+    MISSING,
+    Calibration,
+    described,
+    is_rectified,
+    known_camera,
+)
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, geodesic_degrees, rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate, seen_by
 from hpe_vlm_ros.lens import (
@@ -267,6 +273,16 @@ def test_equal_messages_are_equal_even_where_they_hold_nan():
 def test_no_camera_info():
     with pytest.raises(ValueError, match="no camera_info has come.*camera_info_topic"):
         described(None, *SIZE)
+    assert known_camera(None, SIZE, False) == (None, MISSING)
+    assert known_camera(None, SIZE, False, missing="") == (None, "")
+
+
+def test_reasons_and_warnings_are_those_of_described():
+    info = Calibration.read(Camera(model="double_sphere", d=(0.1,) * 6).info())
+    found = described(info, *SIZE)
+    assert known_camera(info, SIZE, False) == (found.camera, found.warning) and found.warning
+    camera, reason = known_camera(info, (100, 100), False)
+    assert camera is None and "camera_info is for 640x480 pixels" in reason
 
 
 @pytest.mark.parametrize("name", CAMERAS)

@@ -16,7 +16,7 @@ from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hpe_vlm_ros import images
-from hpe_vlm_ros.camera_model import Calibration, described, is_rectified
+from hpe_vlm_ros.camera_model import Calibration, is_rectified, known_camera
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
 from hpe_vlm_ros.heads import HeadEstimate, seen_by
 from hpe_vlm_ros.mounting import Mounting, upright
@@ -205,18 +205,13 @@ class Camera:
 
     def _camera(self, size: tuple[int, int]) -> CameraIntrinsics | None:
         """The camera of images of this size; what is amiss is complained of."""
-        found = None
-        try:
-            topic = self._node.resolve_topic_name(self.topic)
-            rectified = is_rectified(self._values["rectified"], topic)
-            info = self._info and Calibration.read(self._info)
-            found = described(info, *size, rectified)
-            self.info_problem = found.warning
-        except ValueError as error:
-            self.info_problem = str(error)
+        topic = self._node.resolve_topic_name(self.topic)
+        rectified = is_rectified(self._values["rectified"], topic)
+        info = self._info and Calibration.read(self._info)
+        camera, self.info_problem = known_camera(info, size, rectified)
         if self.info_problem:
             self._complain("camera_info", self.info_problem)
-        return None if found is None else found.camera
+        return camera
 
     def complain(self, kind: str, text: str) -> None:
         """One warning of a kind in a while, about this camera."""

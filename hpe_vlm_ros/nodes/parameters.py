@@ -15,7 +15,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from hpe_vlm_ros.camera_model import RECTIFIED
+from hpe_vlm_ros.camera_model import RECTIFIED, info_topic_beside
 from hpe_vlm_ros.mirror import mirror_choice
 from hpe_vlm_ros.nodes.specifications import SPECIFICATIONS, TRANSPORTS, Specification
 from hpe_vlm_ros.people.bodies import CHOICES
@@ -152,8 +152,7 @@ def camera_info_topic(values: Values, camera: str = "") -> str:
     """The calibration's topic: as given, else camera_info beside the image topic."""
     if values["camera_info_topic"]:
         return _of(camera, str(values["camera_info_topic"]))
-    folder, slash, _ = str(values["image_topic"]).removesuffix("/compressed").rpartition("/")
-    return _of(camera, f"{folder}{slash}camera_info")
+    return _of(camera, info_topic_beside(str(values["image_topic"])))
 
 
 def depth_topic(values: Values, camera: str = "") -> str:

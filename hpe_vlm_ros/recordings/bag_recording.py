@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hpe_vlm_ros.camera_model import Calibration
+from hpe_vlm_ros.camera_model import UNKNOWN, Calibration
 from hpe_vlm_ros.images import ImageError, to_rgb
 
 from .bags import CAMERA_INFO, Bag, Broken, Topic, shared_bag
@@ -135,11 +135,10 @@ def _indexed(
         raise ReplayError(f"{path}: no images on {chosen.name}; name another with --topic")
     notes += bag.notes + bag.losses() + _oddities(frames)
     if not calibration:
-        notes.append("no camera_info, so head positions are unknown; see --camera-info")
+        notes.append(f"no camera_info, {UNKNOWN}; see --camera-info")
     elif not cameras:
         notes.append(
-            f"no camera_info on {calibration.name} can be read, so head positions are "
-            "unknown; see --camera-info"
+            f"no camera_info on {calibration.name} can be read, {UNKNOWN}; see --camera-info"
         )
     cameras.sort(key=lambda camera: camera.recorded)  # they may lie in a file of their own
     return BagRecording(

@@ -6,10 +6,10 @@ from __future__ import annotations
 from contextlib import suppress
 from enum import IntEnum
 from itertools import islice
-from pathlib import PurePosixPath
 
 import numpy as np
 
+from hpe_vlm_ros.camera_model import info_topic_beside
 from hpe_vlm_ros.images import ImageError, is_depth, to_rgb
 
 from .bags import CAMERA_INFO, COMPRESSED, RAW, Bag, Topic
@@ -98,10 +98,5 @@ def calibration_topic(bag: Bag, image: Topic, wanted: str | None) -> Topic | Non
             there = ", ".join(infos) or "none"
             raise ReplayError(f"{bag.path}: no camera_info on {wanted}; there are: {there}")
         return named
-    beside = infos.get(camera_info_topic(image.name))
+    beside = infos.get(info_topic_beside(image.name))
     return beside or (next(iter(infos.values())) if len(infos) == 1 else None)
-
-
-def camera_info_topic(image_topic: str) -> str:
-    """Where a camera driver puts the calibration of the images on this topic."""
-    return str(PurePosixPath(image_topic.removesuffix("/compressed")).parent / "camera_info")

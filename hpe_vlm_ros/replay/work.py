@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-from hpe_vlm_ros.camera_model import described, is_rectified
+from hpe_vlm_ros.camera_model import is_rectified, known_camera
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape
 from hpe_vlm_ros.heads import HeadEstimate
 from hpe_vlm_ros.images import ImageError
@@ -168,11 +168,5 @@ def _camera(
     recording: Recording, frame: Frame, size: tuple[int, int], rectified: str
 ) -> tuple[CameraIntrinsics | None, str]:
     """The camera, and what is amiss with its calibration; a recording without one has said so."""
-    info = recording.camera(frame.info)
-    if info is None:
-        return None, ""
-    try:
-        found = described(info, *size, is_rectified(rectified, recording.topic))
-    except ValueError as error:  # positions stay unknown
-        return None, str(error)
-    return found.camera, found.warning
+    flat = is_rectified(rectified, recording.topic)
+    return known_camera(recording.camera(frame.info), size, flat, missing="")

@@ -15,13 +15,13 @@ from std_msgs.msg import String
 from demo.bags import write_message
 from demo.frames import camera_info, from_pixels, header, jpeg
 from demo.sources import open_source
+from hpe_vlm_ros.camera_model import info_topic_beside
 from hpe_vlm_ros.geometry import CameraIntrinsics
 from hpe_vlm_ros.images import rgb_to_image, to_rgb
 from hpe_vlm_ros.pictures import LONGEST
 from hpe_vlm_ros.recordings.bag_writer import BagWriter
 from hpe_vlm_ros.recordings.bags import shared_bag
 from hpe_vlm_ros.recordings.frames import ReplayError
-from hpe_vlm_ros.recordings.topics import camera_info_topic
 
 CAMERA = CameraIntrinsics(200.0, 210.0, 80.0, 60.0)
 
@@ -216,6 +216,6 @@ def test_bad_folders_and_bags_are_named_with_a_remedy(tmp_path):
 
 
 def test_where_calibration_is_looked_for():
-    assert camera_info_topic("/cam/image_raw/compressed") == "/cam/camera_info"
-    assert camera_info_topic("/image_raw") == "/camera_info"
-    assert camera_info_topic("image") == "camera_info"
+    assert info_topic_beside("/cam/image_raw/compressed") == "/cam/camera_info"
+    assert info_topic_beside("/image_raw") == "/camera_info"
+    assert info_topic_beside("image") == "camera_info"
