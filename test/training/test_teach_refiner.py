@@ -242,6 +242,16 @@ def test_faces_profiles_and_backs_have_fixed_shares():
     np.testing.assert_allclose(often, expected)
 
 
+def test_heads_that_look_up_or_down_are_drawn_more_often():
+    turns = Rotation.from_euler("x", [[0], [10], [-20], [25]], degrees=True).as_matrix()
+    squares = Crops(
+        np.zeros((4, 1, 1, 3), np.uint8), np.zeros((4, 4)), np.ones(4, dtype=bool), turns,
+        np.zeros((4, 3)), np.ones(4, dtype=bool),
+    )  # fmt: skip
+    often = shares.chances(squares)
+    np.testing.assert_allclose(often / often[0], [1, 1, shares.STEEPER, shares.STEEPER])
+
+
 def test_the_exported_network_says_what_the_trained_one_does(taught, released):
     refiner = HeadPerceiver.load(released, threads=1).refiner
     network = read_weights(taught).eval()
