@@ -32,7 +32,9 @@ WALKING = 0.4  # share of people
 SPEED = 0.15, 1.2  # of theirs to a side, in heights of the box a second
 MEMORY = 0.45  # seconds of the slow part of an answer's error
 FAST = 0.3, 1.3  # least and most of the part that changes from image to image, for the slow one
-WHITE = 0.15  # share of heads with errors that change from image to image alone
+WHITE = 0.2  # share of heads with errors that change from image to image alone
+JITTER = 0.3, 2.2  # least and largest deviation of these, degrees
+BOX_JITTER = 0.008  # deviation of the box's place, heights of the box
 KEPT = (0.42, 0.75, 0.7, 1.0, 1.0, 1.0)  # shares of windows, by label: short gestures are rarer
 
 
@@ -129,11 +131,14 @@ def _shift(rng: np.random.Generator, angles: Array, times: Array, walks: bool) -
 
 
 def _errors(rng: np.random.Generator, times: Array, errors: Sequence[Array]) -> Array:
+    if rng.random() < WHITE:
+        size = np.append(np.full(3, rng.uniform(*JITTER)), np.full(2, BOX_JITTER))
+        return rng.normal(0, size, (len(times), 5))
     if errors and rng.random() < 0.5:
         return _film_errors(rng, times, errors)
     size = np.array([1.8, 1.1, 0.95]) * np.exp(rng.normal(0, 0.35, 3)) * np.exp(rng.normal(0, 0.6))
-    size = np.append(size, np.full(2, 0.008) * np.exp(rng.normal(0, 0.5, 2)))
-    slow = _correlated(rng, times) * size * (rng.random() >= WHITE)
+    size = np.append(size, np.full(2, BOX_JITTER) * np.exp(rng.normal(0, 0.5, 2)))
+    slow = _correlated(rng, times) * size
     out = slow + rng.normal(0, rng.uniform(*FAST), (len(times), 5)) * size
     wrong = rng.random(len(times)) < rng.choice([0.0, 0.03], p=[0.7, 0.3])
     out[wrong, :3] += rng.normal(0, [14.0, 6.0, 6.0], (int(wrong.sum()), 3))
