@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from moving import BOX, MOTIONS, local, nod, played, stamps, tracked
 
 from hpe_vlm_ros.geometry import rotation_from_angles, rotation_from_vector, rotation_vector
-from hpe_vlm_ros.people.gestures.events import Hysteresis
+from hpe_vlm_ros.people.gestures.events import LEAST_SWING, Hysteresis
 from hpe_vlm_ros.people.gestures.reader import GestureReader
 from hpe_vlm_ros.people.gestures.window import LENGTH, PoseWindow
 from hpe_vlm_ros.people.tracking import Status
@@ -212,8 +212,11 @@ def test_an_invalid_answer_is_no_pose():
     assert reader.known("h0001")
 
 
+SWINGING = np.tile(5.0 * np.sin(np.arange(20.0))[:, None], (1, 5))  # of all values alike
+
+
 def test_hysteresis():
-    window = np.zeros((20, 5))
+    window = SWINGING
     one = Hysteresis("h0001")
     tenth = 10**8
     assert one.update(0, likely("nod", 0.65), window) == []
@@ -227,7 +230,7 @@ def test_hysteresis():
 
 
 def test_an_answer_that_is_sure_begins_at_once_and_another_kind_ends_the_first():
-    window = np.zeros((20, 5))
+    window = SWINGING
     one = Hysteresis("h0001")
     (began,) = one.update(0, likely("turn", 0.97), window)
     assert began.name == "turn"
@@ -237,13 +240,21 @@ def test_an_answer_that_is_sure_begins_at_once_and_another_kind_ends_the_first()
     assert [(g.name, g.ended) for g in told] == [("shake", True)]
 
 
+def test_a_swing_of_a_degree_or_two_is_taken_for_noise():
+    """However sure the answer is; what turns a head once is told all the same."""
+    small = SWINGING * (0.9 * LEAST_SWING / 5.0)
+    for name in ("nod", "shake"):
+        assert Hysteresis("h0001").update(0, likely(name, 0.99), small) == []
+    assert Hysteresis("h0001").update(0, likely("tilt", 0.99), small)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([*LABELS, ""]), st.floats(0.2, 1.0)), max_size=40))
 def test_events_come_in_pairs_whatever_is_said(answers):
     one, events = Hysteresis("h0001"), []
     for index, (label, sure) in enumerate(answers):
         heard = likely(label, sure) if label else None
-        events += one.update(index * 10**8, heard, np.zeros((20, 5)) if label else None)
+        events += one.update(index * 10**8, heard, SWINGING if label else None)
     events += one.end()
     assert [g.ended for g in events] == [False, True] * (len(events) // 2)
     for began, ended in zip(events[::2], events[1::2], strict=True):

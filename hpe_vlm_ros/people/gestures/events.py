@@ -19,6 +19,8 @@ BEGIN, GO_ON = 0.6, 0.4  # probabilities
 TWICE = 2  # answers in a row that begin one
 SURE = 0.95  # a single answer as sure as this begins one too
 JOIN = 0.3  # seconds: two of a kind with less between them are one
+# Degrees: a nod or shake of less is not told from errors that change from image to image.
+LEAST_SWING = 2.5
 ONSET = 3  # samples before the first moment judged, which a gesture may have begun in
 
 
@@ -83,6 +85,8 @@ class Hysteresis:
         if self.going is None and (self._times >= TWICE or sure > SURE):
             start = self._hopeful[1]
             amplitude, direction, cycles = measured(window, name, time - start)
+            if name in SWINGS and amplitude < LEAST_SWING:
+                return out
             self.going = Gesture(self._id, name, start, time, sure, amplitude, direction, cycles)
             self._hopeful, self._times = None, 0
             out.append(self.going)
