@@ -63,14 +63,38 @@ def theme() -> gr.Theme:
 
 def page(viewer: Viewer, title: str) -> gr.Blocks:
     """The page. `title` names the model."""
+    with gr.Blocks(
+        title=f"Head poses: {title}", analytics_enabled=False, fill_width=True
+    ) as blocks:
+        gr.Markdown(HEADLINE)
+        with gr.Tab("Photo"), gr.Row():
+            _photo(viewer)
+        with gr.Tab("Video"), gr.Row():
+            _video(viewer)
+        with gr.Tab("Webcam"), gr.Row():
+            _webcam(viewer)
+        gr.Markdown(f"Model: {title}")
+    return blocks
 
-    def photo(image: Any) -> tuple[Any, str]:
+
+def _photo(viewer: Viewer) -> None:
+    def look(image: Any) -> tuple[Any, str]:
         if image is None:
             return None, ""
         view = viewer.photo(image)
         return view.drawing, as_html(view)
 
-    def video(file: str | None) -> Iterator[tuple[Any, Any, str]]:
+    given = gr.Image(sources=["upload"], label="Photo", buttons=[], **FIGURE)
+    with gr.Column():
+        shown = gr.Image(label="Heads", **OUTPUT)
+        found = gr.HTML(elem_classes="found", elem_id="photo-found")
+    given.change(look, given, [shown, found], **HIDDEN)
+
+
+def _video(viewer: Viewer) -> None:
+    """Shows every frame as it is answered, then the whole video."""
+
+    def look(file: str | None) -> Iterator[tuple[Any, Any, str]]:
         if file is None:
             yield gr.update(value="", visible=True), gr.update(value=None, visible=False), ""
             return
@@ -85,50 +109,41 @@ def page(viewer: Viewer, title: str) -> gr.Blocks:
             raise gr.Error(str(error)) from error
         yield gr.update(visible=False), gr.update(value=str(out), visible=True), text
 
-    def stream(image: Any, people: People | None) -> tuple[str, str, People | None]:
+    with gr.Column():
+        film = gr.Video(sources=["upload"], label="Video", height=480, buttons=[])
+        stop = gr.Button("Stop")
+    with gr.Column():
+        frame = gr.HTML(**DRAWING)
+        result = gr.Video(
+            label="Whole video", interactive=False, visible=False, height=480,
+            buttons=["download"],
+        )  # fmt: skip
+        found = gr.HTML(elem_classes="found", elem_id="video-found")
+    running = film.change(look, film, [frame, result, found], **HIDDEN)
+    stop.click(None, cancels=[running])
+
+
+def _webcam(viewer: Viewer) -> None:
+    """Follows people from image to image; who they are is kept for each visitor."""
+
+    def look(image: Any, people: People | None) -> tuple[str, str, People | None]:
         if image is None:
             return "", "", None
         people = people or People()
         view = viewer.follow(image, people, time.monotonic_ns())
         return as_image(view), as_html(view), people
 
-    with gr.Blocks(
-        title=f"Head poses: {title}", analytics_enabled=False, fill_width=True
-    ) as blocks:
-        gr.Markdown(HEADLINE)
-        with gr.Tab("Photo"), gr.Row():
-            given = gr.Image(sources=["upload"], label="Photo", buttons=[], **FIGURE)
-            with gr.Column():
-                shown = gr.Image(label="Heads", **OUTPUT)
-                found = gr.HTML(elem_classes="found", elem_id="photo-found")
-            given.change(photo, given, [shown, found], **HIDDEN)
-        with gr.Tab("Video"), gr.Row():
-            with gr.Column():
-                film = gr.Video(sources=["upload"], label="Video", height=480, buttons=[])
-                stop = gr.Button("Stop")
-            with gr.Column():
-                frame = gr.HTML(**DRAWING)
-                result = gr.Video(
-                    label="Whole video", interactive=False, visible=False, height=480,
-                    buttons=["download"],
-                )  # fmt: skip
-                of_film = gr.HTML(elem_classes="found", elem_id="video-found")
-            running = film.change(video, film, [frame, result, of_film], **HIDDEN)
-            stop.click(None, cancels=[running])
-        with gr.Tab("Webcam"), gr.Row():
-            camera = gr.Image(
-                sources=["webcam"], streaming=True, label="Webcam", buttons=[],
-                # In a mirror image, left and right of the angles and axes would change places.
-                webcam_options=gr.WebcamOptions(mirror=False), **FIGURE,
-            )  # fmt: skip
-            with gr.Column():
-                live = gr.HTML(HOW_TO_START, **DRAWING)
-                of_live = gr.HTML(elem_classes="found", elem_id="webcam-found")
-            followed = gr.State(None)
-            outputs = [live, of_live, followed]
-            camera.stream(stream, [camera, followed], outputs, stream_every=PERIOD, **HIDDEN)
-        gr.Markdown(f"Model: {title}")
-    return blocks
+    camera = gr.Image(
+        sources=["webcam"], streaming=True, label="Webcam", buttons=[],
+        # In a mirror image, left and right of the angles and axes would change places.
+        webcam_options=gr.WebcamOptions(mirror=False), **FIGURE,
+    )  # fmt: skip
+    with gr.Column():
+        live = gr.HTML(HOW_TO_START, **DRAWING)
+        found = gr.HTML(elem_classes="found", elem_id="webcam-found")
+    followed = gr.State(None)
+    outputs = [live, found, followed]
+    camera.stream(look, [camera, followed], outputs, stream_every=PERIOD, **HIDDEN)
 
 
 def as_image(view: Seen) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,47 +137,65 @@ def learn(
     unseen = _batches(validation, model, processor, seed, data_options, plain=True)
     count = min(data_options.validation_batches, len(unseen.draws) // data_options.batch_size)
     torch.manual_seed(seed)
-    if lora is not None:
-        add_lora(model, lora)
-    elif not loss_options.tower:
-        freeze_tower(model)
-    elif isinstance(convolutions := _stem(model), EfficientNetLite0Stem):
-        add_norms(convolutions, stem.frozen_blocks)
-        initialise_norms(convolutions, unseen.part(0).pixel_values)
+    _make_ready(model, loss_options, stem, lora, unseen)
     learner = Learner(model, first_number(processor.tokenizer), loss_options, data_options.packing)
     if loss_options.image and (known := read_outs_of(base)) is not None:
         learner.load_read_outs(load_file(known))
-
     mark = None if base is None or lora is None else checkpoint.fingerprint(find_model(base))
-
-    def deploy(folder: Path) -> None:
-        read_outs = {name: whole.half() for name, whole in learner.read_outs().items()}
-        if is_first():
-            save_file(read_outs, folder.parent / READ_OUTS)
-        if lora is not None:
-            save_adapter(folder, model, lora, mark)
-            return
-        if not loss_options.tower:
-            checkpoint.save(folder, model, processor)
-            return
-        pictures = (plain.part(step).pixel_values for step in range(RECOUNTED))
-        ready = deployed(model, pictures)
-        if loss_options.image:
-            keep_presence(ready, learner.dense)
-        checkpoint.save(folder, ready, processor)
-
     trainer = StageTrainer(
         learner,
         schedule.arguments(out),
         batches,
         [unseen.part(step) for step in range(count)],
-        deploy,
+        partial(_deploy, learner, processor, plain, lora, mark),
         rate_factor=lambda name: stem.factor if _is_filter(name) else 1.0,
     )
     if table is not None and data_options.unit == "head" and is_first():
         here = Counts.here(batches.draws, len(samples), references)
         print(counts_table(here, table, schedule.steps * data_options.batch_size), flush=True)
     trainer.run()
+
+
+def _make_ready(
+    model: Any,
+    loss_options: LossOptions,
+    stem: StemOptions,
+    lora: LoraOptions | None,
+    pictures: StepBatches,
+) -> None:
+    """Give the model what learns, and keep the rest from it; new norms begin as on `pictures`."""
+    if lora is not None:
+        add_lora(model, lora)
+    elif not loss_options.tower:
+        freeze_tower(model)
+    elif isinstance(convolutions := _stem(model), EfficientNetLite0Stem):
+        add_norms(convolutions, stem.frozen_blocks)
+        initialise_norms(convolutions, pictures.part(0).pixel_values)
+
+
+def _deploy(
+    learner: Learner,
+    processor: CogVLMProcessor,
+    plain: StepBatches,
+    lora: LoraOptions | None,
+    mark: str | None,
+    folder: Path,
+) -> None:
+    """Write the deployable model to a folder, or with `lora` what was trained of it, and the
+    read-outs beside it. mark: the base's fingerprint, which an adapter names."""
+    model: Any = learner.model
+    read_outs = {name: whole.half() for name, whole in learner.read_outs().items()}
+    if is_first():
+        save_file(read_outs, folder.parent / READ_OUTS)
+    if lora is not None:
+        save_adapter(folder, model, lora, mark)
+        return
+    if learner.loss_options.tower:
+        pictures = (plain.part(step).pixel_values for step in range(RECOUNTED))
+        model = deployed(model, pictures)
+        if learner.loss_options.image:
+            keep_presence(model, learner.dense)
+    checkpoint.save(folder, model, processor)
 
 
 def freeze_tower(model: CogVLMForCausalLM) -> None:

@@ -63,10 +63,18 @@ class Canvas:
 
         Returns its vertices as (x, y, 1/z) in pixels of the final picture; 1/z is 0 behind NEAR.
         """
+        screen = self._project(mesh.points, camera)
+        levels = self._fill(mesh, owner, screen)
+        self._shade(mesh, owner, camera, light, levels)
+        screen[:, :2] /= self.scale
+        return screen
+
+    def _project(self, points: Array, camera: Camera) -> Array:
+        """Vertices as `add` returns them, but in supersampled pixels."""
         scale = self.scale
-        screen = np.zeros_like(mesh.points)
+        screen = np.zeros_like(points)
         project(
-            mesh.points,
+            points,
             camera.rotation.astype(np.float32),
             camera.position.astype(np.float32),
             camera.focal * scale,
@@ -75,6 +83,10 @@ class Canvas:
             NEAR,
             screen,
         )
+        return screen
+
+    def _fill(self, mesh: Mesh, owner: int, screen: Array) -> Integers:
+        """Claims the pixels in which the mesh is nearest; mip levels (T,) of its triangles."""
         levels = np.zeros(len(mesh.triangles), np.uint8)
         draw(
             screen,
@@ -93,6 +105,12 @@ class Canvas:
             self.owner_of,
             levels,
         )
+        return levels
+
+    def _shade(
+        self, mesh: Mesh, owner: int, camera: Camera, light: Light, levels: Integers
+    ) -> None:
+        """Colours the claimed pixels."""
         shadow, shadow_screen = _shadow(mesh, light)
         shade(
             (owner, owner + 1),
@@ -121,8 +139,6 @@ class Canvas:
             self.owner_of,
             self.colour,
         )
-        screen[:, :2] /= scale
-        return screen
 
     def over(self, background: Array) -> Array:
         """The drawn meshes over a linear background (H, W, 3)."""

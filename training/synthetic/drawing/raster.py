@@ -95,6 +95,24 @@ def texel(texels, table, level, u, v):  # type: ignore[no-untyped-def]
 
 
 @jit
+def covered(a, b, c, size):  # type: ignore[no-untyped-def]
+    """First and last of `size` pixels along an axis whose centres lie between three corners."""
+    first = int(math.ceil(max(min(a, b, c) - 0.5, 0.0)))
+    last = int(math.floor(min(max(a, b, c) - 0.5, size - 1.0)))
+    return first, last
+
+
+@jit
+def mip_level(ratio, count):  # type: ignore[no-untyped-def]
+    """The one of `count` levels for a triangle that has `ratio` times as many texels as pixels."""
+    level = 0
+    while ratio > 2.0 and level < count - 1:
+        ratio *= 0.25
+        level += 1
+    return level
+
+
+@jit
 def draw(  # type: ignore[no-untyped-def]
     screen,
     uv,
@@ -128,30 +146,22 @@ def draw(  # type: ignore[no-untyped-def]
         ax, ay = screen[a, 0], screen[a, 1]
         bx, by = screen[b, 0], screen[b, 1]
         gx, gy = screen[c, 0], screen[c, 1]
-        x0 = int(math.ceil(max(min(ax, bx, gx) - 0.5, 0.0)))
-        x1 = int(math.floor(min(max(ax, bx, gx) - 0.5, width - 1.0)))
+        x0, x1 = covered(ax, bx, gx, width)
         if x0 > x1:
             continue
-        y0 = int(math.ceil(max(min(ay, by, gy) - 0.5, 0.0)))
-        y1 = int(math.floor(min(max(ay, by, gy) - 0.5, height - 1.0)))
+        y0, y1 = covered(ay, by, gy, height)
         if y0 > y1:
             continue
         area = (bx - ax) * (gy - ay) - (by - ay) * (gx - ax)
         m = materials[t]
         flags = material_flags[m]
-        if (flags & FLAG_CULL) != 0 and area >= 0.0:
-            continue
-        if area == 0.0:
+        if area == 0.0 or ((flags & FLAG_CULL) != 0 and area > 0.0):
             continue
         table = tables[material_texture[m]]
         du1, dv1 = uv[b, 0] - uv[a, 0], uv[b, 1] - uv[a, 1]
         du2, dv2 = uv[c, 0] - uv[a, 0], uv[c, 1] - uv[a, 1]
         texture_area = abs(du1 * dv2 - dv1 * du2) * table[1] * table[2]
-        ratio = texture_area / abs(area)
-        level = 0
-        while ratio > 2.0 and level < tables.shape[1] // 3 - 1:
-            ratio *= 0.25
-            level += 1
+        level = mip_level(texture_area / abs(area), tables.shape[1] // 3)
         levels[t] = level
         inverse = 1.0 / area
         w1_dx, w1_dy = (gy - ay) * inverse, -(gx - ax) * inverse
@@ -198,12 +208,10 @@ def draw_depth(screen, triangles, keep, depth):  # type: ignore[no-untyped-def]
         ax, ay, da = screen[a, 0], screen[a, 1], screen[a, 2]
         bx, by, db = screen[b, 0], screen[b, 1], screen[b, 2]
         gx, gy, dc = screen[c, 0], screen[c, 1], screen[c, 2]
-        x0 = int(math.ceil(max(min(ax, bx, gx) - 0.5, 0.0)))
-        x1 = int(math.floor(min(max(ax, bx, gx) - 0.5, width - 1.0)))
+        x0, x1 = covered(ax, bx, gx, width)
         if x0 > x1:
             continue
-        y0 = int(math.ceil(max(min(ay, by, gy) - 0.5, 0.0)))
-        y1 = int(math.floor(min(max(ay, by, gy) - 0.5, height - 1.0)))
+        y0, y1 = covered(ay, by, gy, height)
         area = (bx - ax) * (gy - ay) - (by - ay) * (gx - ax)
         if y0 > y1 or area == 0.0:
             continue
@@ -248,10 +256,8 @@ def cover(screen, triangles, select, box, mask):  # type: ignore[no-untyped-def]
         ax, ay = (screen[a, 0] - box[0]) * sx, (screen[a, 1] - box[1]) * sy
         bx, by = (screen[b, 0] - box[0]) * sx, (screen[b, 1] - box[1]) * sy
         gx, gy = (screen[c, 0] - box[0]) * sx, (screen[c, 1] - box[1]) * sy
-        x0 = int(math.ceil(max(min(ax, bx, gx) - 0.5, 0.0)))
-        x1 = int(math.floor(min(max(ax, bx, gx) - 0.5, n - 1.0)))
-        y0 = int(math.ceil(max(min(ay, by, gy) - 0.5, 0.0)))
-        y1 = int(math.floor(min(max(ay, by, gy) - 0.5, n - 1.0)))
+        x0, x1 = covered(ax, bx, gx, n)
+        y0, y1 = covered(ay, by, gy, n)
         area = (bx - ax) * (gy - ay) - (by - ay) * (gx - ax)
         if x0 > x1 or y0 > y1 or area == 0.0:
             continue

@@ -25,6 +25,41 @@ def irradiance(sh, x, y, z, channel):  # type: ignore[no-untyped-def]
 
 
 @jit
+def blend(values, corners, shares):  # type: ignore[no-untyped-def]
+    """The vector between three corners, by their shares in it; values (N, 3)."""
+    a, b, c = corners
+    w0, w1, w2 = shares
+    return (
+        w0 * values[a, 0] + w1 * values[b, 0] + w2 * values[c, 0],
+        w0 * values[a, 1] + w1 * values[b, 1] + w2 * values[c, 1],
+        w0 * values[a, 2] + w1 * values[b, 2] + w2 * values[c, 2],
+    )
+
+
+@jit
+def unshadowed(shadow, bias, x, y, depth):  # type: ignore[no-untyped-def]
+    """Share of the light (0..1) that arrives at a place in the depth map seen from it: of the four
+    nearest entries, those that lie no nearer to the light."""
+    size = shadow.shape[0]
+    light = 0.0
+    for i in range(2):
+        for j in range(2):
+            u, v = int(x - 0.5) + j, int(y - 0.5) + i
+            if u < 0 or v < 0 or u >= size or v >= size:
+                light += 0.25
+            elif depth >= shadow[v, u] - bias:
+                light += 0.25
+    return light
+
+
+@jit
+def albedo_of(matrix, red, green, blue):  # type: ignore[no-untyped-def]
+    """One channel of the linear albedo, changed by a row (4,) of an affine map; 0.005 to 0.95."""
+    albedo = matrix[0] * red + matrix[1] * green + matrix[2] * blue + matrix[3]
+    return min(max(albedo, 0.005), 0.95)
+
+
+@jit
 def shade(  # type: ignore[no-untyped-def]
     owners,
     triangles,
@@ -58,7 +93,6 @@ def shade(  # type: ignore[no-untyped-def]
     vertices in it. material_matrix (M, 3, 4): affine colour change of the linear albedo.
     """
     height, width = owner_of.shape
-    size = shadow.shape[0]
     for y in range(height):
         for x in range(width):
             owner = owner_of[y, x]
@@ -68,15 +102,12 @@ def shade(  # type: ignore[no-untyped-def]
             w1 = bary[y, x, 0]
             w2 = bary[y, x, 1]
             w0 = 1.0 - w1 - w2
-            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            nx = w0 * normals[a, 0] + w1 * normals[b, 0] + w2 * normals[c, 0]
-            ny = w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1]
-            nz = w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2]
+            shares = w0, w1, w2
+            corners = a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            nx, ny, nz = blend(normals, corners, shares)
             length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
             nx, ny, nz = nx / length, ny / length, nz / length
-            px = w0 * points[a, 0] + w1 * points[b, 0] + w2 * points[c, 0]
-            py = w0 * points[a, 1] + w1 * points[b, 1] + w2 * points[c, 1]
-            pz = w0 * points[a, 2] + w1 * points[b, 2] + w2 * points[c, 2]
+            px, py, pz = blend(points, corners, shares)
             vx, vy, vz = eye[0] - px, eye[1] - py, eye[2] - pz
             length = math.sqrt(vx * vx + vy * vy + vz * vz)
             vx, vy, vz = vx / length, vy / length, vz / length
@@ -99,20 +130,9 @@ def shade(  # type: ignore[no-untyped-def]
             gloss = material_gloss[m]
             shine = 0.0
             if lit > 0.0:
-                if size > 0:
-                    sa, sb, sc = shadow_screen[a], shadow_screen[b], shadow_screen[c]
-                    sx = w0 * sa[0] + w1 * sb[0] + w2 * sc[0]
-                    sy = w0 * sa[1] + w1 * sb[1] + w2 * sc[1]
-                    sd = w0 * sa[2] + w1 * sb[2] + w2 * sc[2]
-                    light = 0.0
-                    for i in range(2):
-                        for j in range(2):
-                            u, v = int(sx - 0.5) + j, int(sy - 0.5) + i
-                            if u < 0 or v < 0 or u >= size or v >= size:
-                                light += 0.25
-                            elif sd >= shadow[v, u] - shadow_bias:
-                                light += 0.25
-                    lit *= light
+                if shadow.shape[0] > 0:
+                    sx, sy, sd = blend(shadow_screen, corners, shares)
+                    lit *= unshadowed(shadow, shadow_bias, sx, sy, sd)
                 hx, hy, hz = lx + vx, ly + vy, lz + vz
                 length = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
                 h = max((nx * hx + ny * hy + nz * hz) / length, 0.0)
@@ -120,13 +140,7 @@ def shade(  # type: ignore[no-untyped-def]
             rim = 1.0 - max(nx * vx + ny * vy + nz * vz, 0.0)
             sheen = 0.25 * gloss * rim * rim * rim * ao
             for i in range(3):
-                albedo = (
-                    material_matrix[m, i, 0] * red
-                    + material_matrix[m, i, 1] * green
-                    + material_matrix[m, i, 2] * blue
-                    + material_matrix[m, i, 3]
-                )
-                albedo = min(max(albedo, 0.005), 0.95)
+                albedo = albedo_of(material_matrix[m, i], red, green, blue)
                 around = irradiance(sh, nx, ny, nz, i)
                 colour[y, x, i] = (
                     albedo * (around * ao + key_colour[i] * lit)

@@ -87,62 +87,30 @@ def join(
     skin: texture of parts of kind body, or None where each has its own. rng: numbers for varied
     hair; strands: those for `restyle`, or None to leave hair as it is.
     """
-    rest, normals, uv, bones, weights, triangles, materials, in_head, box, bald = (
-        [] for _ in range(10)
-    )
     covers = [g.shell for g, _ in parts if g.kind == "cover" and g.shell is not None]
-    start = 0
-    for number, (garment, kept) in enumerate(parts):
-        points = garment.place(body.points, body.normals)
-        if garment.kind == "hair" and garment.shell is None:
-            if garment.fit is not None:
-                points = _vary_hair(points, body, rng)
-            kept = _uncovered(garment.triangles, points, body, covers)
-        if strands is not None and _stylable(garment) and not covers:
-            points = restyle(points, body.chin, body.sellion + SKULL, strands)
-        local = garment.triangles if kept is None else kept
-        rest.append(points)
-        shared = garment.fit is None and garment.thickness is None
-        normals.append(
-            body.normals[garment.corners]
-            if shared and (garment.kind == "body" or garment.own_normals)
-            else vertex_normals(points, local)
-        )
-        uv.append(garment.uv)
-        bones.append(garment.bones)
-        weights.append(garment.weights)
-        triangles.append(local + start)
-        materials.append(np.full(len(local), number, np.uint8))
-        inside = _head_vertices(garment, points, body)
-        in_head.append(inside)
-        used = np.zeros(len(points), bool)
-        used[local] = True
-        shown = inside & used
-        if garment.solid is not None and garment.kind == "hair":
-            shown = shown & (garment.solid > 0.3)
-        box.append(np.nonzero(shown)[0] + start)
-        if garment.kind == "body":
-            bald.append(np.nonzero(inside & used)[0] + start)
-        start += len(points)
-    all_rest = np.concatenate(rest).astype(np.float32)
-    all_triangles = np.concatenate(triangles).astype(np.int32)
-    all_normals = np.concatenate(normals).astype(np.float32)
+    pieces = [_placed(*part, body, covers, rng, strands) for part in parts]
     garments = [garment for garment, _ in parts]
-    of_head = np.asarray(np.concatenate(in_head)[all_triangles].all(1), np.uint8)
+    starts = np.cumsum([0, *(len(piece.points) for piece in pieces)])
+    at = list(zip(garments, pieces, starts[:-1].tolist(), strict=True))
+    rest = np.concatenate([piece.points for piece in pieces]).astype(np.float32)
+    normals = np.concatenate([piece.normals for piece in pieces]).astype(np.float32)
+    triangles = np.concatenate([piece.triangles + start for _, piece, start in at]).astype(np.int32)
+    in_head = np.concatenate([piece.in_head for piece in pieces])
+    box = [np.nonzero(_bounding(garment, piece))[0] + start for garment, piece, start in at]
     return Person(
-        all_rest,
-        all_normals,
-        np.concatenate(uv).astype(np.float32),
-        np.concatenate(bones).astype(np.int16),
-        np.concatenate(weights).astype(np.float32),
-        all_triangles,
-        np.concatenate(materials),
-        of_head,
-        occlusion(all_rest, all_normals, all_triangles, body.sellion),
+        rest,
+        normals,
+        np.concatenate([garment.uv for garment in garments]).astype(np.float32),
+        np.concatenate([garment.bones for garment in garments]).astype(np.int16),
+        np.concatenate([garment.weights for garment in garments]).astype(np.float32),
+        triangles,
+        np.repeat(np.arange(len(pieces)), [len(p.triangles) for p in pieces]).astype(np.uint8),
+        np.asarray(in_head[triangles].all(1), np.uint8),
+        occlusion(rest, normals, triangles, body.sellion),
         np.asarray(body.joints, np.float32),
         body.sellion,
         np.concatenate(box),
-        np.concatenate(bald),
+        np.concatenate([b for b, g in zip(box, garments, strict=True) if g.kind == "body"]),
         np.array([g.texture if skin is None or g.kind != "body" else skin for g in garments]),
         np.array([g.flags for g in garments]),
         np.array([g.gloss for g in garments], np.float32),
@@ -152,6 +120,53 @@ def join(
         body.age,
         body.face,
     )
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A garment on a body: points and normals (N, 3), triangles (T, 3) that are kept, and which
+    points (N,) belong to the head."""
+
+    points: Array
+    normals: Array
+    triangles: Integers
+    in_head: Integers
+
+
+def _placed(
+    garment: Garment,
+    kept: Integers | None,
+    body: Body,
+    covers: list[Shell],
+    rng: np.random.Generator,
+    strands: np.random.Generator | None,
+) -> _Piece:
+    """One of the parts of `join`; covers: hats and the like, under which hair is left out."""
+    points = garment.place(body.points, body.normals)
+    if garment.kind == "hair" and garment.shell is None:
+        if garment.fit is not None:
+            points = _vary_hair(points, body, rng)
+        kept = _uncovered(garment.triangles, points, body, covers)
+    if strands is not None and _stylable(garment) and not covers:
+        points = restyle(points, body.chin, body.sellion + SKULL, strands)
+    triangles = garment.triangles if kept is None else kept
+    shared = garment.fit is None and garment.thickness is None
+    if shared and (garment.kind == "body" or garment.own_normals):
+        normals = body.normals[garment.corners]
+    else:
+        normals = vertex_normals(points, triangles)
+    return _Piece(points, normals, triangles, _head_vertices(garment, points, body))
+
+
+def _bounding(garment: Garment, piece: _Piece) -> Integers:
+    """Which points (N,) span the head's box: those of the head that are drawn, and of hair those
+    that are nearly solid."""
+    drawn = np.zeros(len(piece.points), bool)
+    drawn[piece.triangles] = True
+    shown = piece.in_head & drawn
+    if garment.solid is not None and garment.kind == "hair":
+        shown = shown & (garment.solid > 0.3)
+    return shown
 
 
 def _stylable(garment: Garment) -> bool:
