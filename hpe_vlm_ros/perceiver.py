@@ -31,16 +31,7 @@ from .remote.settings import is_remote
 from .skeleton import KEYPOINTS, Skeleton
 from .spread import Calibration
 from .tasks import keypoints
-from .tiles import (
-    ADAPTIVE,
-    INSIDE,
-    SAME_IOU,
-    Tile,
-    adaptive_tile,
-    counts,
-    put_back,
-    tiles_of,
-)
+from .tiles import ADAPTIVE, INSIDE, SAME_IOU, Tile, adaptive_tile, counts, put_back, tiles_of
 
 if TYPE_CHECKING:
     from .looks import Look, Model, PointLook, Signals

@@ -14,22 +14,10 @@ from cameras import DIAMETER, OFFSET, SIZE, Camera, bent, smallest_turn, tell
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hpe_vlm_ros.camera_model import (
-    MISSING,
-    Calibration,
-    described,
-    is_rectified,
-    known_camera,
-)
+from hpe_vlm_ros.camera_model import MISSING, Calibration, described, is_rectified, known_camera
 from hpe_vlm_ros.geometry import CameraIntrinsics, HeadShape, geodesic_degrees, rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate, seen_by
-from hpe_vlm_ros.lens import (
-    LensCamera,
-    as_numbers,
-    fisheye_points,
-    fisheye_rays,
-    from_numbers,
-)
+from hpe_vlm_ros.lens import LensCamera, as_numbers, fisheye_points, fisheye_rays, from_numbers
 from hpe_vlm_ros.mounting import Mounting
 from hpe_vlm_ros.people.distance import Source, locate
 

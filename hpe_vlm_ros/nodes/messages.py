@@ -16,14 +16,7 @@ from std_msgs.msg import Header
 
 import hpe_vlm_ros.msg
 from hpe_vlm_ros import head_messages
-from hpe_vlm_ros.msg import (
-    GazeTarget,
-    GazeTargets,
-    HeadGesture,
-    HeadPose,
-    Keypoint,
-    Skeleton,
-)
+from hpe_vlm_ros.msg import GazeTarget, GazeTargets, HeadGesture, HeadPose, Keypoint, Skeleton
 from hpe_vlm_ros.people.attention import UNKNOWN
 from hpe_vlm_ros.people.bodies import Body
 from hpe_vlm_ros.people.distance import Source

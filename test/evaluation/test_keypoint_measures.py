@@ -11,13 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpe_vlm_ros.evaluation.keypoints import (
-    SIGMAS,
-    Bodies,
-    average_precision,
-    pck,
-    similarity,
-)
+from hpe_vlm_ros.evaluation.keypoints import SIGMAS, Bodies, average_precision, pck, similarity
 
 # What pycocotools 2.0.11 says of `pictures(seed)`
 NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR")

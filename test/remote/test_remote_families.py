@@ -13,12 +13,7 @@ import numpy as np
 import pytest
 from chat_server import Reply, Server, prompt_of, said
 
-from hpe_vlm_ros.answers import (
-    DETECTION_PROMPT,
-    format_angles,
-    format_boxes,
-    parse_boxes,
-)
+from hpe_vlm_ros.answers import DETECTION_PROMPT, format_angles, format_boxes, parse_boxes
 from hpe_vlm_ros.perceiver import HeadPerceiver
 
 pytest.importorskip("torch", reason="the server's model needs requirements-torch.txt")

@@ -15,12 +15,7 @@ from numpy.typing import NDArray
 
 from hpe_vlm_ros.__main__ import main
 from hpe_vlm_ros.boxes import largest, without_duplicates
-from hpe_vlm_ros.geometry import (
-    HeadShape,
-    geodesic_degrees,
-    mirror_rotation,
-    rotation_from_angles,
-)
+from hpe_vlm_ros.geometry import HeadShape, geodesic_degrees, mirror_rotation, rotation_from_angles
 from hpe_vlm_ros.heads import HeadEstimate, Heads, check_image
 from hpe_vlm_ros.perceiver import HeadPerceiver
 from hpe_vlm_ros.vlm import CheckpointError

@@ -11,13 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from training.data.readers.common import (
-    NoLabel,
-    Report,
-    clip_xywh,
-    picture_size,
-    usable_picture,
-)
+from training.data.readers.common import NoLabel, Report, clip_xywh, picture_size, usable_picture
 from training.data.sample import Sample
 
 sizes = st.floats(-50, 150)

@@ -6,14 +6,7 @@ import json
 import cv2
 import numpy as np
 
-from training.labelling.groups import (
-    difference_hash,
-    group,
-    held_out,
-    keys_of,
-    main,
-    validated,
-)
+from training.labelling.groups import difference_hash, group, held_out, keys_of, main, validated
 from training.labelling.photo_folder import is_for_validation
 
 

@@ -11,13 +11,7 @@ import torch.nn.functional as F
 from hpe_vlm_ros.tasks import keypoints
 from hpe_vlm_ros.vlm.model_folder import default_folder
 from hpe_vlm_ros.vlm.pytorch import checkpoint
-from training.model.init import (
-    CIRCLE_FREQUENCIES,
-    add_words,
-    grid_features,
-    number_features,
-    waves,
-)
+from training.model.init import CIRCLE_FREQUENCIES, add_words, grid_features, number_features, waves
 
 
 def test_near_numbers_are_alike() -> None:

@@ -14,13 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import Array, Integers
-from ..drawing.patterns import (
-    cloth_texture,
-    eye_texture,
-    hair_texture,
-    plain_texture,
-    skin_texture,
-)
+from ..drawing.patterns import cloth_texture, eye_texture, hair_texture, plain_texture, skin_texture
 from ..drawing.raster import FLAG_ALPHA, FLAG_CULL
 from ..drawing.textures import TextureStore
 from ..people.bodies import Rig

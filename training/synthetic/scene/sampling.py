@@ -15,25 +15,13 @@ from ..drawing.compose import Canvas, Mesh
 from ..people.colours import cloth_map, tinted
 from ..people.dressing import person_colours
 from ..people.person import HEADWEAR, Person
-from ..people.posing import (
-    forward_kinematics,
-    random_pose,
-    steep_head_turn,
-    turn_head,
-)
+from ..people.posing import forward_kinematics, random_pose, steep_head_turn, turn_head
 from ..splits import SPLITS
 from . import backgrounds, clutter
 from .camera import Camera, develop, raised_camera, random_camera
 from .capture_dome import dome_background, dome_camera, lamps
 from .figures import HEAD_MIDDLE, Drawn, Figure, draw_person, head_label
-from .lights import (
-    Light,
-    Panorama,
-    exposed,
-    exposure,
-    light_of,
-    procedural_panorama,
-)
+from .lights import Light, Panorama, exposed, exposure, light_of, procedural_panorama
 from .unworn_clothes import unworn_clothes
 from .world import ROOMS, Surroundings, World
 
