@@ -67,13 +67,13 @@ class Refined:
         parts = self.presence, self.boxes, self.rotations, self.deviations
         return Refined(*(part[rows] for part in parts))
 
-    def with_rows(self, rows: Sequence[int], other: Refined) -> Refined:
+    def with_rows(self, rows: NDArray[np.int64], other: Refined) -> Refined:
         """This with other answers in some rows."""
         mine = [self.presence, self.boxes, self.rotations, self.deviations]
         theirs = [other.presence, other.boxes, other.rotations, other.deviations]
         mine = [array.copy() for array in mine]
         for array, others in zip(mine, theirs, strict=True):
-            array[list(rows)] = others
+            array[rows] = others
         return Refined(*mine)
 
 
@@ -184,8 +184,9 @@ def looked_twice(
     if not len(rows):
         return first
     before = first.rows(rows)
+    asked = [boxes[row] for row in rows.tolist()]
     second = refiner(image, [as_box(box) for box in before.boxes], mirrored=True)
-    stayed = np.diagonal(box_iou([boxes[row] for row in rows], before.boxes)) >= MOVED
+    stayed = np.diagonal(box_iou(asked, before.boxes)) >= MOVED
     return first.with_rows(rows, _mean(before, second, stayed / 2))
 
 
