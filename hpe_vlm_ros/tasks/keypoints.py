@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a named point of a body is, and whether it is seen.
+"""Where a named point of a person or thing is, and whether it is seen.
 
-Points are asked for by name and description, one a question, as in LocLLM (Wang et al., 2024): the
-model is told what a wrist is, so that a point that it was not taught can be asked for as well. The
+Points are asked for by name and description, one a question, as in LocLLM (Wang et al., 2024) of
+people and in CapeLLM (arXiv 2411.06869) of things: the model is told what a wrist is, so that a
+point that it was not taught can be asked for as well. A person is the category whose 17 points have
+fixed names; all else about the question and its answer is the same for a mug. The
 answer names a cell of the grid of 1000 x 1000 over the picture, see `grid`.
 """
 
@@ -19,6 +21,7 @@ from .text import BRACKETS, numbers_of, only_group
 Point = tuple[int, int, int]
 """Column and row of a cell, and a visibility of `skeleton`; ABSENT has the cell 0, 0."""
 
+PERSON = "person"  # the category of KEYPOINTS
 LABELS = ("absent", "hidden", "visible")  # by visibility
 _PARTS = {
     "nose": "the tip of the nose in the middle of the face",
@@ -42,19 +45,20 @@ DESCRIPTIONS = {name: _description(name) for name in KEYPOINTS}
 """What each of the 17 keypoints is; left and right are the person's own."""
 
 
-def question(box: Box, name: str, description: str | None = None) -> str:
-    """The question for a point of the person in `box` (grid cells).
+def question(box: Box, name: str, description: str | None = None, category: str = PERSON) -> str:
+    """The question for a point of what is in `box` (grid cells), of a category such as "mug".
 
-    description: what the point is; None: as in DESCRIPTIONS; "": the name alone. ValueError for a
-    name without a description that is none of KEYPOINTS.
+    description: what the point is; None: as in DESCRIPTIONS for a person, of other things the name
+    alone; "": the name alone. ValueError for a person's point without a description that is none of
+    KEYPOINTS.
     """
-    if description is None:
+    if description is None and category == PERSON:
         if name not in DESCRIPTIONS:
             known = ", ".join(KEYPOINTS)
             raise ValueError(f"{name!r} is no keypoint: describe it, or ask for one of {known}")
         description = DESCRIPTIONS[name]
     what = f"the {name}, {description}" if description else f"the {name}"
-    return f"For the person inside the bounding box [[{box_text(box)}]], where is {what}?"
+    return f"For the {category} inside the bounding box [[{box_text(box)}]], where is {what}?"
 
 
 def format_answer(point: Point) -> str:

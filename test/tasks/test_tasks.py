@@ -127,6 +127,20 @@ def test_points_are_asked_for_by_description_alone():
         keypoints.question(BOX, "tail")
 
 
+def test_a_person_is_one_category_of_things():
+    about_mug = keypoints.question(BOX, "handle", "the curved grip", "mug")
+    assert about_mug == (
+        "For the mug inside the bounding box [[100,200,300,400]], where is the handle, the curved "
+        "grip?"
+    )
+    assert keypoints.question(BOX, "handle", category="mug") == about_mug.replace(
+        ", the curved grip", ""
+    )
+    assert keypoints.question(BOX, "nose") == keypoints.question(
+        BOX, "nose", keypoints.DESCRIPTIONS["nose"], "person"
+    )
+
+
 @given(st.integers(0, 999), st.integers(0, 999), st.integers(0, 2))
 def test_points_are_read_out_of_answers(x, y, seen):
     point = (x, y, seen) if seen else (0, 0, 0)

@@ -2,8 +2,10 @@
 """The recipes and the FSDP settings for CogVLM-17B, as far as a machine without GPUs can tell."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -21,7 +23,8 @@ from hpe_vlm_ros.vlm.pytorch.configuration import grounding_generalist_17b
 from hpe_vlm_ros.vlm.pytorch.modeling import CogVLMForCausalLM
 from training import stage1_pretrain, stage2_finetune, stage4_rehearse, tell_gestures
 from training.data import telling
-from training.data.labels import read_labels
+from training.data.labels import read_labels, write_labels
+from training.data.sample import Thing
 from training.loop.trainer import Schedule
 from training.model.lora import LoraOptions, adapter_state, add_lora, save_adapter, trainable
 
@@ -37,6 +40,7 @@ MORE = {  # of other questions than the paper's
     "cogvlm17b_telling.yaml": "max_telling",
     "cogvlm17b_facing.yaml": "max_facing",
     "cogvlm17b_points.yaml": "max_points",
+    "cogvlm17b_things.yaml": "max_points",
 }
 
 
@@ -154,6 +158,17 @@ def test_the_recipe_runs_two_steps_on_tiny_layers(
     assert moved  # they start at zero
 
 
+def things(scenes, folder):
+    """Pictures of scenes, each with a thing whose points have names of known words."""
+    points = np.array([[10.0, 10, 2], [20, 15, 1], [0, 0, 0]])
+    names, told = ("left side", "top", "bottom"), ("beside the top", "", "")
+    shown = Thing("glasses", np.array([2.0, 2, 40, 30]), names, points, told)
+    samples = [
+        replace(sample, heads=[], all_heads=False, things=[shown]) for sample in read_labels(scenes)
+    ]
+    write_labels(folder / "labels.jsonl", samples)
+
+
 @pytest.mark.parametrize("recipe", MORE)
 def test_recipes_for_more_questions_run_on_tiny_layers(
     recipe, scenes, with_bodies, full_size_layers, tmp_path
@@ -162,6 +177,8 @@ def test_recipes_for_more_questions_run_on_tiny_layers(
     base, data = tmp_path / "base", tmp_path / "told"
     if recipe == "cogvlm17b_points.yaml":
         data = with_bodies
+    elif recipe == "cogvlm17b_things.yaml":
+        things(scenes, data)
     else:
         telling.main(scenes, tmp_path / "talk")
         tell_gestures.main(tmp_path / "talk", data, each=1)

@@ -158,11 +158,11 @@ def warp_head(
     homography: (3, 3), pixels to those of a picture of this width and height. rotation: (3, 3), by
     which the camera turns, for the head's own. Where the head is in space is not known afterwards.
     """
-    box, inside = _warp_box(head.box, homography, width, height)
+    box, inside = warp_box(head.box, homography, width, height)
     turned = None if head.rotation is None else rotation @ head.rotation
     appearance = head.appearance
     if appearance is not None:
-        body = _warp_box(appearance.body, homography, width, height)[0]
+        body = warp_box(appearance.body, homography, width, height)[0]
         appearance = replace(appearance, body=body, area=None)
     points = head.keypoints
     if points is not None:
@@ -178,7 +178,7 @@ def warp_head(
     )
 
 
-def _warp_box(
+def warp_box(
     box: np.ndarray, homography: np.ndarray, width: int, height: int
 ) -> tuple[np.ndarray, float]:
     """The clipped box of the warped inscribed ellipse, and the share of it inside."""

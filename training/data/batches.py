@@ -5,6 +5,7 @@ saw."""
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,7 +24,8 @@ from .describing import describe
 from .packing import Batch, pack
 from .prompts import PackingOptions, Prompt, build_prompts, instruction_prompts, referring_prompts
 from .referring import wordings
-from .sample import Expression, Head, Sample
+from .sample import Expression, Head, Sample, Thing
+from .things import groups, round_prompts, thing_of, thing_view
 from .units import ALL, BOXES, draws
 
 _log = logging.getLogger(__name__)
@@ -65,7 +67,8 @@ class StepBatches:
             raise ValueError(
                 f'collages show other heads: set data_options.collage.share 0 for unit "{unit}"'
             )
-        self.bodies = unit == "body"
+        self.bodies, self.things = unit == "body", unit == "thing"
+        self.closer = self.bodies or self.things
         self.size, self.num_image_tokens = size, num_image_tokens
         self.batch_size, self.seed = batch_size, seed
         self.packing, self.augmentation = packing, augmentation
@@ -73,10 +76,14 @@ class StepBatches:
         self.subjects = subjects(samples, self.collage) if self.collage else []
         self.decoys = decoys_of(samples, self.collage) if self.collage else []
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches of the draws."""
+        return len(self.draws) // self.batch_size
+
     def indices(self, step: int) -> np.ndarray:
         """The draws of a step (batch_size,); the tail that does not fill a batch is left out."""
-        steps_per_epoch = len(self.draws) // self.batch_size
-        epoch, offset = divmod(step, steps_per_epoch)
+        epoch, offset = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.draws))
         return order[offset * self.batch_size : (offset + 1) * self.batch_size]
 
@@ -91,10 +98,13 @@ class StepBatches:
             rng = np.random.default_rng((self.seed, step, place))
             (sample, is_new, what), view, shown = self._readable(int(index), rng)
             images.append(self._image(view))
-            heads.append(shown)
-            complete.append(sample.all_heads)
+            heads.append([one for one in shown if isinstance(one, Head)])
+            complete.append(sample.all_heads and not (self.things and what >= 0))
             packing = self.packing if is_new else REHEARSED
-            prompts.append(self._prompts(shown, sample, what, packing, rng) if asked else [])
+            if asked and self.things and what >= 0:
+                prompts.append(self._rounds(shown[0], sample, what, step // self.steps_per_epoch))
+            else:
+                prompts.append(self._prompts(shown, sample, what, packing, rng) if asked else [])
         return self._packed(images, prompts, heads, complete)
 
     def _image(self, view: np.ndarray) -> Any:
@@ -113,7 +123,7 @@ class StepBatches:
 
     def _readable(
         self, index: int, rng: np.random.Generator
-    ) -> tuple[tuple[Sample, bool, int], np.ndarray, list[Head]]:
+    ) -> tuple[tuple[Sample, bool, int], np.ndarray, list[Any]]:
         """A draw (sample, whether it is new, what is asked about it) and how it is seen.
 
         In the place of a picture that cannot be read the next one is taken, so that one damaged
@@ -130,6 +140,14 @@ class StepBatches:
             after = int(np.searchsorted(self.draws[:, 0], number, side="right"))
             index = after % len(self.draws)
         raise failure
+
+    def _rounds(self, seen: Thing, sample: Sample, what: int, epoch: int) -> list[Prompt]:
+        """A group of points of a thing; groups are anew in every epoch and hold each point."""
+        rng = np.random.default_rng((self.seed, epoch, zlib.crc32(sample.image_path.name.encode())))
+        _, group = thing_of(sample.things, what, self.packing.max_points)
+        chosen = groups(len(seen.names), self.packing.max_points, rng)[group]
+        tokenizer, described = self.processor.tokenizer, self.packing.described
+        return round_prompts(seen, chosen, self.size, tokenizer, described)
 
     def _prompts(
         self,
@@ -167,8 +185,14 @@ class StepBatches:
 
     def _view(
         self, sample: Sample, is_new: bool, what: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, list[Head]]:
-        """The sample as it is, as a random camera sees it, or a collage in its place; or a body."""
+    ) -> tuple[np.ndarray, list[Any]]:
+        """The sample as it is, as a random camera sees it, or a collage in its place, and its
+        heads; or a body; or a thing, which stands in the place of heads."""
+        if self.things and what >= 0:
+            thing, _ = thing_of(sample.things, what, self.packing.max_points)
+            resize = self.processor.images.resize
+            view, seen = thing_view(sample, thing, self.size, rng, self.augmentation, resize)
+            return view, [seen]
         if self.bodies and what >= 0:
             resize = self.processor.images.resize
             return body_view(sample, what, self.size, rng, self.augmentation, resize)

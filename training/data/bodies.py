@@ -21,7 +21,7 @@ from hpe_vlm_ros.tiles import square_around
 
 from .augment import Augmentation, camera_faults, mirrored, shrunk, warp_head
 from .prompts import COORDINATE, Prompt, exact_grid, prompt_of
-from .sample import Appearance, Head, Sample
+from .sample import Appearance, Head, Sample, Thing
 
 LEAST_SIDE = 48.0  # pixels of the source: of the longer side of a body that is taught
 SCALE, SHIFT = (0.75, 1.3), 0.08  # of the cut: its side, and how far it is moved in shares of that
@@ -71,24 +71,37 @@ def body_view(
     box = boxes[-1] if rng.random() < BELOW_HEADS else boxes[0]
     heads = [replace(head, rotation=None) for head in sample.heads]
     heads[index] = replace(heads[index], appearance=Appearance(box, None, frozenset()))
-    image, (height, width) = sample.load(), size
-    tile = square_around((box[0], box[1], box[2], box[3]), MARGIN)
-    homography = np.diag([width / tile.width, height / tile.height, 1.0])
-    homography = homography @ [[1, 0, -tile.x], [0, 1, -tile.y], [0, 0, 1]]
-    if options is None:
-        view = resize(tile.of(image))
-    else:
-        homography = _shaken(size, rng) @ homography
-        scale = float(np.sqrt(abs(np.linalg.det(homography[:2, :2]))))
-        image, scales = shrunk(image, scale, scale)
-        from_small = np.diag([1 / scales[0], 1 / scales[1], 1])
-        view = cv2.warpPerspective(image, homography @ from_small, (width, height))
-    heads = [warp_head(head, homography, np.eye(3), width, height) for head in heads]
+    view, homography = cut_out(sample, box, size, rng, options, resize)
+    heads = [warp_head(head, homography, np.eye(3), size[1], size[0]) for head in heads]
     if options is not None and options.mirror and rng.random() < 0.5:
         view, heads = mirrored(view, heads)
     if options is not None and options.colour:
         view = camera_faults(view, rng)
     return view, heads
+
+
+def cut_out(
+    sample: Sample,
+    box: np.ndarray,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    options: Augmentation | None,
+    resize: Callable[[np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """The square about a box as a view of `size`, and the homography (3, 3) that took pixels there;
+    with `options` shaken, see `body_view` for them and for `resize`."""
+    image, (height, width) = sample.load(), size
+    tile = square_around((box[0], box[1], box[2], box[3]), MARGIN)
+    homography = np.diag([width / tile.width, height / tile.height, 1.0])
+    homography = homography @ [[1, 0, -tile.x], [0, 1, -tile.y], [0, 0, 1]]
+    if options is None:
+        return resize(tile.of(image)), homography
+    homography = _shaken(size, rng) @ homography
+    scale = float(np.sqrt(abs(np.linalg.det(homography[:2, :2]))))
+    image, scales = shrunk(image, scale, scale)
+    from_small = np.diag([1 / scales[0], 1 / scales[1], 1])
+    view = cv2.warpPerspective(image, homography @ from_small, (width, height))
+    return view, homography
 
 
 def _shaken(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -115,18 +128,37 @@ def point_prompts(
     marked.
     """
     assert head.keypoints is not None and head.appearance is not None
-    height, width = size
-    box, prompts = grid_box(tuple(head.appearance.body.tolist()), width, height), []
+    body = Thing(
+        keypoints.PERSON,
+        head.appearance.body,
+        KEYPOINTS,
+        head.keypoints,
+        tuple(keypoints.DESCRIPTIONS[name] for name in KEYPOINTS),
+    )
     known = [n for n, point in enumerate(head.keypoints) if complete or point[2] != ABSENT]
-    for number in rng.permutation(known)[:count]:
-        x, y, visibility = head.keypoints[number]
-        question = keypoints.question(box, KEYPOINTS[number])
-        if visibility == ABSENT:
-            answer = keypoints.format_answer((0, 0, ABSENT))
-            prompts.append(prompt_of(question, answer, COORDINATE, [], tokenizer))
-            continue
-        column, row = (min(int(v * GRID), GRID - 1) for v in (x / width, y / height))
-        answer = keypoints.format_answer((column, row, int(visibility)))
-        values = [(v, -1) for v in exact_grid(np.array([x, y, x, y]), width, height)[:2]]
-        prompts.append(prompt_of(question, answer, COORDINATE, values, tokenizer))
-    return prompts
+    chosen = rng.permutation(known)[:count].astype(int)
+    return [point_prompt(body, number, size, tokenizer) for number in chosen]
+
+
+def point_prompt(
+    thing: Thing,
+    number: int,
+    size: tuple[int, int],
+    tokenizer: PreTrainedTokenizerBase,
+    described: bool = True,
+) -> Prompt:
+    """The question for one point of a thing in a view of `size` = (height, width), and its answer.
+
+    `described`: whether the point's description is told as well as its name.
+    """
+    (height, width), (x, y, visibility) = size, thing.points[number]
+    box = grid_box(tuple(thing.box.tolist()), width, height)
+    description = thing.descriptions[number] if described else ""
+    question = keypoints.question(box, thing.names[number], description, thing.category)
+    if visibility == ABSENT:
+        answer = keypoints.format_answer((0, 0, ABSENT))
+        return prompt_of(question, answer, COORDINATE, [], tokenizer)
+    column, row = (min(int(v * GRID), GRID - 1) for v in (x / width, y / height))
+    answer = keypoints.format_answer((column, row, int(visibility)))
+    values = [(v, -1) for v in exact_grid(np.array([x, y, x, y]), width, height)[:2]]
+    return prompt_of(question, answer, COORDINATE, values, tokenizer)

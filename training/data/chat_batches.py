@@ -64,9 +64,9 @@ class ChatBatches(StepBatches):
         known: Any = processor  # of the other kind, but offers what is asked of it here
         side = processor.facts.image_size  # about; each picture has its own size
         super().__init__(samples, known, (side, side), 0, *more, **named)
-        if self.bodies:
+        if self.closer:
             raise ValueError(
-                f"{processor.family.name} cannot be asked for keypoints: set data_options.unit to "
+                f"{processor.family.name} cannot be asked for points: set data_options.unit to "
                 '"picture" or "head"'
             )
         self._chat = processor

@@ -31,8 +31,9 @@ class PackingOptions:
     max_referring: questions for somebody described in words drawn per image and step. detection:
     whether the detection prompt is asked. max_facing: questions for the way a head faces, in a
     word, drawn per image and step; rare ways come first. max_telling: questions with answers in
-    sentences (`telling`) drawn per image and step. max_points: keypoints of a body asked for where
-    the unit is "body".
+    sentences (`telling`) drawn per image and step. max_points: points asked for in a view, where
+    the unit is "body" or "thing". described: whether points of things are described, not only
+    named.
     """
 
     min_size: float = 13.0
@@ -46,6 +47,7 @@ class PackingOptions:
     max_facing: int = 0
     max_telling: int = 0
     max_points: int = 6
+    described: bool = True
 
 
 @dataclass

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one draw from the data is: a picture with some questions, a question about a head, or a body
-with questions about its keypoints.
+or a thing with questions about its points.
 
 The paper counts heads: 25,000 steps of 8 are 3.1 epochs of AGORA's 64,187 heads, and 10 % of the
 rehearsal's references are 16.5 % of what stage 4 sees. Counted by pictures the same 10 % would be
@@ -19,19 +19,21 @@ from hpe_vlm_ros.geometry import angles_from_rotation
 from .bodies import bodies_in
 from .prompts import PackingOptions, is_taught
 from .sample import Sample
+from .things import group_count
 
-UNITS = ("picture", "head", "body")
+UNITS = ("picture", "head", "body", "thing")
 ALL, BOXES = -2, -1  # in place of a head's index: what the packing says, the list of boxes alone
 
 
 def draws(samples: Sequence[Sample], unit: str, packing: PackingOptions, side: int) -> np.ndarray:
-    """(N, 2) int: of every draw the sample and what is asked about it: ALL, BOXES or a head (of a
-    body its head).
+    """(N, 2) int: of every draw the sample and what is asked about it: ALL, BOXES, a head (of a
+    body its head), or a group of points.
 
     With `unit` "picture" every sample is one draw. With "head" every head of known pose is one, and
     so is the list of boxes of every sample where `packing` teaches it. Which heads are taught is
     judged at `side` pixels of the model's input. With "body" everybody is one whose keypoints are
-    marked and whose body is large enough. ValueError for another unit, and without such a body.
+    marked and whose body is large enough. With "thing" every group of points of its things is one
+    (`things.groups`). ValueError for another unit, and without such a body or thing.
     """
     if unit == "picture":
         return np.stack([np.arange(len(samples)), np.full(len(samples), ALL)], 1)
@@ -44,6 +46,15 @@ def draws(samples: Sequence[Sample], unit: str, packing: PackingOptions, side: i
                 "training.data coco)"
             )
         return np.array(bodies, np.intp)
+    if unit == "thing":
+        counts = [group_count(sample.things, packing.max_points) for sample in samples]
+        if not sum(counts):
+            raise ValueError(
+                "no picture shows a thing with named points: render some (python -m "
+                "training.synthetic.things.render), or read MP-100 (python -m training.data mp100)"
+            )
+        found = [(i, number) for i, count in enumerate(counts) for number in range(count)]
+        return np.array(found, np.intp)
     if unit != "head":
         raise ValueError(f"data_options.unit is {unit!r}; it must be one of {', '.join(UNITS)}")
     found = [(i, what) for i, s in enumerate(samples) for what in _questions(s, packing, side)]

@@ -55,8 +55,9 @@ class DataOptions:
         collage: how many pictures are collages of single heads, and how they are made.
         validation_batches: batches a validation looks at.
         unit: what is drawn: "picture", with some questions about it; "head", with the question
-            about it alone, as in the paper; or "body", with questions for some of its keypoints,
-            which config.json then names among the tasks.
+            about it alone, as in the paper; "body", with questions for some of its keypoints, which
+            config.json then names among the tasks; or "thing", with rounds of questions for some
+            of its points (`data.things`).
     """
 
     batch_size: int = 16
