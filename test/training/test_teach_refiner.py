@@ -249,7 +249,7 @@ def test_heads_that_look_up_or_down_are_drawn_more_often():
         np.zeros((4, 3)), np.ones(4, dtype=bool),
     )  # fmt: skip
     often = shares.chances(squares)
-    np.testing.assert_allclose(often / often[0], [1, 1, shares.STEEPER, shares.STEEPER])
+    np.testing.assert_allclose(often / often[0], [1, 1, shares.STEEP_FACTOR, shares.STEEP_FACTOR])
 
 
 def test_the_exported_network_says_what_the_trained_one_does(taught, released):

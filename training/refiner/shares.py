@@ -10,7 +10,8 @@ from .crops import Crops
 PHOTOS = 0.75  # share of the heads drawn that are photographed
 HEADS = 0.55  # share of the squares drawn that show a head
 FACING = 0.25, 0.2, 0.3, 0.25  # shares of the heads drawn, see `facing`
-STEEP, STEEPER = 12.0, 3.0  # degrees of pitch from which heads are drawn so many times as often
+STEEP_PITCH = 12.0  # degrees up or down from which heads are drawn STEEP_FACTOR times as often
+STEEP_FACTOR = 3.0
 # How often a square is drawn, for those of its group: EASY and its cross-entropy of presence, at
 # most HARDEST, as the largest ones come from wrong labels.
 EASY, HARDEST = 0.4, 2.0
@@ -31,7 +32,7 @@ def chances(crops: Crops, errors: np.ndarray | None = None) -> np.ndarray:
     often, and those that look up or down: of photographed faces one in 25 does so by 15 degrees."""
     each = np.ones(len(crops.heads)) if errors is None else EASY + np.minimum(errors, HARDEST)
     lifted = np.abs(np.nan_to_num(crops.rotations[:, 1, 2]))
-    each[lifted > np.sin(np.radians(STEEP))] *= STEEPER
+    each[lifted > np.sin(np.radians(STEEP_PITCH))] *= STEEP_FACTOR
     sectors = facing(crops)
     groups = {
         (True, True): HEADS * PHOTOS, (True, False): HEADS * (1 - PHOTOS),
